@@ -1,0 +1,3 @@
+//! A read-only, snapshot-pinned FUSE face over a trait of trees.
+
+pub mod tree;

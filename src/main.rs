@@ -1,0 +1,2 @@
+//! The `srcfs` program.
+fn main() {}

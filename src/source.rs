@@ -1,0 +1,128 @@
+//! Where trees come from: one module a kind, behind one trait.
+//!
+//! A source turns a reference into a revision ([`Source::resolve`]) and brings the objects of one
+//! revision into a private staging directory ([`Source::prepare`]). It knows nothing of the cache's
+//! layout, takes no lock, and cannot reach anything published: it sees only the directory it is
+//! given and, read-only, the objects it may borrow from.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use crate::error::Result;
+use crate::key::{Key, Reference};
+
+pub mod git;
+
+/// What a reference resolves to. Never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Revision(String);
+
+impl Revision {
+    /// A revision from its canonical text: a full commit id in lower case.
+    pub fn new(text: impl Into<String>) -> Self {
+        Revision(text.into())
+    }
+
+    /// Its canonical text. Safe as a path component.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Revision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The answer to "what is this reference now".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The revision it names now.
+    pub revision: Revision,
+    /// The remote's full name of it (`refs/tags/v1`), if it was named and not an id.
+    pub full_name: Option<String>,
+    /// Whether it can name another revision tomorrow (a branch, a tag, the default).
+    pub moving: bool,
+}
+
+/// What [`Source::prepare`] left in its staging directory.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The revision it is, as fetched: the same that was asked for.
+    pub revision: Revision,
+    /// The object id (hex) of its root tree.
+    pub tree: String,
+    /// The time of the revision itself (a commit's committer time).
+    pub modified: SystemTime,
+    /// Bytes that came over the network or the file system, as far as known.
+    pub transferred: u64,
+}
+
+/// Progress and the wish to stop, shared between who waits and who works.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: AtomicU64,
+    objects: AtomicU64,
+    total_objects: AtomicU64,
+    cancelled: AtomicBool,
+}
+
+impl Progress {
+    /// Bytes received so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+    /// Objects received so far, and how many are expected (0: not known yet).
+    pub fn objects(&self) -> (u64, u64) {
+        (self.objects.load(Ordering::Relaxed), self.total_objects.load(Ordering::Relaxed))
+    }
+    /// Notes what has been received so far.
+    pub fn set(&self, bytes: u64, objects: u64, total_objects: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.objects.store(objects, Ordering::Relaxed);
+        self.total_objects.store(total_objects, Ordering::Relaxed);
+    }
+    /// Asks the worker to stop; it ends with `Kind::Interrupted`.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+    /// Whether somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// Where [`Source::prepare`] works.
+#[derive(Clone, Copy, Debug)]
+pub struct Workplace<'a> {
+    /// An existing, empty, private directory. On success it is a bare git repository that holds
+    /// every object of the revision's tree that `borrow` does not hold.
+    pub directory: &'a Path,
+    /// A bare repository whose objects need not come again (git alternates), if there is one.
+    pub borrow: Option<&'a Path>,
+}
+
+/// One kind of source.
+pub trait Source: Send + Sync {
+    /// Asks what `reference` of `key` is now. `known` are revisions that are cached: an abbreviated
+    /// id may mean one of them.
+    fn resolve(
+        &self,
+        key: &Key,
+        reference: &Reference,
+        known: &[Revision],
+        progress: &Progress,
+    ) -> Result<Resolved>;
+
+    /// Brings `resolved` into the workplace. Whatever it leaves there on failure is the caller's to
+    /// remove; it writes nowhere else.
+    fn prepare(
+        &self,
+        key: &Key,
+        resolved: &Resolved,
+        place: Workplace<'_>,
+        progress: &Progress,
+    ) -> Result<Prepared>;
+}

@@ -1,0 +1,1 @@
+//! Git repositories, over the network by the user's own git.
