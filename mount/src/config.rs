@@ -1,0 +1,79 @@
+//! What a mount is told at its start.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Looks up a path of the mount (relative to its root) from a process that may hang without harm. It
+/// must return within a few seconds, whatever the mount does.
+pub type Park = Arc<dyn Fn(&Path) + Send + Sync>;
+
+/// The settings of a mount. [`Config::default`] gives those of the field's comments.
+#[derive(Clone)]
+pub struct Config {
+    /// Event-loop threads. Default: the number of cores, between 2 and 8.
+    pub threads: usize,
+    /// Views that may be fetched at the same time. Default: 8.
+    pub fetch_threads: usize,
+    /// A process that has not asked for a name for this long has ended its walk. Default: 30 s.
+    pub quiet: Duration,
+    /// Nobody is kept on a replaced view for longer. Default: 10 min.
+    pub max_drain: Duration,
+    /// A view nobody asked for by name for this long is given back. Default: 10 min.
+    pub idle: Duration,
+    /// No request waits longer. Must stay below the kernel's own request timeout. Default: 60 s.
+    pub reply_bound: Duration,
+    /// Owner and group of everything shown. Default: those of this process.
+    pub owner: (u32, u32),
+    /// Whether to use FUSE_NOTIFY_PRUNE where the kernel has it. Default: true.
+    pub prune: bool,
+    /// How to look up a path of the mount from outside of the daemon. Default: not at all; then getcwd
+    /// may fail in the root of a view whose name has come to show another one.
+    pub park: Option<Park>,
+    mount_id: Arc<AtomicU64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Config {
+            threads: cores.clamp(2, 8),
+            fetch_threads: 8,
+            quiet: Duration::from_secs(30),
+            max_drain: Duration::from_secs(600),
+            idle: Duration::from_secs(600),
+            reply_bound: Duration::from_secs(60),
+            owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            prune: true,
+            park: None,
+            mount_id: Arc::new(AtomicU64::new(u64::MAX)),
+        }
+    }
+}
+
+impl Config {
+    /// Tells the mount its id in mountinfo, by which it recognises what processes hold of it.
+    pub fn set_mount_id(&self, id: u64) {
+        self.mount_id.store(id, Relaxed);
+    }
+
+    /// The mount's id in mountinfo, if it is known.
+    pub fn mount_id(&self) -> Option<u64> {
+        Some(self.mount_id.load(Relaxed)).filter(|&id| id != u64::MAX)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("threads", &self.threads)
+            .field("fetch_threads", &self.fetch_threads)
+            .field("quiet", &self.quiet)
+            .field("max_drain", &self.max_drain)
+            .field("idle", &self.idle)
+            .field("reply_bound", &self.reply_bound)
+            .finish_non_exhaustive()
+    }
+}

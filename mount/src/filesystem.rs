@@ -1,0 +1,346 @@
+//! The file system, without a kernel: requests in, answers out.
+//!
+//! What an event-loop thread may do here ends at the disk: a request that needs more is parked with its
+//! answer ([`Waiters`]) while a thread of a lane works. The rooms below:
+//!
+//! - `opening`: a view on its way to its snapshot, and who waits for it
+//! - `binding`: which view a process gets under a name, and what happens when a name changes
+//! - `retiring`: giving back what only the kernel's caches hold
+//! - `housekeeping`: once a second, what nobody asked for
+//! - `report`: what is going on
+//!
+//! Lock order: `names`, then a slot's `opening`, then the tables of `slots`, `namespace` and `waiters`.
+//! None is held while a [`Tree`], [`View`](crate::tree::View) or the kernel is called, except that
+//! `names` is held while [`Tree::entry`]'s answer is compared.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::ino::Ino;
+use crate::kernel::Kernel;
+use crate::name::{Bounds, Name, STABLE_TTL};
+use crate::namespace::Namespace;
+use crate::pool::Lane;
+use crate::slot::{Slot, Slots};
+use crate::tree::{Caller, Entry, Errno, ListedKind, NodeKind, Snapshot, Tree};
+use crate::waiters::Waiters;
+
+mod binding;
+mod housekeeping;
+mod listing;
+mod opening;
+mod report;
+mod retiring;
+
+pub(crate) use listing::Listing;
+pub use report::{Report, ViewReport, WaitingReport};
+
+/// For ever: a snapshot never changes.
+pub(crate) const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// Below the root: where views are moved to that lost their name while somebody works in them.
+pub(crate) const RETIRED: &str = ".srcfs/views";
+
+/// What a node looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) ino: Ino,
+    pub(crate) kind: NodeKind,
+    pub(crate) size: u64,
+    pub(crate) modified: SystemTime,
+}
+
+/// The answer to a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A node, and how long name and attributes may be remembered. One reference was counted.
+    Node { attributes: Attributes, entry_ttl: Duration, attribute_ttl: Duration },
+    /// Absent for ever.
+    Never,
+}
+
+/// A mounted tree.
+pub(crate) struct FileSystem {
+    pub(crate) tree: Arc<dyn Tree>,
+    pub(crate) config: Config,
+    pub(crate) counters: Counters,
+    pub(crate) waiters: Arc<Waiters>,
+    slots: Slots,
+    namespace: Namespace,
+    names: Mutex<HashMap<PathBuf, Name>>,
+    local: Lane,
+    fetch: Lane,
+    notifications: Lane,
+    kernel: OnceLock<Arc<dyn Kernel>>,
+    started: SystemTime,
+    boot: Mutex<housekeeping::Pulse>,
+}
+
+impl FileSystem {
+    /// A file system that nobody serves yet.
+    pub(crate) fn new(tree: Arc<dyn Tree>, config: Config) -> Arc<Self> {
+        Arc::new(FileSystem {
+            waiters: Arc::new(Waiters::new(config.reply_bound)),
+            local: Lane::new("srcfs-local", 4),
+            fetch: Lane::new("srcfs-fetch", config.fetch_threads),
+            notifications: Lane::new("srcfs-notify", 16),
+            tree,
+            config,
+            counters: Counters::default(),
+            slots: Slots::default(),
+            namespace: Namespace::new(),
+            names: Mutex::default(),
+            kernel: OnceLock::new(),
+            started: SystemTime::now(),
+            boot: Mutex::default(),
+        })
+    }
+
+    /// Gives the file system its kernel. Before that nothing is told to anybody.
+    pub(crate) fn attach(&self, kernel: Arc<dyn Kernel>) {
+        // A second kernel would be a second mount of one session, which there is not.
+        let _ = self.kernel.set(kernel);
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { quiet: self.config.quiet, max_drain: self.config.max_drain }
+    }
+
+    /// LOOKUP. `answer` is called once, perhaps later and on another thread.
+    pub(crate) fn lookup(
+        self: &Arc<Self>,
+        parent: Ino,
+        name: &OsStr,
+        caller: Caller,
+        answer: impl FnOnce(Result<Found, Errno>) + Send + 'static,
+    ) {
+        if parent.slot() == 0 {
+            return self.lookup_name(parent.index(), name, caller, answer);
+        }
+        let Some(slot) = self.slots.get(parent.slot()) else { return answer(Err(Errno(libc::ESTALE))) };
+        let directory = parent.index();
+        if let Some(snapshot) = slot.snapshot() {
+            return answer(look_up_in(&slot, &*snapshot, directory, name));
+        }
+        let name = name.to_owned();
+        self.when_open(slot, caller, move |result| {
+            answer(result.and_then(|(slot, snapshot)| look_up_in(&slot, &*snapshot, directory, &name)));
+        });
+    }
+
+    fn lookup_name(
+        self: &Arc<Self>,
+        parent: u32,
+        name: &OsStr,
+        caller: Caller,
+        answer: impl FnOnce(Result<Found, Errno>) + Send + 'static,
+    ) {
+        let Some(directory) = self.namespace.path(parent) else { return answer(Err(Errno(libc::ESTALE))) };
+        let path = directory.join(name);
+        if let Some(found) = self.lookup_retired(&path) {
+            return answer(found);
+        }
+        match self.tree.entry(&path) {
+            Entry::Missing => {
+                self.unbind(&path);
+                answer(Err(Errno(libc::ENOENT)));
+            }
+            Entry::Directory => {
+                self.unbind(&path);
+                let ino = self.namespace.directory(&path);
+                let attributes = self.virtual_directory(ino);
+                answer(Ok(Found::Node { attributes, entry_ttl: STABLE_TTL, attribute_ttl: STABLE_TTL }));
+            }
+            Entry::File(content) => {
+                let size = content.len() as u64;
+                let ino = self.namespace.file(&path, content);
+                let attributes = self.virtual_file(ino, size);
+                answer(Ok(Found::Node { attributes, entry_ttl: Duration::ZERO, attribute_ttl: FOREVER }));
+            }
+            Entry::View(view) => answer(self.lookup_view(&path, &view, caller)),
+            Entry::Barrier => self.barrier(move || answer(Err(Errno(libc::ENOENT)))),
+        }
+    }
+
+    /// `.srcfs/views/<number>`: a view by its number, for as long as the kernel holds it.
+    fn lookup_retired(&self, path: &Path) -> Option<Result<Found, Errno>> {
+        let rest = path.strip_prefix(RETIRED).ok()?;
+        let entry_ttl = STABLE_TTL;
+        if rest.as_os_str().is_empty() {
+            let attributes = self.virtual_directory(self.namespace.directory(path));
+            return Some(Ok(Found::Node { attributes, entry_ttl, attribute_ttl: STABLE_TTL }));
+        }
+        let slot = rest.to_str().and_then(|text| text.parse().ok()).and_then(|number| self.slots.get(number));
+        let Some(slot) = slot.filter(|slot| slot.snapshot().is_some()) else {
+            return Some(Err(Errno(libc::ENOENT)));
+        };
+        let found = self.found_view(&slot, entry_ttl);
+        // Counted, and still there: then the count holds it.
+        let held = self.slots.get(slot.number).is_some();
+        Some(if held { Ok(found) } else { Err(Errno(libc::ENOENT)) })
+    }
+
+    /// What the root of a view looks like; for one that is not open, only that it is there.
+    fn found_view(&self, slot: &Slot, entry_ttl: Duration) -> Found {
+        slot.references.take(0);
+        match slot.snapshot().and_then(|snapshot| attributes_of(slot, &*snapshot, 0)) {
+            Some(attributes) => Found::Node { attributes, entry_ttl, attribute_ttl: FOREVER },
+            None => {
+                let attributes = self.unopened(slot, None);
+                Found::Node { attributes, entry_ttl: Duration::ZERO, attribute_ttl: Duration::ZERO }
+            }
+        }
+    }
+
+    fn unopened(&self, slot: &Slot, modified: Option<SystemTime>) -> Attributes {
+        let modified = modified.unwrap_or(self.started);
+        Attributes { ino: slot.ino(0), kind: NodeKind::Directory, size: 0, modified }
+    }
+
+    fn virtual_directory(&self, ino: Ino) -> Attributes {
+        let modified = self.namespace.modified(ino.index());
+        Attributes { ino, kind: NodeKind::Directory, size: 0, modified }
+    }
+
+    fn virtual_file(&self, ino: Ino, size: u64) -> Attributes {
+        let modified = self.namespace.modified(ino.index());
+        Attributes { ino, kind: NodeKind::File { executable: false }, size, modified }
+    }
+
+    /// GETATTR, with how long the answer may be remembered. For the root of a view that nobody has
+    /// opened yet this is where its existence is decided, because this request holds no directory's lock.
+    pub(crate) fn getattr(
+        self: &Arc<Self>,
+        ino: Ino,
+        caller: Caller,
+        answer: impl FnOnce(Result<(Attributes, Duration), Errno>) + Send + 'static,
+    ) {
+        if ino.slot() == 0 {
+            return answer(self.virtual_attributes(ino));
+        }
+        let Some(slot) = self.slots.get(ino.slot()) else { return answer(Err(Errno(libc::ESTALE))) };
+        if let Some(snapshot) = slot.snapshot() {
+            let attributes = attributes_of(&slot, &*snapshot, ino.index());
+            return answer(attributes.map(|found| (found, FOREVER)).ok_or(Errno(libc::ESTALE)));
+        }
+        let this = self.clone();
+        self.when_known(slot, caller, move |result| {
+            answer(result.map(|(slot, existence)| {
+                match slot.snapshot().and_then(|snapshot| attributes_of(&slot, &*snapshot, 0)) {
+                    Some(attributes) => (attributes, FOREVER),
+                    None => (this.unopened(&slot, existence.modified), Duration::ZERO),
+                }
+            }));
+        });
+    }
+
+    fn virtual_attributes(&self, ino: Ino) -> Result<(Attributes, Duration), Errno> {
+        if let Some(content) = self.namespace.content(ino.index()) {
+            return Ok((self.virtual_file(ino, content.len() as u64), FOREVER));
+        }
+        let path = self.namespace.path(ino.index()).ok_or(Errno(libc::ESTALE))?;
+        // The listing decides the modification time, and that whether a cached listing is still good.
+        self.namespace.list(ino.index(), self.tree.list(&path));
+        Ok((self.virtual_directory(ino), STABLE_TTL))
+    }
+
+    /// READ: calls `with` once with the bytes.
+    pub(crate) fn read(
+        &self,
+        ino: Ino,
+        offset: u64,
+        size: u32,
+        with: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Errno> {
+        if ino.slot() == 0 {
+            let content = self.namespace.content(ino.index()).ok_or(Errno(libc::EISDIR))?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+            let end = start.saturating_add(size as usize).min(content.len());
+            with(&content[start..end]);
+            return Ok(());
+        }
+        let snapshot = self.open_snapshot(ino)?;
+        match snapshot.node(ino.index()).map(|node| node.kind) {
+            Some(NodeKind::File { .. }) => snapshot.read(ino.index(), offset, size, with),
+            Some(NodeKind::Directory) => Err(Errno(libc::EISDIR)),
+            _ => Err(Errno(libc::EINVAL)),
+        }
+    }
+
+    /// READLINK: calls `with` once with the target.
+    pub(crate) fn readlink(&self, ino: Ino, with: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+        let snapshot = self.open_snapshot(ino)?;
+        match snapshot.node(ino.index()) {
+            Some(node) if node.kind == NodeKind::Symlink => {
+                snapshot.read(ino.index(), 0, u32::try_from(node.size).unwrap_or(u32::MAX), with)
+            }
+            _ => Err(Errno(libc::EINVAL)),
+        }
+    }
+
+    /// GETXATTR. Never ENOSYS, which would turn all extended attributes off for good.
+    pub(crate) fn getxattr(&self, ino: Ino, name: &OsStr) -> Result<Vec<u8>, Errno> {
+        if ino.slot() == 0 {
+            return Err(Errno(libc::ENODATA));
+        }
+        let snapshot = self.open_snapshot(ino).map_err(|_| Errno(libc::ENODATA))?;
+        snapshot.xattr(ino.index(), name).ok_or(Errno(libc::ENODATA))
+    }
+
+    /// LISTXATTR: the names, each ended by a NUL.
+    pub(crate) fn listxattr(&self, ino: Ino) -> Vec<u8> {
+        match self.open_snapshot(ino) {
+            Ok(snapshot) if ino.slot() != 0 => snapshot
+                .xattrs(ino.index())
+                .into_iter()
+                .flat_map(|name| name.into_bytes().into_iter().chain([0]))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn open_snapshot(&self, ino: Ino) -> Result<Arc<dyn Snapshot>, Errno> {
+        self.slots.get(ino.slot()).and_then(|slot| slot.snapshot()).ok_or(Errno(libc::ESTALE))
+    }
+
+    /// FORGET
+    pub(crate) fn forget(self: &Arc<Self>, ino: Ino, count: u64) {
+        if ino.slot() == 0 {
+            return self.namespace.forget(ino.index(), count);
+        }
+        let Some(slot) = self.slots.get(ino.slot()) else { return };
+        if slot.references.give_back(ino.index(), count) == 0 {
+            self.forgotten(&slot);
+        }
+    }
+}
+
+fn look_up_in(slot: &Slot, snapshot: &dyn Snapshot, directory: u32, name: &OsStr) -> Result<Found, Errno> {
+    match snapshot.lookup(directory, name) {
+        Some(index) => {
+            let attributes = attributes_of(slot, snapshot, index).ok_or(Errno(libc::EIO))?;
+            slot.references.take(index);
+            Ok(Found::Node { attributes, entry_ttl: FOREVER, attribute_ttl: FOREVER })
+        }
+        None if slot.note_miss(directory, name) => Ok(Found::Never),
+        None => Err(Errno(libc::ENOENT)),
+    }
+}
+
+/// The attributes of a node of an open view.
+fn attributes_of(slot: &Slot, snapshot: &dyn Snapshot, index: u32) -> Option<Attributes> {
+    let node = snapshot.node(index)?;
+    Some(Attributes { ino: slot.ino(index), kind: node.kind, size: node.size, modified: snapshot.modified() })
+}
+
+/// The kind that a listed name of the name space appears as.
+fn listed_kind(kind: ListedKind) -> NodeKind {
+    match kind {
+        ListedKind::Directory => NodeKind::Directory,
+        ListedKind::File => NodeKind::File { executable: false },
+    }
+}

@@ -1,0 +1,254 @@
+//! Which view a process gets under a name, and what happens when a name changes.
+//!
+//! A change is noticed at the next lookup of the name (at most a second later, the name's TTL), at the
+//! barrier that the verbs use, and once a second. Noticing it binds the name to a new slot and starts a
+//! drain (see [`crate::name`]); the kernel is then told to ask again, from a thread of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use super::{FileSystem, Found, RETIRED};
+use crate::holders;
+use crate::ino::{Ino, SlotNumber};
+use crate::locked;
+use crate::name::{Asker, Name};
+use crate::process;
+use crate::slot::Slot;
+use crate::tree::{Caller, Entry, Errno, View};
+
+/// How often a view's use is noted.
+const NOTE_USE: Duration = Duration::from_secs(60);
+
+impl FileSystem {
+    /// The answer to a lookup of a view's name.
+    pub(super) fn lookup_view(
+        self: &Arc<Self>,
+        path: &Path,
+        view: &Arc<dyn View>,
+        caller: Caller,
+    ) -> Result<Found, Errno> {
+        let asker = asker(caller);
+        let now = Instant::now();
+        self.bind(path, view)?;
+        let mut names = locked(&self.names);
+        let name = names.get_mut(path).ok_or(Errno(libc::ENOENT))?;
+        let slot = name.choose(asker, self.bounds(), now);
+        let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
+        // Counted under the lock: a slot is unbound under it too, and is gone only without references.
+        let found = self.found_view(&slot, name.ttl());
+        let note = name.noted.is_none_or(|noted| now.duration_since(noted) >= NOTE_USE);
+        if note {
+            name.noted = Some(now);
+        }
+        drop(names);
+        if note && slot.snapshot().is_some() {
+            self.tree.used(path, caller);
+        }
+        Ok(found)
+    }
+
+    /// Makes `view` the newest under `path`. True if that was a change.
+    fn bind(&self, path: &Path, view: &Arc<dyn View>) -> Result<bool, Errno> {
+        let newest = {
+            let names = locked(&self.names);
+            names.get(path).and_then(|name| self.slots.get(name.newest()))
+        };
+        if let Some(slot) = &newest
+            && slot.view.id() == view.id()
+        {
+            return Ok(false);
+        }
+        let changed = view.since().unwrap_or_else(process::boot_ticks_now);
+        // Looked at before the lock is taken, because it walks /proc.
+        let holders = newest.as_ref().map(|slot| self.holders_of(slot)).unwrap_or_default();
+        let mut names = locked(&self.names);
+        let now = Instant::now();
+        match names.get_mut(path) {
+            None => {
+                let slot = self.slots.add(view.clone(), path.to_owned())?;
+                names.insert(path.to_owned(), Name::new(slot.number, changed, now));
+                Ok(false)
+            }
+            Some(name) => {
+                let old = self.slots.get(name.newest());
+                if old.as_ref().is_some_and(|old| old.view.id() == view.id()) {
+                    return Ok(false);
+                }
+                let slot = self.slots.add(view.clone(), path.to_owned())?;
+                log::debug!("{} is now view {}, was {}", path.display(), slot.number, name.newest());
+                match old {
+                    // Nothing was read from a view that never opened: nobody can be in the middle of it.
+                    Some(old) if old.snapshot().is_none() => {
+                        name.replace_unread(slot.number, changed);
+                        self.unbound(&mut [old].into_iter());
+                    }
+                    _ => name.rebind(slot.number, changed, holders, now),
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// The processes that hold something of a view, for as long as the mount can be found in /proc.
+    fn holders_of(&self, slot: &Slot) -> Vec<(process::Identity, SlotNumber)> {
+        if slot.snapshot().is_none() {
+            return Vec::new();
+        }
+        let Some(mount) = self.config.mount_id() else { return Vec::new() };
+        holders::of_mount(mount)
+            .holders
+            .iter()
+            .filter_map(|holder| {
+                let slot = Ino(holder.ino).slot();
+                (slot != 0).then_some((process::identity(holder.pid)?, slot))
+            })
+            .collect()
+    }
+
+    /// Takes the views of a name that exists no more out of the name space.
+    pub(super) fn unbind(&self, path: &Path) {
+        let name = locked(&self.names).remove(path);
+        if let Some(name) = name {
+            self.unbound(&mut name.slots().filter_map(|slot| self.slots.get(slot)));
+        }
+    }
+
+    /// These slots are not offered any more; the next pass gives them back.
+    pub(super) fn unbound(&self, slots: &mut dyn Iterator<Item = Arc<Slot>>) {
+        for slot in slots {
+            slot.bound.store(false, SeqCst);
+            self.drop_if_over(&slot);
+        }
+    }
+
+    /// The last reference into a view was given back.
+    pub(super) fn forgotten(self: &Arc<Self>, slot: &Arc<Slot>) {
+        // A name that was only probed need not be remembered until it is idle.
+        if slot.snapshot().is_none() {
+            let mut names = locked(&self.names);
+            let only = names.get(&slot.path).is_some_and(|name| {
+                name.newest() == slot.number && !name.is_draining()
+            });
+            if only && slot.references.total() == 0 && locked(&slot.opening).opening.is_none() {
+                names.remove(&slot.path);
+                slot.bound.store(false, SeqCst);
+            }
+        }
+        self.drop_if_over(slot);
+    }
+
+    /// Lets a slot go. On a thread of the pool: the last handle on a snapshot drops its pin, which may
+    /// delete a generation.
+    pub(super) fn drop_if_over(&self, slot: &Arc<Slot>) {
+        if !slot.is_over() {
+            return;
+        }
+        self.slots.drop_if_over(slot.number);
+        let slot = slot.clone();
+        let _ = self.local.run(move || drop(slot));
+    }
+
+    /// Looks at every name in use and rebinds those that changed; then makes the kernel ask again for
+    /// them. Waits for the kernel, so it never runs on an event-loop thread.
+    pub(super) fn refresh_names(self: &Arc<Self>) {
+        let paths: Vec<PathBuf> = locked(&self.names).keys().cloned().collect();
+        let changed: Vec<PathBuf> = paths
+            .into_iter()
+            .filter(|path| match self.tree.entry(path) {
+                Entry::View(view) => self.bind(path, &view).unwrap_or(false),
+                Entry::Missing | Entry::Directory => {
+                    self.unbind(path);
+                    true
+                }
+                Entry::File(_) | Entry::Barrier => false,
+            })
+            .collect();
+        self.expire(&changed);
+        self.refresh_listings();
+    }
+
+    /// Makes the kernel ask again for these names; returns when it was told of all of them, or a second
+    /// has passed.
+    fn expire(self: &Arc<Self>, paths: &[PathBuf]) {
+        self.park_working_directories(paths);
+        let (done, all_done) = std::sync::mpsc::channel::<()>();
+        for path in paths {
+            let (this, path, done) = (self.clone(), path.clone(), done.clone());
+            let _ = self.notifications.run(move || {
+                this.expire_one(&path);
+                drop(done);
+            });
+        }
+        drop(done);
+        let _ = all_done.recv_timeout(Duration::from_secs(1));
+    }
+
+    fn expire_one(&self, path: &Path) {
+        let (Some(kernel), Some(name)) = (self.kernel.get(), path.file_name()) else { return };
+        let Some(parent) = path.parent().and_then(|parent| self.namespace.known(parent)) else { return };
+        if let Err(error) = kernel.expire(parent, name) {
+            log::warn!("the kernel did not take notice that {} changed: {error}", path.display());
+        }
+    }
+
+    /// A directory whose name is answered with another view loses its name in the kernel, and getcwd
+    /// fails in it. So a view in whose root somebody works is first given another name, by which the
+    /// kernel moves it there whole.
+    fn park_working_directories(&self, paths: &[PathBuf]) {
+        let (Some(park), Some(mount)) = (&self.config.park, self.config.mount_id()) else { return };
+        if paths.is_empty() {
+            return;
+        }
+        let mut parked: Vec<SlotNumber> = holders::of_mount(mount)
+            .holders
+            .iter()
+            .filter(|holder| holder.is_working_directory() && Ino(holder.ino).index() == 0)
+            .map(|holder| Ino(holder.ino).slot())
+            .filter(|&slot| {
+                let slot = self.slots.get(slot);
+                slot.is_some_and(|slot| paths.contains(&slot.path) && !self.is_newest(&slot))
+            })
+            .collect();
+        parked.sort_unstable();
+        parked.dedup();
+        for slot in parked {
+            park(&Path::new(RETIRED).join(slot.to_string()));
+        }
+    }
+
+    fn is_newest(&self, slot: &Slot) -> bool {
+        locked(&self.names).get(&slot.path).is_some_and(|name| name.newest() == slot.number)
+    }
+
+    /// Tells the kernel of directories of the name space whose listing changed.
+    fn refresh_listings(&self) {
+        let Some(kernel) = self.kernel.get() else { return };
+        for (ino, path) in self.namespace.directories() {
+            let (_, changed) = self.namespace.list(ino.index(), self.tree.list(&path));
+            if changed && let Err(error) = kernel.refresh(ino) {
+                log::warn!("the kernel did not take notice of a new name in {}: {error}", path.display());
+            }
+        }
+    }
+
+    /// Takes notice of every change, then calls `answer`.
+    pub(super) fn barrier(self: &Arc<Self>, answer: impl FnOnce() + Send + 'static) {
+        let this = self.clone();
+        // If no thread can be had, `answer` is dropped, which answers with an error: nobody then
+        // believes that the change was seen.
+        let _ = self.local.run(move || {
+            this.refresh_names();
+            answer();
+        });
+    }
+}
+
+/// Who asks, so that it can be told from everybody else.
+fn asker(caller: Caller) -> Asker {
+    match caller.tid {
+        0 => Asker::Crowd,
+        tid => process::identity(tid).map_or(Asker::Nobody, Asker::Process),
+    }
+}

@@ -1,0 +1,108 @@
+//! Once a second, what nobody asked for: changed names, drains that end, views that are given back.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::FileSystem;
+use crate::locked;
+use crate::process;
+use crate::slot::Slot;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Ends the housekeeping of a mount.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    ended: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl FileSystem {
+    /// Keeps house until [`FileSystem::close`]. Runs on a thread of its own.
+    pub(crate) fn keep_house(self: Arc<Self>) {
+        let ended = locked(&self.boot).ended.clone();
+        loop {
+            let over = locked(&ended.0);
+            let wait = ended.1.wait_timeout_while(over, EVERY, |over| !*over);
+            if *wait.unwrap_or_else(PoisonError::into_inner).0 {
+                return;
+            }
+            self.refresh_names();
+            self.settle_drains();
+            self.give_back_unused();
+        }
+    }
+
+    /// Answers everything that waits and ends the threads. Requests are still answered, from memory.
+    pub(crate) fn close(&self) {
+        let ended = locked(&self.boot).ended.clone();
+        *locked(&ended.0) = true;
+        ended.1.notify_all();
+        self.waiters.close();
+        for lane in [&self.fetch, &self.notifications, &self.local] {
+            lane.close();
+        }
+    }
+
+    fn settle_drains(&self) {
+        let now = Instant::now();
+        let watched: Vec<_> = locked(&self.names)
+            .iter()
+            .map(|(path, name)| (path.clone(), name.watched()))
+            .filter(|(_, watched)| !watched.is_empty())
+            .collect();
+        // Outside the lock: this reads /proc.
+        let halted: Vec<_> = watched
+            .iter()
+            .flat_map(|(path, watched)| watched.iter().map(move |&identity| (path, identity)))
+            .filter(|(_, identity)| process::is_halted(*identity))
+            .collect();
+        let mut names = locked(&self.names);
+        for (path, identity) in halted {
+            if let Some(name) = names.get_mut(path) {
+                name.still_walking(identity, now);
+            }
+        }
+        let mut ended = Vec::new();
+        for name in names.values_mut() {
+            ended.extend(name.settle(self.bounds(), now, process::is_alive));
+        }
+        self.unbound(&mut ended.into_iter().filter_map(|slot| self.slots.get(slot)));
+    }
+
+    fn give_back_unused(self: &Arc<Self>) {
+        let now = Instant::now();
+        for slot in self.slots.all() {
+            if !slot.bound.load(SeqCst) {
+                self.retire(slot);
+            } else if self.is_idle(&slot, now) {
+                if slot.references.total() == 0 {
+                    self.unbind_idle(&slot, now);
+                } else {
+                    self.retire(slot);
+                }
+            }
+        }
+    }
+
+    fn is_idle(&self, slot: &Slot, now: Instant) -> bool {
+        let names = locked(&self.names);
+        names.get(&slot.path).is_none_or(|name| {
+            now.duration_since(name.asked) >= self.config.idle && !name.is_draining()
+        })
+    }
+
+    fn unbind_idle(&self, slot: &Arc<Slot>, now: Instant) {
+        let mut names = locked(&self.names);
+        let idle = names.get(&slot.path).is_some_and(|name| {
+            now.duration_since(name.asked) >= self.config.idle && !name.is_draining()
+        });
+        // Looked at again under the lock that hands out references to roots.
+        if idle && slot.references.total() == 0 {
+            names.remove(&slot.path);
+            slot.bound.store(false, SeqCst);
+            drop(names);
+            self.drop_if_over(slot);
+        }
+    }
+}

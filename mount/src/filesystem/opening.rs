@@ -1,0 +1,160 @@
+//! A view on its way to its snapshot.
+//!
+//! Whoever needs the snapshot of a view that is not open is parked. The first one starts the work, the
+//! others join; all are answered when it ends. What is cached is opened on the local lane, what must be
+//! fetched on the fetch lane. Work that nobody waits for any more by the time a thread takes it up is
+//! dropped; work that has begun goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::FileSystem;
+use crate::locked;
+use crate::slot::Slot;
+use crate::tree::{Caller, Errno, Existence, Snapshot};
+use crate::waiters::WaiterId;
+
+/// What a job found out: `None` if another lane must go on.
+type Outcome<T> = Result<Option<T>, Errno>;
+
+impl FileSystem {
+    /// Calls `answer` with the snapshot of `slot`, as soon as it is open or that failed.
+    pub(super) fn when_open(
+        self: &Arc<Self>,
+        slot: Arc<Slot>,
+        caller: Caller,
+        answer: impl FnOnce(Result<(Arc<Slot>, Arc<dyn Snapshot>), Errno>) + Send + 'static,
+    ) {
+        let waiting = slot.clone();
+        let id = self.waiters.enter(
+            caller,
+            Box::new(move |result| {
+                let snapshot = waiting.snapshot();
+                answer(result.and_then(|()| Ok((waiting, snapshot.ok_or(Errno(libc::EIO))?))));
+            }),
+        );
+        let start = {
+            let mut opening = locked(&slot.opening);
+            if slot.snapshot().is_some() {
+                drop(opening);
+                return self.waiters.finish(id, Ok(()));
+            }
+            let start = opening.opening.is_none();
+            opening.opening.get_or_insert_default().push(id);
+            start
+        };
+        if start {
+            self.open(slot, caller, false);
+        }
+    }
+
+    fn open(self: &Arc<Self>, slot: Arc<Slot>, caller: Caller, fetch: bool) {
+        let this = self.clone();
+        let opened = slot.clone();
+        let lane = if fetch { &self.fetch } else { &self.local };
+        let started = lane.run(move || {
+            if !this.is_wanted(&opened) {
+                return this.opened(&opened, Err(Errno(libc::EINTR)));
+            }
+            let view = &opened.view;
+            let outcome: Outcome<_> =
+                guarded(|| if fetch { view.open(caller).map(Some) } else { view.local() });
+            match outcome {
+                Ok(Some(snapshot)) => this.opened(&opened, Ok(snapshot)),
+                Ok(None) => this.open(opened, caller, true),
+                Err(error) => this.opened(&opened, Err(error)),
+            }
+        });
+        if started.is_err() {
+            self.opened(&slot, Err(Errno(libc::EAGAIN)));
+        }
+    }
+
+    fn is_wanted(&self, slot: &Slot) -> bool {
+        let opening = locked(&slot.opening);
+        opening.opening.iter().flatten().any(|&id| self.waiters.waits(id))
+    }
+
+    fn opened(&self, slot: &Slot, result: Result<Arc<dyn Snapshot>, Errno>) {
+        let (waiting, result) = {
+            let mut opening = locked(&slot.opening);
+            let result = result.map(|snapshot| slot.open(snapshot));
+            (opening.opening.take(), result)
+        };
+        self.answer_all(waiting, result);
+    }
+
+    /// Calls `answer` when it is known whether the view of `slot` exists.
+    pub(super) fn when_known(
+        self: &Arc<Self>,
+        slot: Arc<Slot>,
+        caller: Caller,
+        answer: impl FnOnce(Result<(Arc<Slot>, Existence), Errno>) + Send + 'static,
+    ) {
+        let known = locked(&slot.opening).existence;
+        let unknown_time = Existence { modified: None };
+        if let Some(existence) = known.or_else(|| slot.view.known().then_some(unknown_time)) {
+            return answer(Ok((slot, existence)));
+        }
+        let waiting = slot.clone();
+        let id = self.waiters.enter(
+            caller,
+            Box::new(move |result| {
+                let existence = locked(&waiting.opening).existence;
+                answer(result.map(|()| (waiting, existence.unwrap_or(unknown_time))));
+            }),
+        );
+        let start = {
+            let mut opening = locked(&slot.opening);
+            if opening.existence.is_some() {
+                drop(opening);
+                return self.waiters.finish(id, Ok(()));
+            }
+            let start = opening.asking.is_none();
+            opening.asking.get_or_insert_default().push(id);
+            start
+        };
+        if start {
+            self.ask(slot, caller);
+        }
+    }
+
+    fn ask(self: &Arc<Self>, slot: Arc<Slot>, caller: Caller) {
+        let this = self.clone();
+        let asked = slot.clone();
+        let started = self.fetch.run(move || {
+            let wanted = locked(&asked.opening).asking.iter().flatten().any(|&id| this.waiters.waits(id));
+            let result =
+                if wanted { guarded(|| asked.view.exists(caller)) } else { Err(Errno(libc::EINTR)) };
+            this.asked(&asked, result);
+        });
+        if started.is_err() {
+            self.asked(&slot, Err(Errno(libc::EAGAIN)));
+        }
+    }
+
+    fn asked(&self, slot: &Slot, result: Result<Existence, Errno>) {
+        let waiting = {
+            let mut opening = locked(&slot.opening);
+            if let Ok(existence) = result {
+                opening.existence = Some(existence);
+            }
+            opening.asking.take()
+        };
+        self.answer_all(waiting, result.map(|_| ()));
+    }
+
+    fn answer_all(&self, waiting: Option<Vec<WaiterId>>, result: Result<(), Errno>) {
+        for id in waiting.into_iter().flatten() {
+            self.waiters.finish(id, result);
+        }
+    }
+}
+
+/// A panic below is an input/output error for those who wait, and for nobody else.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        log::error!("opening a view panicked");
+        Err(Errno(libc::EIO))
+    })
+}

@@ -1,0 +1,85 @@
+//! Giving back what only the kernel's caches hold.
+//!
+//! A view that is not offered any more, or that nobody has asked for in a while, is held by two things:
+//! by readers (open files, mappings, working directories), which must not notice anything, and by the
+//! kernel's caches of names, which are of no more use. A pass gives back the second, children before
+//! parents and in small batches, and is repeated once a second while anything is left: a walk that is
+//! still under way adds more, and each last close gives its node back by itself.
+
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::FileSystem;
+use crate::holders;
+use crate::ino::Ino;
+use crate::kernel::{Kernel, PRUNE_BATCH};
+use crate::slot::Slot;
+use crate::tree::NodeKind;
+
+impl FileSystem {
+    /// Starts a pass over `slot` on a thread of its own, unless one is under way.
+    pub(super) fn retire(self: &Arc<Self>, slot: Arc<Slot>) {
+        if slot.references.total() == 0 {
+            return self.drop_if_over(&slot);
+        }
+        if slot.retiring.swap(true, SeqCst) {
+            return;
+        }
+        let this = self.clone();
+        let retired = slot.clone();
+        let started = self.notifications.run(move || {
+            if let Some(kernel) = this.kernel.get() {
+                if let Err(error) = this.give_back(&**kernel, &retired) {
+                    log::warn!("the kernel did not give back {}: {error}", retired.path.display());
+                }
+            }
+            retired.retiring.store(false, SeqCst);
+            this.drop_if_over(&retired);
+        });
+        if started.is_err() {
+            slot.retiring.store(false, SeqCst);
+        }
+    }
+
+    fn give_back(&self, kernel: &dyn Kernel, slot: &Slot) -> std::io::Result<()> {
+        // A remembered miss keeps its directory, so misses go first.
+        for (directory, name) in slot.take_misses() {
+            kernel.drop_entry(slot.ino(directory), &name)?;
+        }
+        let held: Vec<u32> = slot.references.held().collect();
+        for batch in held.chunks(PRUNE_BATCH) {
+            let nodes: Vec<Ino> = batch.iter().map(|&index| slot.ino(index)).collect();
+            if !kernel.prune(&nodes)? {
+                return self.give_back_by_name(kernel, slot, &held);
+            }
+        }
+        Ok(())
+    }
+
+    /// For kernels that cannot prune. A directory is dropped only while nobody works anywhere in the
+    /// view: it would lose its name, and getcwd would fail.
+    fn give_back_by_name(&self, kernel: &dyn Kernel, slot: &Slot, held: &[u32]) -> std::io::Result<()> {
+        let Some(snapshot) = slot.snapshot() else { return self.drop_root(kernel, slot) };
+        let works_here = self.config.mount_id().is_none_or(|mount| {
+            let found = holders::of_mount(mount);
+            let inside = |ino: u64| Ino(ino).slot() == slot.number;
+            found.holders.iter().any(|holder| holder.is_working_directory() && inside(holder.ino))
+        });
+        for &index in held.iter().filter(|&&index| index != 0) {
+            let Some(node) = snapshot.node(index) else { continue };
+            if node.kind == NodeKind::Directory && works_here {
+                continue;
+            }
+            kernel.drop_entry(slot.ino(node.parent), snapshot.name(index))?;
+        }
+        if works_here { Ok(()) } else { self.drop_root(kernel, slot) }
+    }
+
+    fn drop_root(&self, kernel: &dyn Kernel, slot: &Slot) -> std::io::Result<()> {
+        let parent = slot.path.parent().and_then(|parent| self.namespace.known(parent));
+        let Some(parent) = parent else { return Ok(()) };
+        debug_assert!(!slot.name().as_bytes().is_empty());
+        kernel.drop_entry(parent, &slot.name())
+    }
+}

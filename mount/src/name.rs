@@ -1,0 +1,353 @@
+//! Which view a process sees under one name, while the name's content changes.
+//!
+//! The rule: a process that has been seen on a view keeps it until it has been quiet for a while;
+//! everybody else gets the newest. So a walk that opens by full path for minutes sees one snapshot,
+//! and a process started after a change sees the change at once. Outside of a change the kernel
+//! caches the name for [`STABLE_TTL`]; while older views are still being used ("drain") it asks at
+//! every step, and each process gets its own answer.
+//!
+//! This module decides and remembers; it reads no clock and no /proc, so it is tested as a function.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::ino::SlotNumber;
+use crate::process::Identity;
+
+/// How long the kernel may answer for a name by itself while nothing changes. It is also what says
+/// that a view is in use: somebody asks once a second.
+pub(crate) const STABLE_TTL: Duration = Duration::from_secs(1);
+/// How long after a change a process nobody has seen may still be in the middle of a walk: the TTL
+/// under which it walked unseen, and a little for the way.
+const UNSEEN: Duration = Duration::from_millis(1100);
+/// How long callers that cannot be told apart (from outside the daemon's pid namespace) keep the view
+/// that was stable before a change.
+const CROWD: Duration = Duration::from_secs(60);
+
+/// The bounds of a drain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// A process not seen for this long has ended its walk.
+    pub(crate) quiet: Duration,
+    /// Nobody keeps a replaced view longer.
+    pub(crate) max_drain: Duration,
+}
+
+/// Who asks for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Asker {
+    /// A process that can be told from every other one.
+    Process(Identity),
+    /// Somebody outside of what the daemon can see.
+    Crowd,
+    /// A process that was gone before it could be looked at, or that cannot walk.
+    Nobody,
+}
+
+struct Seen {
+    slot: SlotNumber,
+    last: Instant,
+}
+
+/// An older view that may still be offered.
+struct Older {
+    slot: SlotNumber,
+    replaced: Instant,
+}
+
+/// A change that processes may not have noticed yet.
+struct Fresh {
+    /// The view under which names were cached before it.
+    stable: SlotNumber,
+    since: Instant,
+}
+
+/// One name and the views it is bound to.
+pub(crate) struct Name {
+    newest: SlotNumber,
+    /// Start times above this one are after the newest view's change.
+    changed: u64,
+    older: Vec<Older>,
+    fresh: Option<Fresh>,
+    seen: HashMap<Asker, Seen>,
+    /// When the name was last asked for.
+    pub(crate) asked: Instant,
+    /// When its last use was last noted.
+    pub(crate) noted: Option<Instant>,
+}
+
+impl Name {
+    /// A name bound to the view in `slot`, which is the newest since boot tick `changed`.
+    pub(crate) fn new(slot: SlotNumber, changed: u64, now: Instant) -> Self {
+        let older = Vec::new();
+        Name { newest: slot, changed, older, fresh: None, seen: HashMap::new(), asked: now, noted: None }
+    }
+
+    /// The view that new processes get.
+    pub(crate) fn newest(&self) -> SlotNumber {
+        self.newest
+    }
+
+    /// All views that may still be offered.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotNumber> {
+        self.older.iter().map(|older| older.slot).chain([self.newest])
+    }
+
+    /// Whether older views are still being used, so that every step must ask.
+    pub(crate) fn is_draining(&self) -> bool {
+        !self.older.is_empty()
+    }
+
+    /// How long the kernel may remember an answer.
+    pub(crate) fn ttl(&self) -> Duration {
+        if self.is_draining() { Duration::ZERO } else { STABLE_TTL }
+    }
+
+    /// Binds the name to a newer view. `holders` are the processes known to hold something of the view
+    /// until now; they are treated as seen on it.
+    pub(crate) fn rebind(
+        &mut self,
+        slot: SlotNumber,
+        changed: u64,
+        holders: impl IntoIterator<Item = (Identity, SlotNumber)>,
+        now: Instant,
+    ) {
+        if self.older.is_empty() {
+            self.fresh = Some(Fresh { stable: self.newest, since: now });
+        }
+        self.older.push(Older { slot: self.newest, replaced: now });
+        for (holder, slot) in holders {
+            if self.slots().any(|known| known == slot) {
+                self.seen.entry(Asker::Process(holder)).or_insert(Seen { slot, last: now });
+            }
+        }
+        self.newest = slot;
+        self.changed = changed;
+    }
+
+    /// Binds the name to a newer view in place of one from which nothing was ever read.
+    pub(crate) fn replace_unread(&mut self, slot: SlotNumber, changed: u64) {
+        let unread = self.newest;
+        self.seen.retain(|_, seen| seen.slot != unread);
+        self.newest = slot;
+        self.changed = changed;
+    }
+
+    /// Which view `asker` gets now.
+    pub(crate) fn choose(&mut self, asker: Asker, bounds: Bounds, now: Instant) -> SlotNumber {
+        self.asked = now;
+        let slot = self.decide(asker, bounds, now);
+        if asker != Asker::Nobody {
+            self.seen.insert(asker, Seen { slot, last: now });
+        }
+        slot
+    }
+
+    fn decide(&self, asker: Asker, bounds: Bounds, now: Instant) -> SlotNumber {
+        if self.older.is_empty() {
+            return self.newest;
+        }
+        if let Some(seen) = self.seen.get(&asker) {
+            return if self.keeps(asker, seen, bounds, now) { seen.slot } else { self.newest };
+        }
+        let Some(fresh) = &self.fresh else { return self.newest };
+        if !self.older.iter().any(|older| older.slot == fresh.stable) {
+            return self.newest;
+        }
+        let unnoticed = now.duration_since(fresh.since);
+        match asker {
+            Asker::Process(identity) if identity.start > self.changed => self.newest,
+            Asker::Process(_) if unnoticed < UNSEEN => fresh.stable,
+            Asker::Crowd if unnoticed < CROWD.min(bounds.max_drain) => fresh.stable,
+            _ => self.newest,
+        }
+    }
+
+    /// Whether `asker`, last seen on an older view, may go on with it.
+    fn keeps(&self, asker: Asker, seen: &Seen, bounds: Bounds, now: Instant) -> bool {
+        let bound = if asker == Asker::Crowd { CROWD.min(bounds.max_drain) } else { bounds.max_drain };
+        self.older.iter().any(|older| {
+            older.slot == seen.slot
+                && now.duration_since(older.replaced) < bound
+                && now.duration_since(seen.last) <= bounds.quiet
+        })
+    }
+
+    /// The processes whose quiet time runs, to look at whether they are stopped or blocked.
+    pub(crate) fn watched(&self) -> Vec<Identity> {
+        self.seen
+            .keys()
+            .filter_map(|asker| if let Asker::Process(identity) = asker { Some(*identity) } else { None })
+            .collect()
+    }
+
+    /// Time in which a process was stopped or blocked writing does not count as quiet.
+    pub(crate) fn still_walking(&mut self, identity: Identity, now: Instant) {
+        if let Some(seen) = self.seen.get_mut(&Asker::Process(identity)) {
+            seen.last = now;
+        }
+    }
+
+    /// Forgets who is gone or quiet, and ends the drain of views that nobody uses any more. Returns
+    /// the views that are no longer offered.
+    pub(crate) fn settle(
+        &mut self,
+        bounds: Bounds,
+        now: Instant,
+        alive: impl Fn(Identity) -> bool,
+    ) -> Vec<SlotNumber> {
+        self.seen.retain(|asker, seen| {
+            now.duration_since(seen.last) <= bounds.quiet
+                && match asker {
+                    Asker::Process(identity) => alive(*identity),
+                    _ => true,
+                }
+        });
+        if let Some(fresh) = &self.fresh
+            && now.duration_since(fresh.since) >= UNSEEN
+            && !self.seen.contains_key(&Asker::Crowd)
+        {
+            self.fresh = None;
+        }
+        let unnoticed = self.fresh.as_ref().map(|fresh| fresh.stable);
+        let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.older).into_iter().partition(|older| {
+            let in_time = now.duration_since(older.replaced) < bounds.max_drain;
+            in_time
+                && (unnoticed == Some(older.slot) || self.seen.values().any(|seen| seen.slot == older.slot))
+        });
+        self.older = kept;
+        if self.older.is_empty() {
+            self.fresh = None;
+        }
+        ended.into_iter().map(|older| older.slot).collect()
+    }
+
+    /// The processes that are still given an older view.
+    pub(crate) fn on_older_views(&self) -> Vec<Identity> {
+        let older = |seen: &Seen| self.older.iter().any(|older| older.slot == seen.slot);
+        self.seen
+            .iter()
+            .filter_map(|(asker, seen)| match asker {
+                Asker::Process(identity) if older(seen) => Some(*identity),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { quiet: Duration::from_secs(30), max_drain: Duration::from_secs(600) };
+
+    fn process(tgid: u32, start: u64) -> Asker {
+        Asker::Process(Identity { tgid, start })
+    }
+    fn seconds(s: f64) -> Duration {
+        Duration::from_secs_f64(s)
+    }
+
+    #[test]
+    fn a_walker_keeps_its_view_and_a_new_process_gets_the_newest() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        assert_eq!(name.choose(process(10, 50), BOUNDS, t), 1);
+        name.rebind(2, 100, [], t);
+        assert_eq!(name.ttl(), Duration::ZERO);
+        for step in 0..100 {
+            let now = t + seconds(f64::from(step));
+            assert_eq!(name.choose(process(10, 50), BOUNDS, now), 1);
+            assert_eq!(name.choose(process(11, 101), BOUNDS, now), 2);
+            assert!(name.settle(BOUNDS, now, |_| true).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_process_nobody_saw_keeps_the_stable_view_for_the_ttl_it_walked_under() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.rebind(2, 100, [], t);
+        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(0.9)), 1);
+        assert_eq!(name.choose(process(11, 50), BOUNDS, t + seconds(1.2)), 2);
+        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(5.0)), 1, "seen now, so it keeps it");
+        assert_eq!(name.choose(process(12, 100), BOUNDS, t + seconds(0.5)), 1, "the same tick counts as before");
+    }
+
+    #[test]
+    fn quiet_time_ends_a_walk_and_halted_time_does_not_count() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.choose(process(10, 50), BOUNDS, t);
+        name.choose(process(20, 50), BOUNDS, t);
+        name.rebind(2, 100, [], t);
+        for s in 1..40 {
+            name.still_walking(Identity { tgid: 20, start: 50 }, t + seconds(f64::from(s)));
+        }
+        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(40.0)), 2);
+        assert_eq!(name.choose(process(20, 50), BOUNDS, t + seconds(40.0)), 1);
+    }
+
+    #[test]
+    fn nobody_keeps_a_replaced_view_for_ever() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.choose(process(10, 50), BOUNDS, t);
+        name.rebind(2, 100, [], t);
+        for s in (0..=600).step_by(10) {
+            let expected = if s < 600 { 1 } else { 2 };
+            assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(f64::from(s))), expected, "{s}");
+        }
+        assert_eq!(name.settle(BOUNDS, t + seconds(601.0), |_| true), [1]);
+        assert!(!name.is_draining());
+    }
+
+    #[test]
+    fn a_chain_of_changes_keeps_each_process_on_its_own_view() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.choose(process(10, 50), BOUNDS, t);
+        name.rebind(2, 100, [], t);
+        name.choose(process(11, 150), BOUNDS, t + seconds(0.1));
+        name.rebind(3, 200, [], t + seconds(0.2));
+        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(0.3)), 1);
+        assert_eq!(name.choose(process(11, 150), BOUNDS, t + seconds(0.3)), 2);
+        assert_eq!(name.choose(process(12, 250), BOUNDS, t + seconds(0.3)), 3);
+        assert_eq!(name.choose(process(13, 50), BOUNDS, t + seconds(0.3)), 1, "unseen: what was stable");
+        assert_eq!(name.settle(BOUNDS, t + seconds(2.0), |who| who.tgid == 12), [1, 2]);
+        assert_eq!(name.ttl(), STABLE_TTL);
+    }
+
+    #[test]
+    fn who_cannot_be_seen_keeps_the_stable_view_for_a_minute_together() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.choose(Asker::Crowd, BOUNDS, t);
+        name.rebind(2, 100, [], t);
+        for s in 0..59 {
+            let now = t + seconds(f64::from(s));
+            assert_eq!(name.choose(Asker::Crowd, BOUNDS, now), 1);
+            name.settle(BOUNDS, now, |_| true);
+        }
+        assert_eq!(name.choose(Asker::Crowd, BOUNDS, t + seconds(61.0)), 2);
+        assert_eq!(name.settle(BOUNDS, t + seconds(61.0), |_| true), [1]);
+    }
+
+    #[test]
+    fn who_holds_something_of_the_view_counts_as_seen_on_it() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.rebind(2, 100, [(Identity { tgid: 10, start: 50 }, 1), (Identity { tgid: 11, start: 50 }, 9)], t);
+        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(20.0)), 1);
+        assert_eq!(name.choose(process(11, 50), BOUNDS, t + seconds(20.0)), 2, "a view of another name");
+    }
+
+    #[test]
+    fn a_reused_pid_is_another_process() {
+        let t = Instant::now();
+        let mut name = Name::new(1, 0, t);
+        name.choose(process(10, 50), BOUNDS, t);
+        name.rebind(2, 100, [], t);
+        assert_eq!(name.choose(process(10, 101), BOUNDS, t), 2);
+    }
+}
