@@ -2,7 +2,7 @@
 //!
 //! It is one TOML file, read as a whole into typed values; what is wrong in it is reported all at
 //! once, each problem with its line, its column and what to do. An absent file is the default.
-//! The environment is read in [`environment`] alone, and the file is changed in `edit` alone.
+//! The environment is read in [`environment`] alone, and the file is changed in [`edit`] alone.
 //! Nothing here touches the cache or the network. Everything fails with `Kind::Config`.
 
 use std::io::ErrorKind;
@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::key::{GitUrl, Reference};
 
 mod document;
 pub mod duration;
+pub mod edit;
 pub mod environment;
 mod host;
 mod problem;
@@ -174,6 +175,49 @@ impl Config {
     /// The resource of that name, and its index.
     pub fn resource(&self, name: &str) -> Option<(usize, &Resource)> {
         self.resources.iter().enumerate().find(|(_, resource)| resource.name == name)
+    }
+
+    /// Parses what `srcfs add` was given into a resource that this configuration could take.
+    pub fn new_resource(
+        &self,
+        name: &str,
+        git: &str,
+        reference: Option<&str>,
+        subpaths: &[&str],
+        note: Option<&str>,
+    ) -> Result<Resource> {
+        if let Some(note) = note {
+            check_note(note)?;
+        }
+        let resource = Resource {
+            name: name.to_owned(),
+            git: resource::parse_url(git, |url| trusts(&self.hosts, url))?,
+            reference: Reference::parse(reference.unwrap_or_default())?,
+            subpaths: parse_subpaths(subpaths)?,
+            note: note.map(str::to_owned),
+        };
+        self.check_new(&resource)?;
+        Ok(resource)
+    }
+
+    /// Refuses a resource whose name is invalid or taken.
+    fn check_new(&self, resource: &Resource) -> Result<()> {
+        check_name(&resource.name)?;
+        match self.resources.iter().find(|other| collide(&other.name, &resource.name)) {
+            None => Ok(()),
+            Some(other) if other.name == resource.name => Err(Error::new(
+                Kind::Invalid,
+                format!("add {:?}", resource.name),
+                "a resource of that name is configured already",
+            )
+            .hint(format!("choose another name, or `srcfs remove {}` first", other.name))),
+            Some(other) => Err(Error::new(
+                Kind::Invalid,
+                format!("add {:?}", resource.name),
+                format!("it and {:?} would be one directory", other.name),
+            )
+            .hint("choose another name")),
+        }
     }
 
     /// The names of all hosts that this configuration lets srcfs talk to, as they stand in urls: a
