@@ -9,9 +9,11 @@
 //! | `cache` | layout, locks, staging, mirrors, snapshots, pins, clear, reaping |
 //! | `store` | git objects on disk: the table of a snapshot's nodes, and its blobs |
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
-//! | `config`, [`key`], [`error`], [`redact`] | the words that all of them use |
+//! | [`config`], [`key`], [`error`], [`redact`] | the words that all of them use |
 
+pub mod config;
 pub mod error;
 pub mod key;
 pub mod redact;
 pub mod source;
+pub mod view;

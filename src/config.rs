@@ -1,0 +1,421 @@
+//! The configuration: named resources, hosts that paths may reach, and how long things may take.
+//!
+//! It is one TOML file, read as a whole into typed values; what is wrong in it is reported all at
+//! once, each problem with its line, its column and what to do. An absent file is the default.
+//! The environment is read in [`environment`] alone, and the file is changed in [`edit`] alone.
+//! Nothing here touches the cache or the network. Everything fails with `Kind::Config`.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use crate::error::{Error, Kind, Result};
+use crate::key::{GitUrl, Reference};
+
+mod document;
+pub mod duration;
+pub mod edit;
+pub mod environment;
+mod host;
+mod problem;
+mod resource;
+
+use document::{DurationField, Fields, Text};
+use problem::Problems;
+
+pub use host::Host;
+pub use problem::Problem;
+pub use resource::{
+    RESERVED, Resource, check_name, check_note, parse_subpath, parse_subpaths, pasted_prefix,
+};
+
+pub(crate) use document::nearest;
+pub(crate) use host::{DEEPEST as DEEPEST_GROUP, check_segment as check_host_segment};
+pub(crate) use resource::check_name_segment;
+
+/// Everything that the configuration says, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it came from, whether or not that exists; none for a configuration made in memory.
+    pub file: Option<PathBuf>,
+    /// The named resources, in the file's order.
+    pub resources: Vec<Resource>,
+    /// The hosts that paths may reach: those of the file, then the well-known ones it does not name.
+    pub hosts: Vec<Host>,
+    /// How old the answer for a moving reference may be before it is asked for again in the
+    /// background; none for never.
+    pub refresh: Option<Duration>,
+    /// Whether to leave the network alone.
+    pub offline: bool,
+    /// How long a process may be away from a name and still keep the snapshot it saw there.
+    pub quiet: Duration,
+    /// How long a process may keep an old snapshot at most.
+    pub max_drain: Duration,
+    /// How long a view that nobody asks for is kept.
+    pub idle: Duration,
+    /// How long a request of the kernel may wait.
+    pub reply_bound: Duration,
+    /// How many fetches may run at once.
+    pub max_fetches: u32,
+    /// How long "does not exist" is remembered.
+    pub negative_ttl: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+const REFRESH: DurationField =
+    DurationField { key: "refresh", least: SECOND, most: DAY.saturating_mul(365), default: HOUR };
+const QUIET: DurationField = DurationField {
+    key: "quiet",
+    least: Duration::from_millis(100),
+    most: HOUR,
+    default: SECOND.saturating_mul(30),
+};
+const MAX_DRAIN: DurationField =
+    DurationField { key: "max_drain", least: SECOND, most: DAY, default: MINUTE.saturating_mul(10) };
+const IDLE: DurationField = DurationField {
+    key: "idle",
+    least: Duration::from_millis(100),
+    most: DAY.saturating_mul(30),
+    default: MINUTE.saturating_mul(10),
+};
+// A task that waits for 120 s is reported by the kernel as hung, and fs.fuse.max_request_timeout
+// may abort the mount; so the bound stays below.
+const REPLY_BOUND: DurationField =
+    DurationField { key: "reply_bound", least: SECOND, most: SECOND.saturating_mul(119), default: MINUTE };
+const NEGATIVE_TTL: DurationField = DurationField {
+    key: "negative_ttl",
+    least: Duration::ZERO,
+    most: HOUR,
+    default: SECOND.saturating_mul(10),
+};
+const MAX_FETCHES: u32 = 8;
+
+const KEYS: &[&str] = &[
+    "resource",
+    "host",
+    "refresh",
+    "offline",
+    "quiet",
+    "max_drain",
+    "idle",
+    "reply_bound",
+    "max_fetches",
+    "negative_ttl",
+];
+const RESOURCE_KEYS: &[&str] = &["name", "git", "ref", "subpaths", "note"];
+const HOST_KEYS: &[&str] = &["name", "url", "nested"];
+
+/// A file larger than this is not a configuration.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            file: None,
+            resources: Vec::new(),
+            hosts: Host::well_known(),
+            refresh: Some(REFRESH.default),
+            offline: false,
+            quiet: QUIET.default,
+            max_drain: MAX_DRAIN.default,
+            idle: IDLE.default,
+            reply_bound: REPLY_BOUND.default,
+            max_fetches: MAX_FETCHES,
+            negative_ttl: NEGATIVE_TTL.default,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`; an absent one is the default.
+    pub fn load(file: &Path) -> Result<Config> {
+        let text = read(file)?.unwrap_or_default();
+        let mut config = Config::parse(&text)
+            .map_err(|problems| problem::as_error(&file.display().to_string(), &problems))?;
+        config.file = Some(file.to_owned());
+        Ok(config)
+    }
+
+    /// Reads a configuration from text, or says everything that is wrong in it.
+    pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+        let mut problems = Problems::new(text);
+        let (document, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            problems.add(
+                &error.span().unwrap_or(0..0),
+                format!("this is not TOML: {}", error.message()),
+                "see https://toml.io for how it is written",
+            );
+        }
+        if !problems.is_empty() {
+            // What follows a slip of syntax is read wrongly; complaints about it would mislead.
+            return Err(problems.finish());
+        }
+        let config = read_document(document.get_ref(), &mut problems);
+        if problems.is_empty() { Ok(config) } else { Err(problems.finish()) }
+    }
+
+    /// The host of that name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// The url of the repository at `path` (without `.git`) on the host `name`: `None` for a host
+    /// that is not configured, an error where the forge allows no such repository.
+    pub fn host_url(&self, name: &str, path: &[&str]) -> Option<Result<GitUrl>> {
+        self.host(name).map(|host| host.repository(path))
+    }
+
+    /// The resource of that name, and its index.
+    pub fn resource(&self, name: &str) -> Option<(usize, &Resource)> {
+        self.resources.iter().enumerate().find(|(_, resource)| resource.name == name)
+    }
+
+    /// Parses what `srcfs add` was given into a resource that this configuration could take.
+    pub fn new_resource(
+        &self,
+        name: &str,
+        git: &str,
+        reference: Option<&str>,
+        subpaths: &[&str],
+        note: Option<&str>,
+    ) -> Result<Resource> {
+        if let Some(note) = note {
+            check_note(note)?;
+        }
+        let resource = Resource {
+            name: name.to_owned(),
+            git: resource::parse_url(git, |url| trusts(&self.hosts, url))?,
+            reference: Reference::parse(reference.unwrap_or_default())?,
+            subpaths: parse_subpaths(subpaths)?,
+            note: note.map(str::to_owned),
+        };
+        self.check_new(&resource)?;
+        Ok(resource)
+    }
+
+    /// Refuses a resource whose name is invalid or taken.
+    fn check_new(&self, resource: &Resource) -> Result<()> {
+        check_name(&resource.name)?;
+        match self.resources.iter().find(|other| collide(&other.name, &resource.name)) {
+            None => Ok(()),
+            Some(other) if other.name == resource.name => Err(Error::new(
+                Kind::Invalid,
+                format!("add {:?}", resource.name),
+                "a resource of that name is configured already",
+            )
+            .hint(format!("choose another name, or `srcfs remove {}` first", other.name))),
+            Some(other) => Err(Error::new(
+                Kind::Invalid,
+                format!("add {:?}", resource.name),
+                format!("it and {:?} would be one directory", other.name),
+            )
+            .hint("choose another name")),
+        }
+    }
+
+    /// The names of all hosts that this configuration lets srcfs talk to, as they stand in urls: a
+    /// redirect to any other is refused.
+    pub fn addresses(&self) -> Vec<String> {
+        let hosts = self.hosts.iter().filter_map(Host::address);
+        let resources = self.resources.iter().filter_map(|resource| resource.git.host().map(str::to_owned));
+        let mut addresses: Vec<String> = hosts.chain(resources).collect();
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
+}
+
+/// The text of `file`; `None` if it does not exist.
+fn read(file: &Path) -> Result<Option<String>> {
+    let failed = |error: &std::io::Error| Error::io("read the configuration", file, error);
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.len() > LARGEST_FILE => {
+            return Err(failed(&std::io::Error::other("it is larger than 1 MiB")));
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            // /dev/null is a way to say "no configuration".
+            if file == Path::new("/dev/null") {
+                return Ok(None);
+            }
+            return Err(failed(&std::io::Error::other("it is not a regular file")));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+    }
+    match std::fs::read(file) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(failed(&std::io::Error::other("it is not UTF-8"))),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn read_document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
+    let file = Fields::new(table, 0..0, "the configuration", KEYS, problems);
+    let mut config = Config {
+        file: None,
+        resources: Vec::new(),
+        hosts: read_hosts(&file, problems),
+        refresh: match file.text_or_none("refresh") {
+            Some("never") => None,
+            _ => Some(file.duration(&REFRESH, problems)),
+        },
+        offline: file.boolean("offline", problems).unwrap_or(false),
+        quiet: file.duration(&QUIET, problems),
+        max_drain: file.duration(&MAX_DRAIN, problems),
+        idle: file.duration(&IDLE, problems),
+        reply_bound: file.duration(&REPLY_BOUND, problems),
+        max_fetches: file.number("max_fetches", 1..=64, MAX_FETCHES, problems),
+        negative_ttl: file.duration(&NEGATIVE_TTL, problems),
+    };
+    config.resources = read_resources(&file, &config.hosts, problems);
+    config
+}
+
+fn read_hosts(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Host> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for fields in file.tables("host", HOST_KEYS, problems) {
+        let name = required(&fields, "name", "name = \"git.example.org\"", problems);
+        let url = required(&fields, "url", "url = \"https://git.example.org/{path}.git\"", problems);
+        let nested = fields.boolean("nested", problems).unwrap_or(false);
+        if let Some(name) = &name
+            && hosts.iter().any(|host| host.name == name.text)
+        {
+            problems.add(
+                &name.at,
+                format!("the host {:?} stands here a second time", name.text),
+                "keep one of them",
+            );
+            continue;
+        }
+        // Each half is checked even if the other is missing or wrong.
+        let checked_name =
+            name.as_ref().map(|name| (name, Host::new(name.text, "https://example.org/{path}", nested)));
+        if let Some((name, Err(error))) = &checked_name {
+            problems.add_error(&name.at, error, "correct it");
+        }
+        let Some(url) = url else { continue };
+        let name = match checked_name {
+            Some((name, Ok(_))) => name.text,
+            _ => "example.org",
+        };
+        match Host::new(name, url.text, nested) {
+            Ok(host) => hosts.push(host),
+            Err(error) => problems.add_error(&url.at, &error, "correct it"),
+        }
+    }
+    for host in Host::well_known() {
+        if !hosts.iter().any(|own| own.name == host.name) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems<'_>) -> Vec<Resource> {
+    let mut resources: Vec<Resource> = Vec::new();
+    let mut names: Vec<Text<'_>> = Vec::new();
+    for fields in file.tables("resource", RESOURCE_KEYS, problems) {
+        let name = required(&fields, "name", "name = \"docs\"", problems);
+        let git = required(&fields, "git", "git = \"https://example.org/team/docs.git\"", problems);
+        let reference = match fields.text("ref", problems) {
+            None => Reference::Default,
+            Some(text) => Reference::parse(text.text).unwrap_or_else(|error| {
+                problems.add_error(&text.at, &error, "write a branch, a tag or a full commit id");
+                Reference::Default
+            }),
+        };
+        let subpaths = read_subpaths(&fields, problems);
+        let note = fields.text("note", problems).map(|note| {
+            if let Err(error) = check_note(note.text) {
+                problems.add_error(&note.at, &error, "shorten it");
+            }
+            note.text.to_owned()
+        });
+        let git = git.and_then(|git| match resource::parse_url(git.text, |url| trusts(hosts, url)) {
+            Ok(url) => Some(url),
+            Err(error) => {
+                problems.add_error(&git.at, &error, "write it as https://host/path.git");
+                None
+            }
+        });
+        let Some(name) = name else { continue };
+        if let Err(error) = check_name(name.text) {
+            problems.add_error(&name.at, &error, "choose another name");
+            continue;
+        }
+        if let Some(other) = names.iter().find(|other| collide(other.text, name.text)) {
+            let line = problems.line_of(&other.at);
+            let why = if other.text == name.text {
+                format!("the name {:?} stands in line {line} already", name.text)
+            } else {
+                format!("{:?} and {:?} (line {line}) would be one directory", name.text, other.text)
+            };
+            problems.add(&name.at, why, "choose another name");
+        }
+        if let Some(git) = git {
+            resources.push(Resource { name: name.text.to_owned(), git, reference, subpaths, note });
+        }
+        names.push(name);
+    }
+    resources
+}
+
+fn read_subpaths(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<String> {
+    let texts = fields.texts("subpaths", problems);
+    let mut good = Vec::new();
+    for text in &texts {
+        match parse_subpath(text.text) {
+            Ok(_) => good.push(text.text),
+            Err(error) => problems.add_error(&text.at, &error, "correct it"),
+        }
+    }
+    parse_subpaths(&good).unwrap_or_else(|error| {
+        let at = texts.first().map_or(fields.at.clone(), |text| text.at.clone());
+        problems.add_error(&at, &error, "list fewer of them, or their parent");
+        Vec::new()
+    })
+}
+
+fn required<'a>(
+    fields: &Fields<'a, '_>,
+    key: &str,
+    example: &str,
+    problems: &mut Problems<'_>,
+) -> Option<Text<'a>> {
+    if !fields.has(key) {
+        problems.add(&fields.at, format!("{key} is missing here"), format!("write {example}"));
+    }
+    fields.text(key, problems)
+}
+
+/// Whether the configuration names the host of `url`, by its name or by its address, and, for a url
+/// that is not encrypted, also allows that.
+fn trusts(hosts: &[Host], url: &GitUrl) -> bool {
+    let Some(address) = url.host() else { return false };
+    hosts.iter().any(|host| {
+        let named = host.name == address || host.address().as_deref() == Some(address);
+        named && (url.transport() != crate::key::Transport::Http || host.url.starts_with("http://"))
+    })
+}
+
+/// Whether two names cannot both be directories of the mount.
+fn collide(one: &str, other: &str) -> bool {
+    let below = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    below(one, other) || below(other, one)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use super::*;
+
+fn problems(text: &str) -> Vec<String> {
+    Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_absent_file_is_the_default() {
+    let config = Config::load(Path::new("/nonexistent/srcfs/config.toml")).unwrap();
+    assert_eq!(Config { file: None, ..config }, Config::default());
+    assert_eq!(Config::parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn everything_that_can_be_said() {
+    let config = Config::parse(
+        r#"
+        refresh = "never"
+        offline = true
+        quiet = "5s"
+        max_drain = "1m"
+        idle = "1h30m"
+        reply_bound = "10s"
+        max_fetches = 2
+        negative_ttl = "0s"
+
+        [[host]]
+        name = "github.com"
+        url = "file:///srv/git/{path}.git"
+
+        [[host]]
+        name = "git.corp"
+        url = "ssh://git@10.1.2.3/{path}"
+        nested = true
+
+        [[resource]]
+        name = "docs"
+        git = "https://example.org/team/docs.git"
+        ref = "main"
+        subpaths = ["guide", "api/"]
+        note = "start at guide/intro.md"
+
+        [[resource]]
+        name = "inner"
+        git = "ssh://git@10.1.2.3/a/b"
+        "#,
+    )
+    .unwrap();
+    assert_eq!((config.refresh, config.offline, config.max_fetches), (None, true, 2));
+    assert_eq!(config.idle, Duration::from_secs(5400));
+    assert_eq!(config.host("github.com").unwrap().url, "file:///srv/git/{path}.git");
+    assert_eq!(config.hosts.iter().filter(|host| host.name == "github.com").count(), 1);
+    assert_eq!(config.resources[0].subpaths, ["api", "guide"]);
+    assert_eq!(config.host_url("git.corp", &["a", "b"]).unwrap().unwrap(), config.resources[1].git);
+    assert!(config.host_url("evil.example", &["a", "b"]).is_none());
+    assert!(config.addresses().contains(&"10.1.2.3".to_owned()));
+    assert!(config.addresses().contains(&"example.org".to_owned()));
+    assert!(!config.addresses().contains(&"github.com".to_owned()), "it was replaced");
+}
+
+#[test]
+fn all_problems_at_once_each_with_its_place() {
+    let found = problems(
+        "refesh = \"1h\"\n\
+         quiet = -5\n\
+         idle = nan\n\
+         [[resource]]\n\
+         nmae = \"docs\"\n\
+         git = \"https://user:hunter2@example.org/a\"\n\
+         [[resource]]\n\
+         name = \"git/x\"\n\
+         git = \"ext::sh\"\n\
+         ref = \"--upload-pack=x\"\n\
+         subpaths = [\"ok\", \"../x\", 3]\n\
+         note = \"\\u001b[31m\"\n\
+         [[host]]\n\
+         name = \"A\"\n\
+         url = \"https://example.org/\"\n",
+    );
+    let places: Vec<&str> = found.iter().map(|problem| problem.split(':').next().unwrap()).collect();
+    assert_eq!(
+        places,
+        [
+            "line 1, column 1",
+            "line 2, column 9",
+            "line 3, column 8",
+            "line 4, column 1",
+            "line 5, column 1",
+            "line 6, column 7",
+            "line 8, column 8",
+            "line 9, column 7",
+            "line 10, column 7",
+            "line 11, column 19",
+            "line 11, column 27",
+            "line 12, column 8",
+            "line 14, column 8",
+            "line 15, column 7",
+        ],
+        "{found:#?}"
+    );
+    assert!(found[0].contains("did you mean refresh?"), "{}", found[0]);
+    assert!(found[1].contains("from \"100ms\" to \"1h\"; the default is \"30s\""), "{}", found[1]);
+    assert!(found[4].contains("did you mean name?"), "{}", found[4]);
+    assert!(!found.concat().contains("hunter2"));
+}
+
+#[test]
+fn durations_out_of_range_or_without_a_unit_are_refused() {
+    for value in
+        ["\"-1s\"", "\"NaN\"", "30", "1.5", "nan", "-inf", "\"\"", "true", "\"120s\"", "\"999ms\"", "\"2m\""]
+    {
+        let found = problems(&format!("reply_bound = {value}"));
+        assert_eq!(found.len(), 1, "{value}");
+        assert!(found[0].contains("\"1s\" to \"1m59s\"; the default is \"1m\""), "{value}: {}", found[0]);
+    }
+    for value in ["0", "65", "-1", "1.0", "\"8\"", "99999999999999999999"] {
+        assert!(
+            problems(&format!("max_fetches = {value}"))[0].contains("1 to 64; the default is 8"),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn two_resources_never_claim_one_directory() {
+    let two = |one: &str, other: &str| {
+        let entry = |name: &str| format!("[[resource]]\nname = {name:?}\ngit = \"https://example.org/a\"\n");
+        Config::parse(&(entry(one) + &entry(other)))
+    };
+    for (one, other) in [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a/b", "a/b/c")] {
+        let found = two(one, other).unwrap_err();
+        assert_eq!((found.len(), found[0].line), (1, 5), "{one} {other}");
+        assert!(found[0].why.contains("line 2"), "{}", found[0]);
+    }
+    for (one, other) in [("a", "ab"), ("a/b", "a/c"), ("a", "A")] {
+        two(one, other).unwrap();
+    }
+}
+
+#[test]
+fn private_addresses_need_a_host_of_the_file() {
+    let resource = |url: &str| format!("[[resource]]\nname = \"a\"\ngit = {url:?}\n");
+    let found = problems(&resource("https://192.168.1.1/a"));
+    assert!(found[0].contains("[[host]]"), "{}", found[0]);
+    let host = "[[host]]\nname = \"192.168.1.1\"\nurl = \"https://192.168.1.1/{path}\"\n";
+    Config::parse(&(resource("https://192.168.1.1/a") + host)).unwrap();
+    let found = problems(&(resource("http://192.168.1.1/a") + host));
+    assert!(found[0].contains("http://"), "a host with https does not allow http: {}", found[0]);
+    let found = problems(&resource("http://github.com/a/b"));
+    assert_eq!(found.len(), 1, "a well-known host does not allow http either");
+}
+
+#[test]
+fn slips_of_syntax_are_reported_together() {
+    let found = problems("offline = tru\nrefresh = \"1h\nquiet == \"1s\"\n");
+    assert!(found.len() >= 2, "{found:#?}");
+    assert!(found.iter().all(|problem| problem.contains("not TOML")), "{found:#?}");
+}
+
+#[test]
+fn the_error_of_a_file_names_it_and_every_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    std::fs::write(&file, "ofline = true\nidle = 3\n").unwrap();
+    let text = Config::load(&file).unwrap_err().to_string();
+    for part in ["config.toml", "2 problems", "line 1, column 1", "did you mean offline?", "line 2, column 8"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    std::fs::write(&file, [0xff, 0xfe]).unwrap();
+    assert!(Config::load(&file).unwrap_err().to_string().contains("not UTF-8"));
+    assert!(Config::load(directory.path()).unwrap_err().to_string().contains("not a regular file"));
+    Config::load(Path::new("/dev/null")).unwrap();
+}

@@ -1,0 +1,3 @@
+//! The name space of the mount.
+
+pub mod name;

@@ -1,0 +1,440 @@
+//! Names: what a path below the mount, or a KEY on the command line, stands for.
+//!
+//! A name is parsed to typed parts before anything else is done with it; what the grammar refuses
+//! never reaches a process, the network or a path on disk. Nothing here does I/O: whether a
+//! well-formed name exists is somebody else's question.
+//!
+//! | name | is |
+//! |---|---|
+//! | the empty path, `git`, `git/<host>`, `git/<host>/<owner>` | a directory |
+//! | `git/<host>/<owner>/<repository>[@<reference>]` | a repository |
+//! | on a host whose groups nest: the first segment with `@` or ending in `.git` | a repository |
+//! | a configured name, also with `@<reference>` | a resource |
+//! | a part of configured names that ends before a `/` | a directory |
+//!
+//! Everything else is `Kind::Invalid` (no such name can exist) or `Kind::NotFound` (nobody
+//! configured it), with the reason; both are "no such file" in the mount.
+
+use std::path::{Component, Path};
+
+use crate::config::{self, Config};
+use crate::error::{Error, Kind, Result};
+use crate::key::{Key, Reference};
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A directory of the name space.
+    Directory,
+    /// A repository on a configured host.
+    Repository {
+        /// The repository.
+        key: Key,
+        /// What of it.
+        reference: Reference,
+    },
+    /// A named resource.
+    Resource {
+        /// Its index in [`Config::resources`].
+        index: usize,
+        /// The repository behind it.
+        key: Key,
+        /// The configured reference, or the one after `@`.
+        reference: Reference,
+    },
+}
+
+/// The longest component that is looked at; the kernel's own limit.
+const LONGEST_COMPONENT: usize = 255;
+
+impl Name {
+    /// Parses a whole name, relative to the mount. Fails if it goes on inside a view.
+    pub fn parse(text: &str, config: &Config) -> Result<Name> {
+        let (name, rest) = Name::split(text, config)?;
+        if rest.is_empty() {
+            return Ok(name);
+        }
+        Err(Error::new(Kind::Invalid, what(text), format!("{rest:?} goes on inside the tree"))
+            .hint("give the name of the tree only"))
+    }
+
+    /// Parses a path as the kernel gives it: the path of one name, relative to the mount.
+    pub fn parse_path(path: &Path, config: &Config) -> Result<Name> {
+        let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
+        match path.to_str() {
+            Some(text) if plain => Name::parse(text, config),
+            Some(text) => Err(Error::new(Kind::Invalid, what(text), "it is not a plain relative path")),
+            None => Err(Error::new(Kind::Invalid, what(&path.to_string_lossy()), "it is not UTF-8")),
+        }
+    }
+
+    /// Parses the name at the beginning of `text`, and answers what follows it inside its tree,
+    /// without a leading slash. Slashes at the end do not count.
+    pub fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
+        let text = text.trim_end_matches('/');
+        if text.is_empty() {
+            return Ok((Name::Directory, ""));
+        }
+        crate::key::refuse_invisible("the name", text)?;
+        let (first, _) = next(text);
+        if let Some(component) = text.split('/').find(|part| part.is_empty() || matches!(*part, "." | "..")) {
+            return Err(Error::new(
+                Kind::Invalid,
+                what(text),
+                format!("{component:?} may not be a part of it"),
+            )
+            .hint("write it as below the mount: git/github.com/owner/repository"));
+        }
+        if let Some(long) = text.split('/').find(|part| part.len() > LONGEST_COMPONENT) {
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("read a name of {} bytes", long.len()),
+                format!("a part of it is longer than {LONGEST_COMPONENT} bytes"),
+            ));
+        }
+        match first {
+            "git" => split_git(text, config),
+            _ => split_resource(text, config),
+        }
+    }
+
+    /// The repository, if it is a view.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Name::Directory => None,
+            Name::Repository { key, .. } | Name::Resource { key, .. } => Some(key),
+        }
+    }
+
+    /// The reference, if it is a view.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Name::Directory => None,
+            Name::Repository { reference, .. } | Name::Resource { reference, .. } => Some(reference),
+        }
+    }
+
+    /// The only paths that the view shows; all if empty.
+    pub fn subpaths<'c>(&self, config: &'c Config) -> &'c [String] {
+        match self {
+            Name::Resource { index, .. } => {
+                config.resources.get(*index).map_or(&[], |resource| resource.subpaths.as_slice())
+            }
+            _ => &[],
+        }
+    }
+}
+
+/// The path below the mount of `reference` of the repository `key`, if a configured host has it.
+pub fn path_of(key: &Key, reference: &Reference, config: &Config) -> Option<String> {
+    config.hosts.iter().find_map(|host| {
+        let path = host.path_of(key.url())?;
+        let suffix = match reference {
+            Reference::Default if host.nested => ".git".to_owned(),
+            Reference::Default => String::new(),
+            other => format!("@{}", other.to_path()),
+        };
+        Some(format!("git/{}/{path}{suffix}", host.name))
+    })
+}
+
+/// The names of all resources whose repository is `key`.
+pub fn names_of<'c>(key: &Key, config: &'c Config) -> Vec<&'c str> {
+    config
+        .resources
+        .iter()
+        .filter(|resource| resource.git == *key.url())
+        .map(|resource| resource.name.as_str())
+        .collect()
+}
+
+fn split_git<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
+    let mut rest = text.strip_prefix("git").unwrap_or(text).trim_start_matches('/');
+    if rest.is_empty() {
+        return Ok((Name::Directory, ""));
+    }
+    let (host_name, after) = next(rest);
+    rest = after;
+    let Some(host) = config.host(host_name) else {
+        let error = Error::new(Kind::NotFound, what(text), format!("{host_name:?} is not a configured host"));
+        let known = config.host(&host_name.to_ascii_lowercase());
+        return Err(error.hint(match known {
+            Some(host) => format!("write {}", host.name),
+            None => format!("add a [[host]] with name = {host_name:?} to the configuration to allow it"),
+        }));
+    };
+    let mut segments: Vec<&str> = Vec::new();
+    while !rest.is_empty() {
+        let (segment, after) = next(rest);
+        rest = after;
+        let (bare, reference) = match segment.split_once('@') {
+            Some((bare, reference)) => (bare, Some(reference)),
+            None => (segment, None),
+        };
+        let index = segments.len();
+        let ends = match reference {
+            Some(_) => true,
+            None if host.nested => bare.ends_with(".git"),
+            None => index == 1,
+        };
+        let bare = match bare.strip_suffix(".git") {
+            Some(stem) if ends && host.nested && reference.is_none() => stem,
+            _ => bare,
+        };
+        segments.push(bare);
+        if !ends {
+            config::check_host_segment(bare, index, false).map_err(|error| error.during(what(text)))?;
+            continue;
+        }
+        let url = host.repository(&segments)?;
+        let reference = match reference {
+            Some(reference) => Reference::parse_path(reference)?,
+            None => Reference::Default,
+        };
+        return Ok((Name::Repository { key: Key::git(url), reference }, rest));
+    }
+    if segments.len() > config::DEEPEST_GROUP {
+        return Err(Error::new(Kind::Invalid, what(text), "no forge nests groups so deep"));
+    }
+    Ok((Name::Directory, ""))
+}
+
+fn split_resource<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
+    let mut end = 0;
+    loop {
+        // `end` is the beginning of a component, `stop` its end.
+        let stop = text[end..].find('/').map_or(text.len(), |at| end + at);
+        let (bare, reference) = match text[end..stop].split_once('@') {
+            Some((bare, reference)) => (bare, Some(reference)),
+            None => (&text[end..stop], None),
+        };
+        config::check_name_segment(bare).map_err(|why| Error::new(Kind::Invalid, what(text), why))?;
+        let name = &text[..end + bare.len()];
+        if let Some((index, resource)) = config.resource(name) {
+            let reference = match reference {
+                Some(reference) => Reference::parse_path(reference)?,
+                None => resource.reference.clone(),
+            };
+            let rest = text[stop..].trim_start_matches('/');
+            return Ok((Name::Resource { index, key: resource.key(), reference }, rest));
+        }
+        let directory = format!("{name}/");
+        let inside = config.resources.iter().any(|resource| resource.name.starts_with(&directory));
+        if !inside || reference.is_some() {
+            return Err(unknown(text, name, config));
+        }
+        if stop == text.len() {
+            return Ok((Name::Directory, ""));
+        }
+        end = stop + 1;
+    }
+}
+
+fn unknown(text: &str, name: &str, config: &Config) -> Error {
+    let error = Error::new(Kind::NotFound, what(text), format!("no resource is called {name:?}"));
+    let names: Vec<&str> = config.resources.iter().map(|resource| resource.name.as_str()).collect();
+    let first = name.split('/').next().unwrap_or(name);
+    match config::nearest(text, &names) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None if config.host(first).is_some() => error.hint(format!("write git/{text}")),
+        None => error.hint("see `srcfs list` for the configured names, or add it with `srcfs add NAME URL`"),
+    }
+}
+
+/// The first component, and what follows its slash.
+fn next(text: &str) -> (&str, &str) {
+    text.split_once('/').unwrap_or((text, ""))
+}
+
+fn what(text: &str) -> String {
+    // A name may be 4096 bytes of rubbish; a sentence about it need not be.
+    let short: String = text.chars().take(120).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("read the name {short:?}{dots}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::parse(
+            r#"
+            [[resource]]
+            name = "docs"
+            git = "https://example.org/team/docs.git"
+            ref = "main"
+            subpaths = ["guide"]
+
+            [[resource]]
+            name = "team/api"
+            git = "https://github.com/team/api"
+            "#,
+        )
+        .unwrap()
+    }
+
+    fn repository(url: &str, reference: &str) -> Name {
+        Name::Repository {
+            key: Key::git(crate::key::GitUrl::parse(url).unwrap()),
+            reference: Reference::parse(reference).unwrap(),
+        }
+    }
+
+    #[test]
+    fn repositories_of_a_flat_host_have_two_segments() {
+        let config = config();
+        let url = "https://github.com/rust-lang/log.git";
+        for (text, reference) in [
+            ("git/github.com/rust-lang/log", ""),
+            ("git/github.com/rust-lang/log/", ""),
+            ("git/github.com/rust-lang/log@0.4.20", "0.4.20"),
+            ("git/github.com/rust-lang/log@tags%2F0.4.20", "tags/0.4.20"),
+            ("git/github.com/rust-lang/log@a@b", "a@b"),
+        ] {
+            assert_eq!(Name::parse(text, &config).unwrap(), repository(url, reference), "{text}");
+        }
+        for text in ["", "git", "git/github.com", "git/github.com/", "git/github.com/rust-lang"] {
+            assert_eq!(Name::parse(text, &config).unwrap(), Name::Directory, "{text:?}");
+        }
+        let (name, rest) = Name::split("git/github.com/rust-lang/log@1/src/lib.rs", &config).unwrap();
+        assert_eq!((name, rest), (repository(url, "1"), "src/lib.rs"));
+        assert_eq!(Name::parse("git/github.com/a/b/c", &config).unwrap_err().kind(), Kind::Invalid);
+    }
+
+    #[test]
+    fn where_groups_nest_an_at_or_dot_git_ends_the_repository() {
+        let config = config();
+        let url = "https://gitlab.com/a/b/c.git";
+        assert_eq!(Name::parse("git/gitlab.com/a/b/c.git", &config).unwrap(), repository(url, ""));
+        assert_eq!(Name::parse("git/gitlab.com/a/b/c@v1", &config).unwrap(), repository(url, "v1"));
+        assert_eq!(Name::parse("git/gitlab.com/a/b/c", &config).unwrap(), Name::Directory);
+        let (name, rest) = Name::split("git/gitlab.com/a/b/c.git/d/e", &config).unwrap();
+        assert_eq!((name, rest), (repository(url, ""), "d/e"));
+        for text in [
+            "git/gitlab.com/a.git",
+            "git/gitlab.com/a@v1",
+            "git/gitlab.com/a/b.git@v1",
+            "git/gitlab.com/a/.git",
+        ] {
+            assert!(Name::parse(text, &config).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_spelling_a_repository() {
+        let error = Name::parse("git/github.com/rust-lang/log.git", &config()).unwrap_err();
+        assert_eq!(error.advice(), Some("leave the .git out"));
+        let error = Name::parse("git/GitHub.com/rust-lang/log", &config()).unwrap_err();
+        assert_eq!(error.advice(), Some("write github.com"));
+    }
+
+    #[test]
+    fn resources_by_name_and_by_another_reference() {
+        let config = config();
+        let Name::Resource { index: 0, reference, .. } = Name::parse("docs", &config).unwrap() else {
+            panic!("docs is a resource")
+        };
+        assert_eq!(reference.to_string(), "main");
+        let name = Name::parse("docs@v2", &config).unwrap();
+        assert_eq!(name.reference().unwrap().to_string(), "v2");
+        assert_eq!(name.subpaths(&config), ["guide"]);
+        let (name, rest) = Name::split("team/api@x%2Fy/src/main.rs", &config).unwrap();
+        assert_eq!((name.reference().unwrap().to_string().as_str(), rest), ("x/y", "src/main.rs"));
+        assert_eq!(Name::parse("team", &config).unwrap(), Name::Directory);
+        for (text, hint) in [
+            ("dosc", "did you mean docs?"),
+            ("team/apis", "did you mean team/api?"),
+            ("github.com/a/b", "write git/github.com/a/b"),
+        ] {
+            let error = Name::parse(text, &config).unwrap_err();
+            assert_eq!((error.kind(), error.advice()), (Kind::NotFound, Some(hint)), "{text}");
+        }
+        for text in ["team@x", "doc", "docs@", "npm/react", ".srcfs/status.json", "README.md", "projects/x"] {
+            assert!(Name::parse(text, &config).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_keys_lead_back() {
+        let config = config();
+        for text in [
+            "git/github.com/rust-lang/log",
+            "git/github.com/rust-lang/log@tags%2Fv1",
+            "git/gitlab.com/a/b/c.git",
+            "git/gitlab.com/a/b@main",
+            "git/git.sr.ht/~user/repo",
+        ] {
+            let name = Name::parse(text, &config).unwrap();
+            let (key, reference) = (name.key().unwrap(), name.reference().unwrap());
+            assert_eq!(path_of(key, reference, &config).as_deref(), Some(text));
+        }
+        let key = config.resources[1].key();
+        assert_eq!(names_of(&key, &config), ["team/api"]);
+        assert_eq!(path_of(&key, &Reference::Default, &config).unwrap(), "git/github.com/team/api");
+        assert_eq!(path_of(&config.resources[0].key(), &Reference::Default, &config), None);
+    }
+
+    #[test]
+    fn hostile_names_are_refused_without_asking_anybody() {
+        let config = config();
+        let long = format!("git/github.com/a/{}", "b".repeat(256));
+        let reference = format!("git/github.com/a/b@{}", "v".repeat(256));
+        let deep = format!("git/gitlab.com/{}", "a/".repeat(22));
+        for text in [
+            "..",
+            ".",
+            "/",
+            "/etc/passwd",
+            "git//github.com",
+            "git/..",
+            "git/github.com/../x",
+            "git/github.com/a/..",
+            "git/github.com/-a/b",
+            "git/github.com/a/-b",
+            "git/github.com/a/--upload-pack=x",
+            "git/github.com/a/b@--upload-pack=x",
+            "git/github.com/a/b@",
+            "git/github.com/a/b@..",
+            "git/github.com/a/b@%2e%2e%2f",
+            "git/github.com/a/b@a..b",
+            "git/github.com/a/%2e%2e%2f",
+            "git/github.com/a\\b/c",
+            "git/github.com/a/b\nc",
+            "git/github.com/a/b\u{202e}c",
+            "git/github.com/a/b\u{200b}",
+            "git/github.com/a/b@v\u{200b}1",
+            "git/github.com/a/HEAD",
+            "git/github.com/HEAD",
+            "git/github.com/objects",
+            "git/github.com/.git",
+            "git/github.com/a/.git",
+            "git/HEAD",
+            "git/.git",
+            "git/config",
+            "git/127.0.0.1/a/b",
+            "git/localhost/a/b",
+            "git/evil.example/a/b",
+            "git/github.com:22/a/b",
+            "git/github.com@evil.example/a/b",
+            "git@x",
+            "-x",
+            "--upload-pack=x",
+            "docs\u{202e}",
+            ".git",
+            &long,
+            &reference,
+            &deep,
+        ] {
+            if text == "/" {
+                continue;
+            }
+            let error = Name::parse(text, &config).unwrap_err();
+            assert_eq!(error.kind().errno(), libc::ENOENT, "{text:?}: {error}");
+        }
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = std::ffi::OsStr::from_bytes(b"git/github.com/a/\xff");
+        assert_eq!(Name::parse_path(Path::new(bytes), &config).unwrap_err().kind(), Kind::Invalid);
+        assert!(Name::parse_path(Path::new("/git"), &config).is_err());
+    }
+}
