@@ -1,3 +1,271 @@
-//! The name space of the mount.
+//! The name space of the mount: path -> name -> binding -> snapshot.
+//!
+//! [`SourceTree`] implements the mount's [`Tree`] over the configuration, the cache and the sources.
+//! What it answers on the mount's threads comes from memory and from a stat of the cache's pointers;
+//! what may take longer is done by the bindings it hands out ([`binding`]), on the mount's pool.
+//!
+//! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
+//! snapshot as the mount serves it), [`citation`], [`listing`] (what a directory lists), [`journal`]
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`).
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use srcfs_mount::Monitor;
+use srcfs_mount::tree::{Caller, Entry, ListedKind, Tree};
+
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::key::Key;
+use crate::source::Source;
+
+pub mod binding;
+pub mod citation;
+mod guide;
+pub mod journal;
+mod listing;
 pub mod name;
+pub mod snapshot;
+pub mod status;
+
+use binding::{Binding, What};
+use journal::Journal;
+use name::Name;
+
+/// The file of the mount that explains it.
+pub const README: &str = "README.md";
+/// The directory in which the mount tells about itself.
+pub const OWN: &str = ".srcfs";
+/// A name below [`OWN`] that begins so is a barrier: its lookup is answered when the mount has taken
+/// notice of everything that changed before.
+pub const BARRIER: &str = "sync-";
+
+/// All source, as a name space.
+pub struct SourceTree {
+    shared: Arc<Shared>,
+    configuration: RwLock<Loaded>,
+    bindings: Mutex<HashMap<What, Arc<Binding>>>,
+    uses: SyncSender<Arc<Binding>>,
+    monitor: OnceLock<Monitor>,
+    about: status::About,
+}
+
+/// What the tree and its bindings work with.
+pub struct Shared {
+    /// The cache that everything comes from.
+    pub cache: Arc<Cache>,
+    /// Where git repositories come from.
+    pub source: Arc<dyn Source>,
+    /// What is being fetched and what failed.
+    pub journal: Journal,
+    /// How long "does not exist" is believed.
+    pub negative_ttl: std::time::Duration,
+    next: AtomicU64,
+}
+
+struct Loaded {
+    config: Arc<Config>,
+    file: Option<PathBuf>,
+    stamp: Option<Stamp>,
+    problem: Option<Error>,
+}
+
+/// What tells one content of a file from the next: modification time, length and inode number.
+type Stamp = (std::time::SystemTime, u64, u64);
+
+impl SourceTree {
+    /// The name space of `config` over `cache`. `about` is what its status says of the daemon.
+    ///
+    /// Fails if no thread can be started.
+    pub fn new(
+        cache: Arc<Cache>,
+        source: Arc<dyn Source>,
+        config: Config,
+        file: Option<PathBuf>,
+        about: status::About,
+    ) -> Result<Arc<Self>> {
+        let shared = Arc::new(Shared {
+            cache,
+            source,
+            journal: Journal::default(),
+            negative_ttl: config.negative_ttl,
+            next: AtomicU64::new(1),
+        });
+        let refresh = config.refresh.filter(|_| !config.offline);
+        let (uses, used) = sync_channel::<Arc<Binding>>(256);
+        std::thread::Builder::new()
+            .name("srcfs-refresh".to_owned())
+            .spawn(move || used.into_iter().for_each(|binding| binding.note_use(refresh)))
+            .map_err(|error| {
+                Error::new(Kind::Exhausted, "start the thread that notes what is used", error.to_string())
+            })?;
+        let stamp = file.as_deref().and_then(stamp);
+        let configuration = RwLock::new(Loaded { config: Arc::new(config), file, stamp, problem: None });
+        let (bindings, monitor) = (Mutex::default(), OnceLock::new());
+        Ok(Arc::new(SourceTree { shared, configuration, bindings, uses, monitor, about }))
+    }
+
+    /// Tells the tree where it is mounted, for its status.
+    pub fn attach(&self, monitor: Monitor) {
+        let _ = self.monitor.set(monitor);
+    }
+
+    /// What the tree works with.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The configuration, read again if its file changed. A file with errors changes nothing; the
+    /// status says so.
+    pub fn config(&self) -> Arc<Config> {
+        {
+            let loaded = self.configuration.read().unwrap_or_else(PoisonError::into_inner);
+            if loaded.file.as_deref().and_then(stamp) == loaded.stamp {
+                return loaded.config.clone();
+            }
+        }
+        let mut loaded = self.configuration.write().unwrap_or_else(PoisonError::into_inner);
+        let now = loaded.file.as_deref().and_then(stamp);
+        if now != loaded.stamp
+            && let Some(file) = loaded.file.clone()
+        {
+            match Config::load(&file) {
+                Ok(config) => {
+                    log::info!("read {} again", file.display());
+                    (loaded.config, loaded.problem) = (Arc::new(config), None);
+                }
+                Err(error) => {
+                    log::error!("{error}; the configuration stays as it was");
+                    loaded.problem = Some(error);
+                }
+            }
+            loaded.stamp = now;
+        }
+        loaded.config.clone()
+    }
+
+    /// What is wrong with the configuration file, if its last change was refused.
+    pub fn configuration_problem(&self) -> Option<Error> {
+        self.configuration.read().unwrap_or_else(PoisonError::into_inner).problem.clone()
+    }
+
+    /// The binding that a name has now. Names of one repository, reference and subpaths share it.
+    fn bind(&self, path: &Path, name: &Name, config: &Config) -> Option<Arc<Binding>> {
+        let (key, reference) = (name.key()?, name.reference()?);
+        let what = What {
+            key: key.clone(),
+            reference: reference.clone(),
+            subpaths: name.subpaths(config).to_vec(),
+        };
+        let state = self.shared.cache.state(key).unwrap_or_else(|error| {
+            log::warn!("{error}");
+            None
+        });
+        let mut bindings = lock(&self.bindings);
+        let current = bindings.get(&what).filter(|binding| binding.agrees_with(state.as_deref()));
+        if let Some(binding) = current {
+            return Some(binding.clone());
+        }
+        let fresh = !bindings.contains_key(&what);
+        if fresh && matches!(name, Name::Repository { .. }) && state.is_none() && self.is_case_twin(key) {
+            return None;
+        }
+        let id = self.shared.next.fetch_add(1, Relaxed);
+        let configured = matches!(name, Name::Resource { .. });
+        let label = path.display().to_string();
+        let binding =
+            Arc::new(Binding::new(id, self.shared.clone(), what.clone(), label, configured, state.as_deref()));
+        // Bounded: what nobody shows any more is only in this table.
+        if bindings.len() >= 4096 {
+            bindings.retain(|_, binding| Arc::strong_count(binding) > 1);
+        }
+        bindings.insert(what, binding.clone());
+        Some(binding)
+    }
+
+    /// Whether a repository is cached whose name differs from this one only in case. Forges do not tell
+    /// such names apart, so it would be the same source a second time.
+    fn is_case_twin(&self, key: &Key) -> bool {
+        let identity = key.url().identity();
+        let cached = self.shared.cache.mirrors().unwrap_or_default();
+        cached.iter().filter_map(|state| state.key().ok()).any(|other| {
+            let other = other.url().identity();
+            other != identity && other.eq_ignore_ascii_case(identity)
+        })
+    }
+}
+
+impl Tree for SourceTree {
+    fn entry(&self, path: &Path) -> Entry {
+        let mut components = path.components().map(|component| component.as_os_str());
+        let Some(first) = components.next() else { return Entry::Directory };
+        if first == OWN {
+            return self.own(components.as_path());
+        }
+        if first == README && components.next().is_none() {
+            return Entry::File(guide::text(&self.about.directory).into_bytes().into());
+        }
+        if first.as_encoded_bytes().starts_with(b".") {
+            return Entry::Missing;
+        }
+        let config = self.config();
+        match Name::parse_path(path, &config) {
+            Ok(Name::Directory) => Entry::Directory,
+            Ok(name) => self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view)),
+            Err(_) => Entry::Missing,
+        }
+    }
+
+    fn list(&self, path: &Path) -> Vec<(String, ListedKind)> {
+        if path == Path::new(OWN) {
+            return status::FILES.map(|name| (name.to_owned(), ListedKind::File)).into();
+        }
+        listing::of(path, &self.config(), &self.shared.cache)
+    }
+
+    fn used(&self, path: &Path, _: Caller) {
+        let config = self.config();
+        let Ok(name) = Name::parse_path(path, &config) else { return };
+        if let Some(binding) = self.bind(path, &name, &config) {
+            // Full: the uses of other views are being noted, and this one's next use is a minute away.
+            let _ = self.uses.try_send(binding);
+        }
+    }
+}
+
+impl SourceTree {
+    fn own(&self, rest: &Path) -> Entry {
+        let Some(name) = rest.to_str() else { return Entry::Missing };
+        if name.is_empty() {
+            return Entry::Directory;
+        }
+        if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
+            return Entry::Barrier;
+        }
+        match self.about.file(name, self) {
+            Some(content) => Entry::File(content.into()),
+            None => Entry::Missing,
+        }
+    }
+
+    /// What the mount reports of itself; empty before it is mounted.
+    pub fn mount_report(&self) -> srcfs_mount::Report {
+        self.monitor.get().map(Monitor::report).unwrap_or_default()
+    }
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+/// Locks, also after a panic elsewhere: the tables of this room are consistent between statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,216 @@
+//! One binding of a name to a snapshot, perhaps one that must be fetched first.
+//!
+//! A binding never shows two things. It begins with what the cache's pointer says (or with nothing, and
+//! then takes on the first snapshot that comes); as soon as the pointer says something else, the tree
+//! makes a new binding, and the mount decides who still sees the old one.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use srcfs_mount::tree::{self, Caller, Errno, Existence};
+
+use super::snapshot::Shown;
+use super::{Shared, lock};
+use crate::cache::{Freshness, Snapshot, State};
+use crate::error::{Error, Kind, Result};
+use crate::key::{Key, Reference};
+use crate::source::Progress;
+
+/// What a name asks for. Two names that ask for the same share their bindings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct What {
+    /// The repository.
+    pub key: Key,
+    /// What of it.
+    pub reference: Reference,
+    /// Only these of its paths; all if empty.
+    pub subpaths: Vec<String>,
+}
+
+/// Where the cache's pointer points: the generation and the revision in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pointer {
+    generation: String,
+    revision: String,
+}
+
+impl Pointer {
+    fn of(state: Option<&State>, reference: &Reference) -> Option<Pointer> {
+        let state = state?;
+        let generation = state.generation.clone()?;
+        let (resolved, ..) = state.find(reference)?;
+        Some(Pointer { generation, revision: resolved.revision.as_str().to_owned() })
+    }
+}
+
+/// A binding. See the module.
+pub struct Binding {
+    id: u64,
+    shared: Arc<Shared>,
+    what: What,
+    /// The name it was first asked for under, for messages.
+    label: String,
+    configured: bool,
+    since: Option<u64>,
+    pointer: Mutex<Option<Pointer>>,
+    /// The last authoritative "no", and until when it is believed.
+    refused: Mutex<Option<(Error, Instant)>>,
+}
+
+impl Binding {
+    pub(super) fn new(
+        id: u64,
+        shared: Arc<Shared>,
+        what: What,
+        label: String,
+        configured: bool,
+        state: Option<&State>,
+    ) -> Self {
+        let pointer = Mutex::new(Pointer::of(state, &what.reference));
+        let since = state.and_then(|state| state.changed_ticks(&what.reference));
+        Binding { id, shared, what, label, configured, since, pointer, refused: Mutex::default() }
+    }
+
+    /// Whether this binding is still what the cache's pointer says.
+    pub(super) fn agrees_with(&self, state: Option<&State>) -> bool {
+        let now = Pointer::of(state, &self.what.reference);
+        let mut pointer = lock(&self.pointer);
+        match (&*pointer, now) {
+            (Some(mine), now) => Some(mine) == now.as_ref(),
+            (None, None) => true,
+            // The first thing that came is what this binding was waiting for.
+            (None, now) => {
+                *pointer = now;
+                true
+            }
+        }
+    }
+
+    fn show(&self, snapshot: Snapshot) -> Result<Arc<dyn tree::Snapshot>> {
+        let shown = Shown::new(&snapshot, &self.what)?;
+        *lock(&self.pointer) = Some(Pointer {
+            generation: snapshot.generation().to_owned(),
+            revision: snapshot.revision().as_str().to_owned(),
+        });
+        Ok(Arc::new(shown))
+    }
+
+    fn materialize(&self, who: &str) -> Result<Arc<dyn tree::Snapshot>> {
+        self.check_refusal()?;
+        let What { key, reference, .. } = &self.what;
+        let progress = Arc::new(Progress::default());
+        let _entry = self.shared.journal.begin(&self.label, who, &progress);
+        let (cache, source) = (&self.shared.cache, &*self.shared.source);
+        let fetched = cache.get(source, key, reference, Freshness::Cached, who, &progress)?;
+        self.show(fetched.snapshot)
+    }
+
+    fn find_out(&self, who: &str) -> Result<Existence> {
+        self.check_refusal()?;
+        let What { key, reference, .. } = &self.what;
+        // Only fetching tells whether a repository holds a commit.
+        if reference.is_pinned() {
+            let shown = self.materialize(who)?;
+            return Ok(Existence { modified: Some(shown.modified()) });
+        }
+        let progress = Arc::new(Progress::default());
+        let _entry = self.shared.journal.begin(&self.label, who, &progress);
+        let (cache, source) = (&self.shared.cache, &*self.shared.source);
+        cache.resolve(source, key, reference, Freshness::Cached, who, &progress)?;
+        Ok(Existence { modified: None })
+    }
+
+    fn check_refusal(&self) -> Result<()> {
+        match &*lock(&self.refused) {
+            Some((error, until)) if Instant::now() < *until => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes a failure where people look for it and turns it into the number that the kernel takes.
+    fn fail(&self, error: Error, who: &str) -> Errno {
+        let errno = error.kind().errno();
+        let authoritative =
+            matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate | Kind::Denied | Kind::TooLarge);
+        let mut refused = lock(&self.refused);
+        let remembered = refused.as_ref().is_some_and(|(_, until)| Instant::now() < *until);
+        if !remembered {
+            log::warn!("{}: {error}", self.label);
+            self.shared.journal.note(&self.label, who, &error);
+            self.shared.cache.note_failure(&self.what.key, &self.what.reference, &error);
+            if authoritative {
+                *refused = Some((error, Instant::now() + self.shared.negative_ttl));
+            }
+        }
+        Errno(errno)
+    }
+
+    /// Notes that the view is in use, and asks the upstream again if that is due. Takes its time.
+    pub(super) fn note_use(&self, refresh: Option<Duration>) {
+        let What { key, reference, .. } = &self.what;
+        self.shared.cache.touch(key);
+        let Some(refresh) = refresh else { return };
+        let Ok(Some(state)) = self.shared.cache.state(key) else { return };
+        let Some((resolved, _, checked)) = state.find(reference) else { return };
+        let checked = SystemTime::UNIX_EPOCH + Duration::from_secs(checked);
+        let due = SystemTime::now().duration_since(checked).is_ok_and(|age| age >= refresh);
+        if !resolved.moving || !due {
+            return;
+        }
+        let progress = Arc::new(Progress::default());
+        let _entry = self.shared.journal.begin(&self.label, "refresh", &progress);
+        let (cache, source) = (&self.shared.cache, &*self.shared.source);
+        if let Err(error) = cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress)
+        {
+            log::warn!("refresh {}: {error}", self.label);
+        }
+    }
+}
+
+impl tree::View for Binding {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn since(&self) -> Option<u64> {
+        self.since
+    }
+
+    fn local(&self) -> Result<Option<Arc<dyn tree::Snapshot>>, Errno> {
+        let What { key, reference, .. } = &self.what;
+        match self.shared.cache.peek(key, reference) {
+            Ok(Some(snapshot)) => {
+                self.show(snapshot).map(Some).map_err(|error| self.fail(error, "the cache"))
+            }
+            Ok(None) => Ok(None),
+            // What is damaged is fetched again.
+            Err(error) if error.kind() == Kind::Corrupt => {
+                log::warn!("{error}");
+                Ok(None)
+            }
+            Err(error) => Err(self.fail(error, "the cache")),
+        }
+    }
+
+    fn known(&self) -> bool {
+        self.configured || lock(&self.pointer).is_some()
+    }
+
+    fn exists(&self, caller: Caller) -> Result<Existence, Errno> {
+        let who = who(caller);
+        self.find_out(&who).map_err(|error| self.fail(error, &who))
+    }
+
+    fn open(&self, caller: Caller) -> Result<Arc<dyn tree::Snapshot>, Errno> {
+        let who = who(caller);
+        self.materialize(&who).map_err(|error| self.fail(error, &who))
+    }
+}
+
+/// The caller as people know it: `1234 rg`.
+fn who(caller: Caller) -> String {
+    match srcfs_mount::process::identity(caller.tid) {
+        Some(identity) => format!("{} {}", identity.tgid, srcfs_mount::process::command(identity.tgid)),
+        None => "a process that cannot be seen".to_owned(),
+    }
+}

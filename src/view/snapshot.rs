@@ -1,0 +1,131 @@
+//! A snapshot of the cache as the mount serves it: narrowed to its subpaths, with its extended
+//! attributes.
+
+use std::ffi::OsStr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use srcfs_mount::tree::{self, Errno, NodeKind};
+
+use super::binding::What;
+use super::citation::Citation;
+use crate::cache::Snapshot;
+use crate::error::Result;
+use crate::store::{self, Table};
+
+/// The extended attributes of a view. `.blob` stands on files and links, the last two on submodules.
+const KEY: &str = "user.srcfs.key";
+const REVISION: &str = "user.srcfs.revision";
+const URL: &str = "user.srcfs.url";
+const CITATION: &str = "user.srcfs.citation";
+const BLOB: &str = "user.srcfs.blob";
+const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
+const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
+
+/// A snapshot being shown. While it lives its generation is pinned.
+pub struct Shown {
+    snapshot: Snapshot,
+    table: Arc<Table>,
+    key: String,
+    citation: Citation,
+}
+
+impl Shown {
+    /// Shows what `what` asks for of a snapshot.
+    ///
+    /// Fails with `NotFound` if a subpath does not exist in it.
+    pub fn new(snapshot: &Snapshot, what: &What) -> Result<Self> {
+        let table = if what.subpaths.is_empty() {
+            snapshot.table().clone()
+        } else {
+            let narrowed = snapshot.table().narrowed(&what.subpaths);
+            Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
+        };
+        let mut key = what.key.to_string();
+        if what.reference != crate::key::Reference::Default {
+            key = format!("{key}@{}", what.reference.to_path());
+        }
+        let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
+        Ok(Shown { snapshot: snapshot.clone(), table, key, citation })
+    }
+}
+
+impl tree::Snapshot for Shown {
+    fn len(&self) -> u32 {
+        self.table.len()
+    }
+
+    fn modified(&self) -> SystemTime {
+        self.snapshot.modified()
+    }
+
+    fn node(&self, index: u32) -> Option<tree::Node> {
+        let node = self.table.node(index)?;
+        let kind = match node.kind {
+            store::Kind::Directory | store::Kind::Submodule => NodeKind::Directory,
+            store::Kind::File { executable } => NodeKind::File { executable },
+            store::Kind::Symlink => NodeKind::Symlink,
+        };
+        Some(tree::Node { kind, size: node.size, parent: node.parent })
+    }
+
+    fn name(&self, index: u32) -> &OsStr {
+        self.table.name(index)
+    }
+
+    fn children(&self, index: u32) -> Range<u32> {
+        self.table.children(index)
+    }
+
+    fn lookup(&self, directory: u32, name: &OsStr) -> Option<u32> {
+        self.table.lookup(directory, name)
+    }
+
+    fn read(
+        &self,
+        index: u32,
+        offset: u64,
+        size: u32,
+        with: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Errno> {
+        let node = self.table.node(index).ok_or(Errno(libc::ESTALE))?;
+        self.snapshot.objects().read(&node.object, offset, size, with).map_err(|error| {
+            log::error!("read {} of {}: {error}", self.table.path(index).display(), self.key);
+            Errno(error.kind().errno())
+        })
+    }
+
+    fn xattr(&self, index: u32, name: &OsStr) -> Option<Vec<u8>> {
+        let node = self.table.node(index)?;
+        let value = match name.to_str()? {
+            KEY => self.key.clone(),
+            REVISION => self.snapshot.revision().to_string(),
+            URL => self.snapshot.url().to_owned(),
+            CITATION => {
+                let directory = matches!(node.kind, store::Kind::Directory | store::Kind::Submodule);
+                self.citation.of(&self.table.path(index).to_string_lossy(), directory, None)
+            }
+            BLOB if matches!(node.kind, store::Kind::File { .. } | store::Kind::Symlink) => node.object.hex(),
+            SUBMODULE_COMMIT if node.kind == store::Kind::Submodule => node.object.hex(),
+            SUBMODULE_URL => self.table.submodule_url(index)?.to_owned(),
+            _ => return None,
+        };
+        Some(value.into_bytes())
+    }
+
+    fn xattrs(&self, index: u32) -> Vec<String> {
+        let mut names = vec![KEY, REVISION, URL, CITATION];
+        match self.table.node(index).map(|node| node.kind) {
+            Some(store::Kind::File { .. } | store::Kind::Symlink) => names.push(BLOB),
+            Some(store::Kind::Submodule) => {
+                names.push(SUBMODULE_COMMIT);
+                if self.table.submodule_url(index).is_some() {
+                    names.push(SUBMODULE_URL);
+                }
+            }
+            _ => {}
+        }
+        names.into_iter().map(str::to_owned).collect()
+    }
+}
