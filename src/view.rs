@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use srcfs_mount::Monitor;
 use srcfs_mount::tree::{Caller, Entry, ListedKind, Tree};
@@ -50,6 +50,8 @@ pub struct SourceTree {
     shared: Arc<Shared>,
     configuration: RwLock<Loaded>,
     bindings: Mutex<HashMap<What, Arc<Binding>>>,
+    /// All bindings that somebody still holds, by their id.
+    by_id: Mutex<HashMap<u64, Weak<Binding>>>,
     uses: SyncSender<Arc<Binding>>,
     monitor: OnceLock<Monitor>,
     about: status::About,
@@ -106,8 +108,8 @@ impl SourceTree {
             })?;
         let stamp = file.as_deref().and_then(stamp);
         let configuration = RwLock::new(Loaded { config: Arc::new(config), file, stamp, problem: None });
-        let (bindings, monitor) = (Mutex::default(), OnceLock::new());
-        Ok(Arc::new(SourceTree { shared, configuration, bindings, uses, monitor, about }))
+        let (bindings, by_id, monitor) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        Ok(Arc::new(SourceTree { shared, configuration, bindings, by_id, uses, monitor, about }))
     }
 
     /// Tells the tree where it is mounted, for its status.
@@ -185,7 +187,15 @@ impl SourceTree {
             bindings.retain(|_, binding| Arc::strong_count(binding) > 1);
         }
         bindings.insert(what, binding.clone());
+        let mut by_id = lock(&self.by_id);
+        by_id.retain(|_, binding| binding.strong_count() > 0);
+        by_id.insert(id, Arc::downgrade(&binding));
         Some(binding)
+    }
+
+    /// A binding by its id, while somebody holds it.
+    fn binding(&self, id: u64) -> Option<Arc<Binding>> {
+        lock(&self.by_id).get(&id).and_then(Weak::upgrade)
     }
 
     /// Whether a repository is cached whose name differs from this one only in case. Forges do not tell

@@ -222,15 +222,13 @@ impl Name {
         ended.into_iter().map(|older| older.slot).collect()
     }
 
-    /// The processes that are still given an older view.
-    pub(crate) fn on_older_views(&self) -> Vec<Identity> {
-        let older = |seen: &Seen| self.older.iter().any(|older| older.slot == seen.slot);
-        self.seen
-            .iter()
-            .filter_map(|(asker, seen)| match asker {
-                Asker::Process(identity) if older(seen) => Some(*identity),
-                _ => None,
-            })
+    /// The processes that are still given the view in `slot` although it is not the newest.
+    pub(crate) fn kept_on(&self, slot: SlotNumber) -> Vec<Identity> {
+        if slot == self.newest {
+            return Vec::new();
+        }
+        let kept = self.seen.iter().filter(|(_, seen)| seen.slot == slot);
+        kept.filter_map(|(asker, _)| if let Asker::Process(identity) = asker { Some(*identity) } else { None })
             .collect()
     }
 }

@@ -28,10 +28,10 @@ pub struct What {
 }
 
 /// Where the cache's pointer points: the generation and the revision in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pointer {
-    generation: String,
-    revision: String,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pointer {
+    pub(super) generation: String,
+    pub(super) revision: String,
 }
 
 impl Pointer {
@@ -84,6 +84,15 @@ impl Binding {
                 true
             }
         }
+    }
+
+    pub(super) fn what(&self) -> &What {
+        &self.what
+    }
+
+    /// Where the cache's pointer pointed when this was bound or opened.
+    pub(super) fn shown(&self) -> Option<Pointer> {
+        lock(&self.pointer).clone()
     }
 
     fn show(&self, snapshot: Snapshot) -> Result<Arc<dyn tree::Snapshot>> {

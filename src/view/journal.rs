@@ -18,7 +18,7 @@ const MOST: usize = 100;
 #[derive(Default)]
 pub struct Journal {
     running: Mutex<Running>,
-    failures: Mutex<VecDeque<Failure>>,
+    failures: Mutex<VecDeque<ErrorStatus>>,
 }
 
 #[derive(Default)]
@@ -35,8 +35,9 @@ struct Work {
 }
 
 /// Something being resolved or fetched.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Fetching {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FetchStatus {
     /// The name below the mount.
     pub path: String,
     /// The process that caused it.
@@ -52,16 +53,19 @@ pub struct Fetching {
 }
 
 /// Something that failed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Failure {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorStatus {
+    /// When, in seconds since 1970.
+    pub at: u64,
     /// The name below the mount.
     pub path: String,
     /// The process that asked.
     pub who: String,
-    /// When, in seconds since 1970.
-    pub when: u64,
     /// The error number that the process got, by name.
     pub errno: String,
+    /// What kind of failure.
+    pub kind: String,
     /// What was tried.
     pub what: String,
     /// Why it failed.
@@ -95,11 +99,12 @@ impl Journal {
 
     /// Notes a failure.
     pub fn note(&self, path: &str, who: &str, error: &Error) {
-        let failure = Failure {
+        let failure = ErrorStatus {
             path: path.to_owned(),
             who: who.to_owned(),
-            when: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             errno: format!("{:?}", nix::errno::Errno::from_raw(error.kind().errno())),
+            kind: format!("{:?}", error.kind()),
             what: redact(error.what()),
             why: redact(error.why()),
             hint: error.advice().map(redact),
@@ -112,14 +117,14 @@ impl Journal {
     }
 
     /// What is under way, the longest first.
-    pub fn fetching(&self) -> Vec<Fetching> {
+    pub fn fetching(&self) -> Vec<FetchStatus> {
         let running = lock(&self.running);
         running
             .work
             .values()
             .map(|work| {
                 let (objects, total_objects) = work.progress.objects();
-                Fetching {
+                FetchStatus {
                     path: work.path.clone(),
                     who: work.who.clone(),
                     seconds: work.since.elapsed().as_secs_f64(),
@@ -132,7 +137,7 @@ impl Journal {
     }
 
     /// What failed lately, the newest first.
-    pub fn failures(&self) -> Vec<Failure> {
+    pub fn failures(&self) -> Vec<ErrorStatus> {
         lock(&self.failures).iter().rev().cloned().collect()
     }
 }

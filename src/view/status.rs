@@ -3,13 +3,15 @@
 //! There is no other way to ask a daemon: whoever can read the mount can read its status, and a verb
 //! works the same with no daemon, one or four.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use srcfs_mount::{ViewReport, WaitingReport};
 
 use super::SourceTree;
-use super::journal::Fetching;
+use super::journal::{ErrorStatus, FetchStatus};
 
 /// The files in `.srcfs/`.
 pub const FILES: [&str; 2] = ["errors.json", "status.json"];
@@ -23,63 +25,64 @@ pub struct About {
     pub started: SystemTime,
 }
 
-/// The content of `.srcfs/status.json`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Status {
-    /// The daemon's version.
-    pub version: String,
-    /// The daemon's process.
+/// The content of `.srcfs/status.json`. A field that a daemon of another version does not write has its
+/// default; one that it adds is ignored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DaemonStatus {
+    /// The daemon's process id, in its own namespace.
     pub pid: u32,
+    /// Its version.
+    pub version: String,
     /// Where it is mounted.
     pub mount: String,
-    /// How long it has been running, in whole seconds.
-    pub uptime: u64,
-    /// The cache's id and directory.
-    pub cache: CacheStatus,
+    /// When it started, in seconds since 1970.
+    pub started: u64,
+    /// The directory of its cache.
+    pub cache: String,
     /// What is wrong with the configuration file, if its last change was refused.
     pub configuration_problem: Option<String>,
-    /// What is being resolved or fetched.
-    pub fetching: Vec<Fetching>,
-    /// The views in use.
+    /// The views that it holds.
     pub views: Vec<ViewStatus>,
+    /// What it resolves or fetches now.
+    pub fetches: Vec<FetchStatus>,
     /// Requests that wait for a slow answer.
     pub waiting: Vec<WaitingStatus>,
-    /// Requests received, by kind.
-    pub requests: std::collections::BTreeMap<String, u64>,
-    /// How many failures `.srcfs/errors.json` lists.
-    pub errors: usize,
+    /// Requests received since the start, by kind.
+    pub requests: BTreeMap<String, u64>,
+    /// The last failures, newest first.
+    pub errors: Vec<ErrorStatus>,
 }
 
-/// The cache of a daemon.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct CacheStatus {
-    /// Its id.
-    pub id: String,
-    /// Its directory.
-    pub directory: String,
-}
-
-/// A view in use.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// One view.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ViewStatus {
-    /// Its path below the mount.
+    /// Its path below the mount point.
     pub path: String,
-    /// The upper half of its inode numbers.
-    pub slot: u32,
-    /// Whether its snapshot is open.
-    pub open: bool,
-    /// What the kernel holds of it.
-    pub references: u64,
-    /// Whether new processes get it under its name.
+    /// The text of its key.
+    pub key: String,
+    /// The reference it was asked for by.
+    pub reference: String,
+    /// The revision it shows; empty before it is materialized.
+    pub revision: String,
+    /// The generation it pins; empty before it is materialized.
+    pub generation: String,
+    /// Whether this is what a new process sees under the path.
     pub newest: bool,
-    /// Whether it may still be answered for its name.
-    pub bound: bool,
-    /// The processes that are kept on an older view of this name.
-    pub kept: Vec<u32>,
+    /// Its first inode number.
+    pub first_inode: u64,
+    /// Its last inode number.
+    pub last_inode: u64,
+    /// References that the kernel holds into it.
+    pub lookups: u64,
+    /// Processes that keep seeing this view although it is not the newest.
+    pub processes: Vec<u32>,
 }
 
 /// A waiting request.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WaitingStatus {
     /// The calling thread.
     pub tid: u32,
@@ -100,40 +103,39 @@ impl About {
         Some(content)
     }
 
-    fn status(&self, tree: &SourceTree) -> Status {
+    fn status(&self, tree: &SourceTree) -> DaemonStatus {
         let shared = tree.shared();
         let report = tree.mount_report();
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+        let waiting = |waiting: &WaitingReport| WaitingStatus { tid: waiting.tid, seconds: waiting.seconds };
+        DaemonStatus {
             pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             mount: self.directory.display().to_string(),
-            uptime: self.started.elapsed().map_or(0, |elapsed| elapsed.as_secs()),
-            cache: CacheStatus {
-                id: shared.cache.id().to_owned(),
-                directory: shared.cache.directory().display().to_string(),
-            },
+            started: self.started.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            cache: shared.cache.directory().display().to_string(),
             configuration_problem: tree.configuration_problem().map(|problem| problem.to_string()),
-            fetching: shared.journal.fetching(),
-            views: report
-                .views
-                .into_iter()
-                .map(|view| ViewStatus {
-                    path: view.path,
-                    slot: view.slot,
-                    open: view.open,
-                    references: view.references,
-                    newest: view.newest,
-                    bound: view.bound,
-                    kept: view.kept,
-                })
-                .collect(),
-            waiting: report
-                .waiting
-                .into_iter()
-                .map(|waiting| WaitingStatus { tid: waiting.tid, seconds: waiting.seconds })
-                .collect(),
+            views: report.views.into_iter().map(|view| view_status(tree, view)).collect(),
+            fetches: shared.journal.fetching(),
+            waiting: report.waiting.iter().map(waiting).collect(),
             requests: report.requests.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
-            errors: shared.journal.failures().len(),
+            errors: shared.journal.failures(),
         }
+    }
+}
+
+fn view_status(tree: &SourceTree, view: ViewReport) -> ViewStatus {
+    let binding = tree.binding(view.id);
+    let shown = binding.as_ref().and_then(|binding| binding.shown()).unwrap_or_default();
+    ViewStatus {
+        path: view.path,
+        key: binding.as_ref().map(|binding| binding.what().key.to_string()).unwrap_or_default(),
+        reference: binding.as_ref().map(|binding| binding.what().reference.to_string()).unwrap_or_default(),
+        generation: if view.open { shown.generation } else { String::new() },
+        revision: if view.open { shown.revision } else { String::new() },
+        newest: view.newest,
+        first_inode: view.inodes.0,
+        last_inode: view.inodes.1,
+        lookups: view.references,
+        processes: view.kept,
     }
 }

@@ -33,8 +33,10 @@ pub struct ViewReport {
     pub bound: bool,
     /// Whether it is what new processes get under its name.
     pub newest: bool,
-    /// Processes that are kept on an older view of this name.
+    /// Processes that keep getting it under its name although it is not the newest.
     pub kept: Vec<u32>,
+    /// Its first and last inode number.
+    pub inodes: (u64, u64),
 }
 
 /// One waiting request.
@@ -55,7 +57,8 @@ impl FileSystem {
             .into_iter()
             .map(|slot| {
                 let names = locked(&self.names);
-                let name = names.get(&slot.path).filter(|name| name.newest() == slot.number);
+                let name = names.get(&slot.path);
+                let nodes = slot.snapshot().map_or(1, |snapshot| snapshot.len());
                 ViewReport {
                     path: slot.path.display().to_string(),
                     id: slot.view.id(),
@@ -63,10 +66,11 @@ impl FileSystem {
                     open: slot.snapshot().is_some(),
                     references: slot.references.total(),
                     bound: slot.bound.load(std::sync::atomic::Ordering::SeqCst),
-                    newest: name.is_some(),
+                    newest: name.is_some_and(|name| name.newest() == slot.number),
                     kept: name.map_or_else(Vec::new, |name| {
-                        name.on_older_views().into_iter().map(|identity| identity.tgid).collect()
+                        name.kept_on(slot.number).into_iter().map(|identity| identity.tgid).collect()
                     }),
+                    inodes: (slot.ino(0).0, slot.ino(nodes - 1).0),
                 }
             })
             .collect();
