@@ -5,7 +5,7 @@
 //! - A panic in a handler is EIO for its request: fuser sends that when the reply is dropped, and the
 //!   thread is kept by `catch_unwind`.
 //! - Who may ask is the kernel's business (`default_permissions`, `allow_other`), so fuser's own check
-//!   is off.
+//!   is off, except for "root besides the owner", which the kernel does not know.
 
 use std::ffi::OsStr;
 use std::io;
@@ -58,13 +58,13 @@ impl Session {
         let notifications = device.try_clone()?;
         let expires = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let mut config = fuser::Config::default();
-        config.acl = SessionACL::All;
+        let acl = if fs.config.only_root_besides { SessionACL::RootAndOwner } else { SessionACL::All };
         config.n_threads = Some(fs.config.threads.max(2));
         // A thread with a device of its own does not contend for the queue; it needs to open the node,
         // which an ordinary user whose mount came from fusermount3 may not be allowed to.
         config.clone_fd = std::fs::File::options().read(true).write(true).open("/dev/fuse").is_ok();
         let adapter = Adapter { fs: fs.clone(), expires: expires.clone() };
-        let session = fuser::Session::from_fd(adapter, device, SessionACL::All, config)?;
+        let session = fuser::Session::from_fd(adapter, device, acl, config)?;
         let expires = expires.load(std::sync::atomic::Ordering::Relaxed);
         fs.attach(Arc::new(Device::new(notifications, expires, fs.config.prune)));
         Ok(Session { session })

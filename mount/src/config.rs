@@ -27,6 +27,8 @@ pub struct Config {
     pub reply_bound: Duration,
     /// Owner and group of everything shown. Default: those of this process.
     pub owner: (u32, u32),
+    /// With a mount that lets others in: whether only root is meant (the kernel cannot tell). Default: no.
+    pub only_root_besides: bool,
     /// Whether to use FUSE_NOTIFY_PRUNE where the kernel has it. Default: true.
     pub prune: bool,
     /// How to look up a path of the mount from outside of the daemon. Default: not at all; then getcwd
@@ -46,6 +48,7 @@ impl Default for Config {
             idle: Duration::from_secs(600),
             reply_bound: Duration::from_secs(60),
             owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            only_root_besides: false,
             prune: true,
             park: None,
             mount_id: Arc::new(AtomicU64::new(u64::MAX)),

@@ -1,0 +1,177 @@
+//! The daemon: one process that serves one mount, in the foreground; and starting it in the background.
+//!
+//! Foreground is the real mode. The background mode is this program again with `--foreground`, which
+//! announces on its standard output that the mount answers, or why it does not; then it lets go of the
+//! terminal. It ends when the mount is gone and the last handle on it is closed, or within
+//! [`signals::GRACE`] of the first SIGTERM or SIGINT, or at the second one at once.
+//!
+//! The daemon never touches its own mount: what must look into it is done by a child with a bound.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use srcfs_mount::mounting::{self, Access, MountOptions, MountRequest};
+use srcfs_mount::{Config as MountConfig, Session};
+
+use crate::cache::{self, Cache};
+use crate::config::Config;
+use crate::config::environment::Environment;
+use crate::error::{Error, Kind, Result};
+use crate::operation::probe::{self, Ask};
+use crate::source::git::{Git, GitOptions};
+use crate::view::SourceTree;
+use crate::view::status::About;
+
+mod announce;
+pub mod background;
+mod signals;
+pub mod unmounting;
+
+pub use announce::Announcement;
+
+/// What a daemon needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to mount; made if it is missing.
+    pub directory: PathBuf,
+    /// How to mount.
+    pub mount: MountOptions,
+    /// The cache.
+    pub cache: PathBuf,
+    /// The configuration file; read again whenever it changes.
+    pub config: PathBuf,
+    /// Whether somebody waits for an [`Announcement`] on standard output.
+    pub announce: bool,
+}
+
+/// Why there is no mount.
+#[derive(Debug)]
+pub enum Failed {
+    /// The kernel or the machine did not let us mount.
+    Mount(mounting::MountError),
+    /// Anything else.
+    Other(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Other(error)
+    }
+}
+
+impl From<mounting::MountError> for Failed {
+    fn from(error: mounting::MountError) -> Self {
+        Failed::Mount(error)
+    }
+}
+
+/// Mounts and serves until the end. `ready` is called when the mount answers.
+pub fn run(
+    options: &Options,
+    environment: &Environment,
+    ready: impl FnOnce(&Path),
+) -> std::result::Result<(), Failed> {
+    // Before any thread exists: they inherit that these signals are the signal thread's.
+    let signals = signals::Signals::block()?;
+    raise_descriptor_limit();
+    let config = Config::load(&options.config)?;
+    let directory = mount_point(&options.directory)?;
+    keep_apart(&directory, &options.cache)?;
+    let cache = Cache::open(&options.cache, cache::Options::default())?;
+    let source = Arc::new(Git::new(GitOptions::from(&config)));
+    let about = About { directory: directory.clone(), started: SystemTime::now() };
+    let mount_config = mount_config(&config, options.mount, &directory);
+    let tree = SourceTree::new(cache.clone(), source, config, Some(options.config.clone()), about)?;
+    // A daemon outlives the directory it was started in.
+    std::env::set_current_dir("/").map_err(|error| Error::io("go to", "/", &error))?;
+
+    let fs_name = format!("srcfs:{}", cache.id());
+    let request = MountRequest { directory: &directory, source: &fs_name, options: options.mount };
+    let mounted = mounting::mount(&request)?;
+    mount_config.set_mount_id(mounted.id.number());
+    let session = match Session::begin(tree.clone(), mounted.device, mount_config) {
+        Ok(session) => session,
+        Err(error) => {
+            // Nobody serves it, so it would be left behind dead.
+            let _ = mounting::unmount(&mounted.directory, Some(&mounted.id), true);
+            return Err(Error::io("begin the session of", &mounted.directory, &error)
+                .hint("is the kernel older than Linux 4.20?")
+                .into());
+        }
+    };
+    tree.attach(session.monitor());
+    signals.handle(session.monitor(), mounted.directory.clone(), mounted.id)?;
+    log::info!("serving {} from {}", mounted.directory.display(), options.cache.display());
+    ready(&mounted.directory);
+    announce::to_service_manager(environment);
+    if options.announce {
+        announce::ready(&mounted.directory);
+    }
+    session.serve().map_err(|error| Error::io("serve", &mounted.directory, &error))?;
+    log::info!("{} is gone", mounted.directory.display());
+    Ok(())
+}
+
+fn mount_config(config: &Config, options: MountOptions, directory: &Path) -> MountConfig {
+    let mount = directory.to_owned();
+    let mut mount_config = MountConfig::default();
+    mount_config.fetch_threads = config.max_fetches as usize;
+    mount_config.quiet = config.quiet;
+    mount_config.max_drain = config.max_drain;
+    mount_config.idle = config.idle;
+    mount_config.reply_bound = config.reply_bound;
+    mount_config.only_root_besides = options.access == Access::OwnerAndRoot;
+    mount_config.park = Some(Arc::new(move |path: &Path| {
+        probe::ask(Ask::LookUp, &[mount.join(path)]);
+    }));
+    mount_config
+}
+
+/// The absolute path of the mount point, made if it is missing.
+fn mount_point(directory: &Path) -> Result<PathBuf> {
+    let absolute = mounting::absolute(directory).map_err(|error| Error::io("find", directory, &error))?;
+    // A dead mount of ours is there, though a stat fails; mounting replaces it.
+    match std::fs::create_dir_all(&absolute) {
+        Ok(()) => Ok(absolute),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::io("make the mount point", &absolute, &error))
+        }
+        Err(_) => Ok(absolute),
+    }
+}
+
+/// Refuses a cache in the mount or a mount in the cache: the daemon would wait for itself.
+fn keep_apart(mount: &Path, cache: &Path) -> Result<()> {
+    let cache = mounting::absolute(cache).map_err(|error| Error::io("find", cache, &error))?;
+    let (mount, cache) = (resolved(mount), resolved(&cache));
+    if mount.starts_with(&cache) || cache.starts_with(&mount) {
+        let what = format!("mount on {} with the cache {}", mount.display(), cache.display());
+        return Err(Error::new(Kind::Config, what, "one lies inside the other")
+            .hint("choose another mount point or another --cache-dir"));
+    }
+    Ok(())
+}
+
+/// `path` with the symbolic links of its longest existing part followed.
+fn resolved(path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        #[allow(clippy::disallowed_methods, reason = "two places are compared, nothing is deleted")]
+        let real = std::fs::canonicalize(ancestor);
+        if let (Ok(real), Ok(rest)) = (real, path.strip_prefix(ancestor)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path.to_owned()
+}
+
+/// As many descriptors as the machine allows: every pinned generation takes one, and every pack.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        log::debug!("the descriptor limit stays at {soft}: {error}");
+    }
+}
