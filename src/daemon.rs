@@ -89,7 +89,7 @@ pub fn run(
     let fs_name = format!("srcfs:{}", cache.id());
     let request = MountRequest { directory: &directory, source: &fs_name, options: options.mount };
     let mounted = mounting::mount(&request)?;
-    mount_config.set_mount_id(mounted.id.number());
+    mount_config.set_mount(mounted.id);
     let session = match Session::begin(tree.clone(), mounted.device, mount_config) {
         Ok(session) => session,
         Err(error) => {

@@ -159,11 +159,8 @@ impl SourceTree {
     /// The binding that a name has now. Names of one repository, reference and subpaths share it.
     fn bind(&self, path: &Path, name: &Name, config: &Config) -> Option<Arc<Binding>> {
         let (key, reference) = (name.key()?, name.reference()?);
-        let what = What {
-            key: key.clone(),
-            reference: reference.clone(),
-            subpaths: name.subpaths(config).to_vec(),
-        };
+        let what =
+            What { key: key.clone(), reference: reference.clone(), subpaths: name.subpaths(config).to_vec() };
         let state = self.shared.cache.state(key).unwrap_or_else(|error| {
             log::warn!("{error}");
             None
@@ -180,8 +177,14 @@ impl SourceTree {
         let id = self.shared.next.fetch_add(1, Relaxed);
         let configured = matches!(name, Name::Resource { .. });
         let label = path.display().to_string();
-        let binding =
-            Arc::new(Binding::new(id, self.shared.clone(), what.clone(), label, configured, state.as_deref()));
+        let binding = Arc::new(Binding::new(
+            id,
+            self.shared.clone(),
+            what.clone(),
+            label,
+            configured,
+            state.as_deref(),
+        ));
         // Bounded: what nobody shows any more is only in this table.
         if bindings.len() >= 4096 {
             bindings.retain(|_, binding| Arc::strong_count(binding) > 1);

@@ -290,8 +290,14 @@ impl Filesystem for Adapter {
                         continue;
                     }
                     let attributes = this.attributes(&item.attributes);
-                    let full =
-                        reply.add(attributes.ino, item.next, &item.name, &item.ttl, &attributes, Generation(0));
+                    let full = reply.add(
+                        attributes.ino,
+                        item.next,
+                        &item.name,
+                        &item.ttl,
+                        &attributes,
+                        Generation(0),
+                    );
                     if full {
                         this.fs.take_back(&item);
                         break;
@@ -348,4 +354,3 @@ fn answer_failure(reply: Option<ReplyData>, result: Result<(), Errno>) {
         (None, _) => {}
     }
 }
-

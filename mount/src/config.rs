@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use crate::holders::Target;
+use crate::mounting::MountId;
 
 /// Looks up a path of the mount (relative to its root) from a process that may hang without harm. It
 /// must return within a few seconds, whatever the mount does.
@@ -34,7 +36,7 @@ pub struct Config {
     /// How to look up a path of the mount from outside of the daemon. Default: not at all; then getcwd
     /// may fail in the root of a view whose name has come to show another one.
     pub park: Option<Park>,
-    mount_id: Arc<AtomicU64>,
+    mount: Arc<OnceLock<Target>>,
 }
 
 impl Default for Config {
@@ -51,20 +53,20 @@ impl Default for Config {
             only_root_besides: false,
             prune: true,
             park: None,
-            mount_id: Arc::new(AtomicU64::new(u64::MAX)),
+            mount: Arc::default(),
         }
     }
 }
 
 impl Config {
-    /// Tells the mount its id in mountinfo, by which it recognises what processes hold of it.
-    pub fn set_mount_id(&self, id: u64) {
-        self.mount_id.store(id, Relaxed);
+    /// Tells the mount which one it is, by which it recognises what processes hold of it. Said once.
+    pub fn set_mount(&self, id: MountId) {
+        let _ = self.mount.set(Target { mount_id: id.id, device: id.device });
     }
 
-    /// The mount's id in mountinfo, if it is known.
-    pub fn mount_id(&self) -> Option<u64> {
-        Some(self.mount_id.load(Relaxed)).filter(|&id| id != u64::MAX)
+    /// What to look for in /proc, if the mount knows which one it is.
+    pub(crate) fn mount(&self) -> Option<Target> {
+        self.mount.get().copied()
     }
 }
 

@@ -37,7 +37,6 @@ mod opening;
 mod report;
 mod retiring;
 
-pub(crate) use listing::Listing;
 pub use report::{Report, ViewReport, WaitingReport};
 
 /// For ever: a snapshot never changes.
@@ -161,7 +160,13 @@ impl FileSystem {
                 let attributes = self.virtual_file(ino, size);
                 answer(Ok(Found::Node { attributes, entry_ttl: Duration::ZERO, attribute_ttl: FOREVER }));
             }
-            Entry::View(view) => answer(self.lookup_view(&path, &view, caller)),
+            Entry::View(view) => match self.lookup_view(&path, &view, caller) {
+                Ok((found, on_its_way)) => {
+                    answer(Ok(found));
+                    drop(on_its_way);
+                }
+                Err(error) => answer(Err(error)),
+            },
             Entry::Barrier => self.barrier(move || answer(Err(Errno(libc::ENOENT)))),
         }
     }

@@ -19,6 +19,7 @@
 mod adapter;
 pub mod config;
 mod counters;
+mod fdinfo;
 mod filesystem;
 pub mod holders;
 mod ino;

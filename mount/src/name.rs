@@ -9,6 +9,7 @@
 //! This module decides and remembers; it reads no clock and no /proc, so it is tested as a function.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ino::SlotNumber;
@@ -31,6 +32,16 @@ pub(crate) struct Bounds {
     pub(crate) quiet: Duration,
     /// Nobody keeps a replaced view longer.
     pub(crate) max_drain: Duration,
+}
+
+/// One moment on two clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) instant: Instant,
+    /// In clock ticks since boot, the unit of process start times.
+    pub(crate) tick: u64,
+    /// Ticks in a second.
+    pub(crate) second: u64,
 }
 
 /// Who asks for a name.
@@ -57,19 +68,25 @@ struct Older {
 
 /// A change that processes may not have noticed yet.
 struct Fresh {
-    /// The view under which names were cached before it.
+    /// The view under which the name was cached before it.
     stable: SlotNumber,
     since: Instant,
+    /// The boot tick from which on nobody can have walked by a cached name: a process that started
+    /// later has not seen anything else than what it is answered. None while the kernel has not been
+    /// told and its cache may still be good.
+    uncached: Option<u64>,
 }
 
 /// One name and the views it is bound to.
 pub(crate) struct Name {
     newest: SlotNumber,
-    /// Start times above this one are after the newest view's change.
-    changed: u64,
     older: Vec<Older>,
     fresh: Option<Fresh>,
     seen: HashMap<Asker, Seen>,
+    /// The boot tick until which the kernel may answer for the name by itself.
+    cached_until: u64,
+    /// Held by every answer that is on its way to the kernel.
+    answers: Arc<()>,
     /// When the name was last asked for.
     pub(crate) asked: Instant,
     /// When its last use was last noted.
@@ -77,10 +94,18 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// A name bound to the view in `slot`, which is the newest since boot tick `changed`.
-    pub(crate) fn new(slot: SlotNumber, changed: u64, now: Instant) -> Self {
-        let older = Vec::new();
-        Name { newest: slot, changed, older, fresh: None, seen: HashMap::new(), asked: now, noted: None }
+    /// A name bound to the view in `slot`.
+    pub(crate) fn new(slot: SlotNumber, now: Instant) -> Self {
+        Name {
+            newest: slot,
+            older: Vec::new(),
+            fresh: None,
+            seen: HashMap::new(),
+            cached_until: 0,
+            answers: Arc::new(()),
+            asked: now,
+            noted: None,
+        }
     }
 
     /// The view that new processes get.
@@ -108,12 +133,11 @@ impl Name {
     pub(crate) fn rebind(
         &mut self,
         slot: SlotNumber,
-        changed: u64,
         holders: impl IntoIterator<Item = (Identity, SlotNumber)>,
         now: Instant,
     ) {
         if self.older.is_empty() {
-            self.fresh = Some(Fresh { stable: self.newest, since: now });
+            self.fresh = Some(Fresh { stable: self.newest, since: now, uncached: None });
         }
         self.older.push(Older { slot: self.newest, replaced: now });
         for (holder, slot) in holders {
@@ -122,25 +146,39 @@ impl Name {
             }
         }
         self.newest = slot;
-        self.changed = changed;
     }
 
     /// Binds the name to a newer view in place of one from which nothing was ever read.
-    pub(crate) fn replace_unread(&mut self, slot: SlotNumber, changed: u64) {
+    pub(crate) fn replace_unread(&mut self, slot: SlotNumber) {
         let unread = self.newest;
         self.seen.retain(|_, seen| seen.slot != unread);
         self.newest = slot;
-        self.changed = changed;
     }
 
-    /// Which view `asker` gets now.
-    pub(crate) fn choose(&mut self, asker: Asker, bounds: Bounds, now: Instant) -> SlotNumber {
-        self.asked = now;
-        let slot = self.decide(asker, bounds, now);
-        if asker != Asker::Nobody {
-            self.seen.insert(asker, Seen { slot, last: now });
+    /// What is dropped when every answer given so far has reached the kernel; later ones do not count.
+    pub(crate) fn answers_on_their_way(&mut self) -> Arc<()> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// The kernel was told at boot tick `tick` to ask again, and does.
+    pub(crate) fn uncached_since(&mut self, tick: u64) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.uncached.get_or_insert(tick);
         }
-        slot
+    }
+
+    /// Which view `asker` gets at this moment (`tick` is the same in boot ticks, `second` of them in a
+    /// second), and what to hold until the answer was sent.
+    pub(crate) fn choose(&mut self, asker: Asker, bounds: Bounds, now: Moment) -> (SlotNumber, Arc<()>) {
+        self.asked = now.instant;
+        let slot = self.decide(asker, bounds, now.instant);
+        if asker != Asker::Nobody {
+            self.seen.insert(asker, Seen { slot, last: now.instant });
+        }
+        if !self.is_draining() {
+            self.cached_until = now.tick + now.second * STABLE_TTL.as_secs();
+        }
+        (slot, self.answers.clone())
     }
 
     fn decide(&self, asker: Asker, bounds: Bounds, now: Instant) -> SlotNumber {
@@ -156,7 +194,9 @@ impl Name {
         }
         let unnoticed = now.duration_since(fresh.since);
         match asker {
-            Asker::Process(identity) if identity.start > self.changed => self.newest,
+            Asker::Process(identity) if identity.start > fresh.uncached.unwrap_or(self.cached_until) => {
+                self.newest
+            }
             Asker::Process(_) if unnoticed < UNSEEN => fresh.stable,
             Asker::Crowd if unnoticed < CROWD.min(bounds.max_drain) => fresh.stable,
             _ => self.newest,
@@ -205,16 +245,18 @@ impl Name {
         });
         if let Some(fresh) = &self.fresh
             && now.duration_since(fresh.since) >= UNSEEN
-            && !self.seen.contains_key(&Asker::Crowd)
+            && (!self.seen.contains_key(&Asker::Crowd) || now.duration_since(fresh.since) >= CROWD)
         {
             self.fresh = None;
         }
         let unnoticed = self.fresh.as_ref().map(|fresh| fresh.stable);
-        let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.older).into_iter().partition(|older| {
-            let in_time = now.duration_since(older.replaced) < bounds.max_drain;
-            in_time
-                && (unnoticed == Some(older.slot) || self.seen.values().any(|seen| seen.slot == older.slot))
-        });
+        let (kept, ended): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.older).into_iter().partition(|older| {
+                let in_time = now.duration_since(older.replaced) < bounds.max_drain;
+                in_time
+                    && (unnoticed == Some(older.slot)
+                        || self.seen.values().any(|seen| seen.slot == older.slot))
+            });
         self.older = kept;
         if self.older.is_empty() {
             self.fresh = None;
@@ -228,8 +270,10 @@ impl Name {
             return Vec::new();
         }
         let kept = self.seen.iter().filter(|(_, seen)| seen.slot == slot);
-        kept.filter_map(|(asker, _)| if let Asker::Process(identity) = asker { Some(*identity) } else { None })
-            .collect()
+        kept.filter_map(
+            |(asker, _)| if let Asker::Process(identity) = asker { Some(*identity) } else { None },
+        )
+        .collect()
     }
 }
 
@@ -242,6 +286,9 @@ mod tests {
     fn process(tgid: u32, start: u64) -> Asker {
         Asker::Process(Identity { tgid, start })
     }
+    fn choose(name: &mut Name, asker: Asker, instant: Instant) -> SlotNumber {
+        name.choose(asker, BOUNDS, Moment { instant, tick: 1_000_000, second: 100 }).0
+    }
     fn seconds(s: f64) -> Duration {
         Duration::from_secs_f64(s)
     }
@@ -249,14 +296,15 @@ mod tests {
     #[test]
     fn a_walker_keeps_its_view_and_a_new_process_gets_the_newest() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        assert_eq!(name.choose(process(10, 50), BOUNDS, t), 1);
-        name.rebind(2, 100, [], t);
+        let mut name = Name::new(1, t);
+        assert_eq!(choose(&mut name, process(10, 50), t), 1);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
         assert_eq!(name.ttl(), Duration::ZERO);
         for step in 0..100 {
             let now = t + seconds(f64::from(step));
-            assert_eq!(name.choose(process(10, 50), BOUNDS, now), 1);
-            assert_eq!(name.choose(process(11, 101), BOUNDS, now), 2);
+            assert_eq!(choose(&mut name, process(10, 50), now), 1);
+            assert_eq!(choose(&mut name, process(11, 101), now), 2);
             assert!(name.settle(BOUNDS, now, |_| true).is_empty());
         }
     }
@@ -264,37 +312,44 @@ mod tests {
     #[test]
     fn a_process_nobody_saw_keeps_the_stable_view_for_the_ttl_it_walked_under() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.rebind(2, 100, [], t);
-        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(0.9)), 1);
-        assert_eq!(name.choose(process(11, 50), BOUNDS, t + seconds(1.2)), 2);
-        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(5.0)), 1, "seen now, so it keeps it");
-        assert_eq!(name.choose(process(12, 100), BOUNDS, t + seconds(0.5)), 1, "the same tick counts as before");
+        let mut name = Name::new(1, t);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
+        assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.9)), 1);
+        assert_eq!(choose(&mut name, process(11, 50), t + seconds(1.2)), 2);
+        assert_eq!(choose(&mut name, process(10, 50), t + seconds(5.0)), 1, "seen now, so it keeps it");
+        assert_eq!(
+            choose(&mut name, process(12, 100), t + seconds(0.5)),
+            1,
+            "the same tick counts as before"
+        );
     }
 
     #[test]
     fn quiet_time_ends_a_walk_and_halted_time_does_not_count() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.choose(process(10, 50), BOUNDS, t);
-        name.choose(process(20, 50), BOUNDS, t);
-        name.rebind(2, 100, [], t);
+        let mut name = Name::new(1, t);
+        choose(&mut name, process(10, 50), t);
+        choose(&mut name, process(20, 50), t);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
         for s in 1..40 {
             name.still_walking(Identity { tgid: 20, start: 50 }, t + seconds(f64::from(s)));
         }
-        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(40.0)), 2);
-        assert_eq!(name.choose(process(20, 50), BOUNDS, t + seconds(40.0)), 1);
+        assert_eq!(choose(&mut name, process(10, 50), t + seconds(40.0)), 2);
+        assert_eq!(choose(&mut name, process(20, 50), t + seconds(40.0)), 1);
     }
 
     #[test]
     fn nobody_keeps_a_replaced_view_for_ever() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.choose(process(10, 50), BOUNDS, t);
-        name.rebind(2, 100, [], t);
+        let mut name = Name::new(1, t);
+        choose(&mut name, process(10, 50), t);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
         for s in (0..=600).step_by(10) {
             let expected = if s < 600 { 1 } else { 2 };
-            assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(f64::from(s))), expected, "{s}");
+            assert_eq!(choose(&mut name, process(10, 50), t + seconds(f64::from(s))), expected, "{s}");
         }
         assert_eq!(name.settle(BOUNDS, t + seconds(601.0), |_| true), [1]);
         assert!(!name.is_draining());
@@ -303,15 +358,17 @@ mod tests {
     #[test]
     fn a_chain_of_changes_keeps_each_process_on_its_own_view() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.choose(process(10, 50), BOUNDS, t);
-        name.rebind(2, 100, [], t);
-        name.choose(process(11, 150), BOUNDS, t + seconds(0.1));
-        name.rebind(3, 200, [], t + seconds(0.2));
-        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(0.3)), 1);
-        assert_eq!(name.choose(process(11, 150), BOUNDS, t + seconds(0.3)), 2);
-        assert_eq!(name.choose(process(12, 250), BOUNDS, t + seconds(0.3)), 3);
-        assert_eq!(name.choose(process(13, 50), BOUNDS, t + seconds(0.3)), 1, "unseen: what was stable");
+        let mut name = Name::new(1, t);
+        choose(&mut name, process(10, 50), t);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
+        choose(&mut name, process(11, 150), t + seconds(0.1));
+        name.rebind(3, [], t + seconds(0.2));
+        name.uncached_since(200);
+        assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.3)), 1);
+        assert_eq!(choose(&mut name, process(11, 150), t + seconds(0.3)), 2);
+        assert_eq!(choose(&mut name, process(12, 250), t + seconds(0.3)), 3);
+        assert_eq!(choose(&mut name, process(13, 50), t + seconds(0.3)), 1, "unseen: what was stable");
         assert_eq!(name.settle(BOUNDS, t + seconds(2.0), |who| who.tgid == 12), [1, 2]);
         assert_eq!(name.ttl(), STABLE_TTL);
     }
@@ -319,33 +376,50 @@ mod tests {
     #[test]
     fn who_cannot_be_seen_keeps_the_stable_view_for_a_minute_together() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.choose(Asker::Crowd, BOUNDS, t);
-        name.rebind(2, 100, [], t);
+        let mut name = Name::new(1, t);
+        choose(&mut name, Asker::Crowd, t);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
         for s in 0..59 {
             let now = t + seconds(f64::from(s));
-            assert_eq!(name.choose(Asker::Crowd, BOUNDS, now), 1);
+            assert!(name.is_draining());
+            assert_eq!(choose(&mut name, Asker::Crowd, now), 1);
             name.settle(BOUNDS, now, |_| true);
         }
-        assert_eq!(name.choose(Asker::Crowd, BOUNDS, t + seconds(61.0)), 2);
-        assert_eq!(name.settle(BOUNDS, t + seconds(61.0), |_| true), [1]);
+        assert_eq!(choose(&mut name, Asker::Crowd, t + seconds(61.0)), 2);
+        assert!(!name.is_draining(), "and nothing is left to drain");
     }
 
     #[test]
     fn who_holds_something_of_the_view_counts_as_seen_on_it() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.rebind(2, 100, [(Identity { tgid: 10, start: 50 }, 1), (Identity { tgid: 11, start: 50 }, 9)], t);
-        assert_eq!(name.choose(process(10, 50), BOUNDS, t + seconds(20.0)), 1);
-        assert_eq!(name.choose(process(11, 50), BOUNDS, t + seconds(20.0)), 2, "a view of another name");
+        let mut name = Name::new(1, t);
+        name.rebind(2, [(Identity { tgid: 10, start: 50 }, 1), (Identity { tgid: 11, start: 50 }, 9)], t);
+        name.uncached_since(100);
+        assert_eq!(choose(&mut name, process(10, 50), t + seconds(20.0)), 1);
+        assert_eq!(choose(&mut name, process(11, 50), t + seconds(20.0)), 2, "a view of another name");
     }
 
     #[test]
     fn a_reused_pid_is_another_process() {
         let t = Instant::now();
-        let mut name = Name::new(1, 0, t);
-        name.choose(process(10, 50), BOUNDS, t);
-        name.rebind(2, 100, [], t);
-        assert_eq!(name.choose(process(10, 101), BOUNDS, t), 2);
+        let mut name = Name::new(1, t);
+        choose(&mut name, process(10, 50), t);
+        name.rebind(2, [], t);
+        name.uncached_since(100);
+        assert_eq!(choose(&mut name, process(10, 101), t), 2);
+    }
+
+    #[test]
+    fn before_the_kernel_was_told_only_the_end_of_its_cache_tells_who_may_have_walked() {
+        let t = Instant::now();
+        let mut name = Name::new(1, t);
+        name.choose(process(9, 0), BOUNDS, Moment { instant: t, tick: 500, second: 100 });
+        name.rebind(2, [], t);
+        assert_eq!(choose(&mut name, process(10, 600), t), 1, "it may have walked by the cached name");
+        assert_eq!(choose(&mut name, process(11, 601), t), 2, "nothing was cached any more when it started");
+        name.uncached_since(550);
+        assert_eq!(choose(&mut name, process(12, 551), t), 2);
+        assert_eq!(choose(&mut name, process(13, 550), t), 1);
     }
 }

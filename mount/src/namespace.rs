@@ -56,8 +56,7 @@ impl Nodes {
         }
         let modified = SystemTime::now();
         let listing = Vec::new();
-        let node =
-            VirtualNode { path: path.clone(), content, references, listing, last_cookie: 2, modified };
+        let node = VirtualNode { path: path.clone(), content, references, listing, last_cookie: 2, modified };
         self.by_index.insert(self.last, node);
         self.by_path.insert(path, self.last);
         self.last

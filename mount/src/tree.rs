@@ -89,10 +89,6 @@ pub trait View: Send + Sync + 'static {
     /// Names this binding among all of the process; never used again for another.
     fn id(&self) -> u64;
 
-    /// When this binding became the newest, in clock ticks since boot (the unit of `starttime` in
-    /// proc_pid_stat(5)); `None` if that is not known in this boot, then the moment the mount sees it.
-    fn since(&self) -> Option<u64>;
-
     /// Opens the snapshot if that needs neither network nor lock: `None` if it must be fetched.
     fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno>;
 

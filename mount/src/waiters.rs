@@ -112,7 +112,7 @@ impl Waiters {
             for (id, caller, waited) in callers {
                 if waited >= self.bound {
                     self.finish(id, Err(Errno(libc::ETIMEDOUT)));
-                } else if waited >= EVERY && process::is_signalled(caller.tid) {
+                } else if waited >= EVERY && process::caught_or_fatal_signal_pending(caller.tid) {
                     self.finish(id, Err(Errno(libc::EINTR)));
                 }
             }

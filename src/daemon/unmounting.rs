@@ -54,7 +54,7 @@ pub fn unmount(directory: &Path, force: bool) -> Result<Unmounted, Failed> {
     let daemons = daemon_status::read(&mounted);
     let pid = daemons.iter().find_map(|daemon| daemon.status.as_ref().ok()).map(|status| status.pid);
     // Looked up before the mount is gone, so that it cannot be a later process of that number.
-    let daemon = pid.and_then(process::identity);
+    let daemon = pid.and_then(Identity::of_thread);
     let readers = Readers::find(&daemons);
     mounting::unmount(&directory, None, true).map_err(Failed::Unmount)?;
     let ended = force && end(daemon)?;

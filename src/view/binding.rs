@@ -51,7 +51,6 @@ pub struct Binding {
     /// The name it was first asked for under, for messages.
     label: String,
     configured: bool,
-    since: Option<u64>,
     pointer: Mutex<Option<Pointer>>,
     /// The last authoritative "no", and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
@@ -67,8 +66,7 @@ impl Binding {
         state: Option<&State>,
     ) -> Self {
         let pointer = Mutex::new(Pointer::of(state, &what.reference));
-        let since = state.and_then(|state| state.changed_ticks(&what.reference));
-        Binding { id, shared, what, label, configured, since, pointer, refused: Mutex::default() }
+        Binding { id, shared, what, label, configured, pointer, refused: Mutex::default() }
     }
 
     /// Whether this binding is still what the cache's pointer says.
@@ -169,7 +167,8 @@ impl Binding {
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, "refresh", &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        if let Err(error) = cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress)
+        if let Err(error) =
+            cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress)
         {
             log::warn!("refresh {}: {error}", self.label);
         }
@@ -179,10 +178,6 @@ impl Binding {
 impl tree::View for Binding {
     fn id(&self) -> u64 {
         self.id
-    }
-
-    fn since(&self) -> Option<u64> {
-        self.since
     }
 
     fn local(&self) -> Result<Option<Arc<dyn tree::Snapshot>>, Errno> {
@@ -218,7 +213,7 @@ impl tree::View for Binding {
 
 /// The caller as people know it: `1234 rg`.
 fn who(caller: Caller) -> String {
-    match srcfs_mount::process::identity(caller.tid) {
+    match srcfs_mount::process::Identity::of_thread(caller.tid) {
         Some(identity) => format!("{} {}", identity.tgid, srcfs_mount::process::command(identity.tgid)),
         None => "a process that cannot be seen".to_owned(),
     }

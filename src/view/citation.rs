@@ -81,7 +81,9 @@ fn escaped(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => out.push(byte as char),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                out.push(byte as char)
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -102,15 +104,27 @@ mod tests {
             cite("https://github.com/o/r.git", "a b/#c.rs", Some((3, 5))),
             "https://github.com/o/r/blob/c0ffee/a%20b/%23c.rs#L3-L5"
         );
-        assert_eq!(cite("git@gitlab.com:g/s/p.git", "x", Some((3, 3))), "https://gitlab.com/g/s/p/-/blob/c0ffee/x#L3");
-        assert_eq!(cite("https://codeberg.org/o/r", "x", None), "https://codeberg.org/o/r/src/commit/c0ffee/x");
-        assert_eq!(cite("https://bitbucket.org/o/r", "x", Some((1, 2))), "https://bitbucket.org/o/r/src/c0ffee/x#lines-1:2");
+        assert_eq!(
+            cite("git@gitlab.com:g/s/p.git", "x", Some((3, 3))),
+            "https://gitlab.com/g/s/p/-/blob/c0ffee/x#L3"
+        );
+        assert_eq!(
+            cite("https://codeberg.org/o/r", "x", None),
+            "https://codeberg.org/o/r/src/commit/c0ffee/x"
+        );
+        assert_eq!(
+            cite("https://bitbucket.org/o/r", "x", Some((1, 2))),
+            "https://bitbucket.org/o/r/src/c0ffee/x#lines-1:2"
+        );
         assert_eq!(cite("https://git.sr.ht/~o/r", "x", None), "https://git.sr.ht/~o/r/tree/c0ffee/item/x");
     }
 
     #[test]
     fn other_hosts_get_what_can_be_followed_by_hand() {
-        assert_eq!(cite("https://example.org/r.git", "x", Some((2, 4))), "https://example.org/r.git@c0ffee:x:2-4");
+        assert_eq!(
+            cite("https://example.org/r.git", "x", Some((2, 4))),
+            "https://example.org/r.git@c0ffee:x:2-4"
+        );
         assert_eq!(
             Citation::new(&GitUrl::parse("https://github.com/o/r").unwrap(), "c0").of("", true, None),
             "https://github.com/o/r/tree/c0"

@@ -82,13 +82,7 @@ impl tree::Snapshot for Shown {
         self.table.lookup(directory, name)
     }
 
-    fn read(
-        &self,
-        index: u32,
-        offset: u64,
-        size: u32,
-        with: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), Errno> {
+    fn read(&self, index: u32, offset: u64, size: u32, with: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         let node = self.table.node(index).ok_or(Errno(libc::ESTALE))?;
         self.snapshot.objects().read(&node.object, offset, size, with).map_err(|error| {
             log::error!("read {} of {}: {error}", self.table.path(index).display(), self.key);

@@ -13,8 +13,8 @@ use super::{FileSystem, Found, RETIRED};
 use crate::holders;
 use crate::ino::{Ino, SlotNumber};
 use crate::locked;
-use crate::name::{Asker, Name};
-use crate::process;
+use crate::name::{Asker, Moment, Name};
+use crate::process::{self, Identity};
 use crate::slot::Slot;
 use crate::tree::{Caller, Entry, Errno, View};
 
@@ -28,13 +28,17 @@ impl FileSystem {
         path: &Path,
         view: &Arc<dyn View>,
         caller: Caller,
-    ) -> Result<Found, Errno> {
+    ) -> Result<(Found, Arc<()>), Errno> {
         let asker = asker(caller);
-        let now = Instant::now();
-        self.bind(path, view)?;
+        if self.bind(path, view)? {
+            let (this, path) = (self.clone(), path.to_owned());
+            let _ = self.notifications.run(move || this.expire_one(&path));
+        }
         let mut names = locked(&self.names);
+        let now = Instant::now();
         let name = names.get_mut(path).ok_or(Errno(libc::ENOENT))?;
-        let slot = name.choose(asker, self.bounds(), now);
+        let (tick, second) = (process::boot_ticks_now(), process::ticks_per_second());
+        let (slot, on_its_way) = name.choose(asker, self.bounds(), Moment { instant: now, tick, second });
         let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
         // Counted under the lock: a slot is unbound under it too, and is gone only without references.
         let found = self.found_view(&slot, name.ttl());
@@ -46,7 +50,7 @@ impl FileSystem {
         if note && slot.snapshot().is_some() {
             self.tree.used(path, caller);
         }
-        Ok(found)
+        Ok((found, on_its_way))
     }
 
     /// Makes `view` the newest under `path`. True if that was a change.
@@ -60,15 +64,17 @@ impl FileSystem {
         {
             return Ok(false);
         }
-        let changed = view.since().unwrap_or_else(process::boot_ticks_now);
         // Looked at before the lock is taken, because it walks /proc.
         let holders = newest.as_ref().map(|slot| self.holders_of(slot)).unwrap_or_default();
         let mut names = locked(&self.names);
+        // Asked again under the lock: between the first answer and this moment another thread may have
+        // bound a newer view, and going back to an older one would tear walks.
+        let Entry::View(view) = self.tree.entry(path) else { return Ok(false) };
         let now = Instant::now();
         match names.get_mut(path) {
             None => {
                 let slot = self.slots.add(view.clone(), path.to_owned())?;
-                names.insert(path.to_owned(), Name::new(slot.number, changed, now));
+                names.insert(path.to_owned(), Name::new(slot.number, now));
                 Ok(false)
             }
             Some(name) => {
@@ -79,12 +85,12 @@ impl FileSystem {
                 let slot = self.slots.add(view.clone(), path.to_owned())?;
                 log::debug!("{} is now view {}, was {}", path.display(), slot.number, name.newest());
                 match old {
-                    // Nothing was read from a view that never opened: nobody can be in the middle of it.
-                    Some(old) if old.snapshot().is_none() => {
-                        name.replace_unread(slot.number, changed);
+                    // Nobody can be in the middle of a view that was never opened and that nobody holds.
+                    Some(old) if old.snapshot().is_none() && old.references.total() == 0 => {
+                        name.replace_unread(slot.number);
                         self.unbound(&mut [old].into_iter());
                     }
-                    _ => name.rebind(slot.number, changed, holders, now),
+                    _ => name.rebind(slot.number, holders, now),
                 }
                 Ok(true)
             }
@@ -92,17 +98,17 @@ impl FileSystem {
     }
 
     /// The processes that hold something of a view, for as long as the mount can be found in /proc.
-    fn holders_of(&self, slot: &Slot) -> Vec<(process::Identity, SlotNumber)> {
+    fn holders_of(&self, slot: &Slot) -> Vec<(Identity, SlotNumber)> {
         if slot.snapshot().is_none() {
             return Vec::new();
         }
-        let Some(mount) = self.config.mount_id() else { return Vec::new() };
-        holders::of_mount(mount)
-            .holders
+        let Some(mount) = self.config.mount() else { return Vec::new() };
+        holders::of(mount)
+            .found
             .iter()
             .filter_map(|holder| {
                 let slot = Ino(holder.ino).slot();
-                (slot != 0).then_some((process::identity(holder.pid)?, slot))
+                (slot != 0).then_some((Identity::of_thread(holder.pid)?, slot))
             })
             .collect()
     }
@@ -128,9 +134,8 @@ impl FileSystem {
         // A name that was only probed need not be remembered until it is idle.
         if slot.snapshot().is_none() {
             let mut names = locked(&self.names);
-            let only = names.get(&slot.path).is_some_and(|name| {
-                name.newest() == slot.number && !name.is_draining()
-            });
+            let only =
+                names.get(&slot.path).is_some_and(|name| name.newest() == slot.number && !name.is_draining());
             if only && slot.references.total() == 0 && locked(&slot.opening).opening.is_none() {
                 names.remove(&slot.path);
                 slot.bound.store(false, SeqCst);
@@ -185,11 +190,27 @@ impl FileSystem {
         let _ = all_done.recv_timeout(Duration::from_secs(1));
     }
 
+    /// Makes the kernel ask again for one name. An answer that allows it to remember the name may still
+    /// be on its way: first into the device, which is waited for, then inside the kernel, which cannot be
+    /// seen; so the kernel is told a second time a moment later.
     fn expire_one(&self, path: &Path) {
         let (Some(kernel), Some(name)) = (self.kernel.get(), path.file_name()) else { return };
         let Some(parent) = path.parent().and_then(|parent| self.namespace.known(parent)) else { return };
-        if let Err(error) = kernel.expire(parent, name) {
-            log::warn!("the kernel did not take notice that {} changed: {error}", path.display());
+        let on_their_way = locked(&self.names).get_mut(path).map(Name::answers_on_their_way);
+        for _ in 0..2 {
+            if let Err(error) = kernel.expire(parent, name) {
+                log::warn!("the kernel did not take notice that {} changed: {error}", path.display());
+                return;
+            }
+            for _ in 0..100 {
+                std::thread::sleep(Duration::from_millis(2));
+                if on_their_way.as_ref().is_none_or(|answers| Arc::strong_count(answers) == 1) {
+                    break;
+                }
+            }
+        }
+        if let Some(name) = locked(&self.names).get_mut(path) {
+            name.uncached_since(process::boot_ticks_now());
         }
     }
 
@@ -197,14 +218,14 @@ impl FileSystem {
     /// fails in it. So a view in whose root somebody works is first given another name, by which the
     /// kernel moves it there whole.
     fn park_working_directories(&self, paths: &[PathBuf]) {
-        let (Some(park), Some(mount)) = (&self.config.park, self.config.mount_id()) else { return };
+        let (Some(park), Some(mount)) = (&self.config.park, self.config.mount()) else { return };
         if paths.is_empty() {
             return;
         }
-        let mut parked: Vec<SlotNumber> = holders::of_mount(mount)
-            .holders
+        let mut parked: Vec<SlotNumber> = holders::directories_of(mount)
+            .found
             .iter()
-            .filter(|holder| holder.is_working_directory() && Ino(holder.ino).index() == 0)
+            .filter(|holder| Ino(holder.ino).index() == 0)
             .map(|holder| Ino(holder.ino).slot())
             .filter(|&slot| {
                 let slot = self.slots.get(slot);
@@ -249,6 +270,6 @@ impl FileSystem {
 fn asker(caller: Caller) -> Asker {
     match caller.tid {
         0 => Asker::Crowd,
-        tid => process::identity(tid).map_or(Asker::Nobody, Asker::Process),
+        tid => Identity::of_thread(tid).map_or(Asker::Nobody, Asker::Process),
     }
 }

@@ -87,16 +87,16 @@ impl FileSystem {
 
     fn is_idle(&self, slot: &Slot, now: Instant) -> bool {
         let names = locked(&self.names);
-        names.get(&slot.path).is_none_or(|name| {
-            now.duration_since(name.asked) >= self.config.idle && !name.is_draining()
-        })
+        names
+            .get(&slot.path)
+            .is_none_or(|name| now.duration_since(name.asked) >= self.config.idle && !name.is_draining())
     }
 
     fn unbind_idle(&self, slot: &Arc<Slot>, now: Instant) {
         let mut names = locked(&self.names);
-        let idle = names.get(&slot.path).is_some_and(|name| {
-            now.duration_since(name.asked) >= self.config.idle && !name.is_draining()
-        });
+        let idle = names
+            .get(&slot.path)
+            .is_some_and(|name| now.duration_since(name.asked) >= self.config.idle && !name.is_draining());
         // Looked at again under the lock that hands out references to roots.
         if idle && slot.references.total() == 0 {
             names.remove(&slot.path);

@@ -14,7 +14,7 @@ use super::{Attributes, FOREVER, FileSystem, attributes_of, listed_kind};
 use crate::ino::Ino;
 use crate::namespace;
 use crate::slot::Slot;
-use crate::tree::{Caller, Errno, ListedKind, NodeKind, Snapshot};
+use crate::tree::{Caller, Errno, NodeKind, Snapshot};
 
 /// One entry of a listing.
 pub(crate) struct Item {
@@ -99,7 +99,8 @@ impl FileSystem {
                 Some((self.virtual_file(self.namespace.file(path, content), size), Duration::ZERO))
             }
             Entry::View(view) => match self.lookup_view(path, &view, caller) {
-                Ok(Found::Node { attributes, entry_ttl, .. }) => Some((attributes, entry_ttl)),
+                // The reply is not sent here, so the kernel may not remember a name that is about to change.
+                Ok((Found::Node { attributes, .. }, _)) => Some((attributes, Duration::ZERO)),
                 _ => None,
             },
             Entry::Missing | Entry::Barrier => None,

@@ -124,8 +124,7 @@ impl FileSystem {
         let asked = slot.clone();
         let started = self.fetch.run(move || {
             let wanted = locked(&asked.opening).asking.iter().flatten().any(|&id| this.waiters.waits(id));
-            let result =
-                if wanted { guarded(|| asked.view.exists(caller)) } else { Err(Errno(libc::EINTR)) };
+            let result = if wanted { guarded(|| asked.view.exists(caller)) } else { Err(Errno(libc::EINTR)) };
             this.asked(&asked, result);
         });
         if started.is_err() {

@@ -61,10 +61,9 @@ impl FileSystem {
     /// view: it would lose its name, and getcwd would fail.
     fn give_back_by_name(&self, kernel: &dyn Kernel, slot: &Slot, held: &[u32]) -> std::io::Result<()> {
         let Some(snapshot) = slot.snapshot() else { return self.drop_root(kernel, slot) };
-        let works_here = self.config.mount_id().is_none_or(|mount| {
-            let found = holders::of_mount(mount);
-            let inside = |ino: u64| Ino(ino).slot() == slot.number;
-            found.holders.iter().any(|holder| holder.is_working_directory() && inside(holder.ino))
+        let works_here = self.config.mount().is_none_or(|mount| {
+            let inside = |holder: &holders::Holder| Ino(holder.ino).slot() == slot.number;
+            holders::directories_of(mount).found.iter().any(inside)
         });
         for &index in held.iter().filter(|&&index| index != 0) {
             let Some(node) = snapshot.node(index) else { continue };

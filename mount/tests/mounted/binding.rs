@@ -131,7 +131,7 @@ fn whole_walks_see_one_version_each_while_the_content_changes() {
         .map(|_| {
             let view = mount.path("v");
             std::thread::spawn(move || {
-                for _ in 0..12 {
+                for _ in 0..40 {
                     // Each walk is a process of its own that opens every file by its full path.
                     let script = r#"for d in "$0"/*; do for f in "$d"/e/*; do IFS= read -r l < "$f" && echo "$l" || echo error; done; done"#;
                     let out = Command::new("sh").args(["-c", script]).arg(&view).output().unwrap();

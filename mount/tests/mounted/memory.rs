@@ -151,16 +151,12 @@ pub struct MemoryView {
     gate: Option<Arc<Gate>>,
     known: bool,
     absent: AtomicBool,
-    since: Option<u64>,
     pub opened: AtomicU64,
 }
 
 impl View for MemoryView {
     fn id(&self) -> u64 {
         self.id
-    }
-    fn since(&self) -> Option<u64> {
-        self.since
     }
     fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno> {
         if self.gate.is_some() {
@@ -216,7 +212,6 @@ impl MemoryTree {
             known: gate.is_none(),
             gate,
             absent: AtomicBool::new(false),
-            since: Some(srcfs_mount::process::boot_ticks_now()),
             opened: AtomicU64::new(0),
         }
     }
@@ -290,12 +285,15 @@ impl Mount {
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let tree = Arc::new(MemoryTree::default());
         let directory = tempfile::tempdir().unwrap();
-        let request =
-            MountRequest { directory: directory.path(), source: "srcfs:test", options: MountOptions::default() };
+        let request = MountRequest {
+            directory: directory.path(),
+            source: "srcfs:test",
+            options: MountOptions::default(),
+        };
         let mounted = mounting::mount(&request).unwrap_or_else(|error| panic!("{error}"));
         let mut config = Config::default();
         change(&mut config);
-        config.set_mount_id(mounted.id.number());
+        config.set_mount(mounted.id);
         if config.park.is_none() {
             let mount = directory.path().to_owned();
             config.park = Some(Arc::new(move |path: &Path| {

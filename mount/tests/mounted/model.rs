@@ -47,7 +47,7 @@ fn random_tree(choices: &mut Choices) -> BTreeMap<PathBuf, Content> {
 fn random_trees_come_out_as_they_went_in_also_after_the_kernel_forgot_them() {
     let mount = Mount::new();
     for seed in 1..=20 {
-        let tree = random_tree(&mut Choices(seed * 0x9E37_79B9_7F4A_7C15));
+        let tree = random_tree(&mut Choices(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed)));
         let name = format!("v{seed}");
         mount.tree.bind(&name, MemorySnapshot::new(&tree));
         for _ in 0..2 {

@@ -54,7 +54,8 @@ fn a_large_directory_is_listed_whole_without_repeats_from_anywhere() {
     let tree: BTreeMap<PathBuf, Content> =
         (0..count).map(|n| (PathBuf::from(format!("{n:06}")), Content::File(vec![], false))).collect();
     mount.tree.bind("v", MemorySnapshot::new(&tree));
-    let directory = nix::dir::Dir::open(&mount.path("v"), nix::fcntl::OFlag::O_RDONLY, nix::sys::stat::Mode::empty());
+    let directory =
+        nix::dir::Dir::open(&mount.path("v"), nix::fcntl::OFlag::O_RDONLY, nix::sys::stat::Mode::empty());
     let mut directory = directory.unwrap();
     for _ in 0..2 {
         // The iterator rewinds when it is dropped.
@@ -84,7 +85,11 @@ fn every_changing_call_is_refused_as_read_only() {
     assert!(refused(std::os::unix::fs::chown(&file, Some(1), None)), "chown");
     let now = nix::sys::time::TimeSpec::new(0, 0);
     let times = nix::sys::stat::utimensat(
-        nix::fcntl::AT_FDCWD, &file, &now, &now, nix::sys::stat::UtimensatFlags::FollowSymlink,
+        nix::fcntl::AT_FDCWD,
+        &file,
+        &now,
+        &now,
+        nix::sys::stat::UtimensatFlags::FollowSymlink,
     );
     assert_eq!(times, Err(nix::Error::EROFS), "utimes");
     assert_eq!(nix::unistd::truncate(&file, 0), Err(nix::Error::EROFS), "truncate");

@@ -99,9 +99,7 @@ fn a_wait_ends_at_its_bound_and_the_next_try_joins_the_work() {
     let out = reader(&mount, "v/d000/e/f1").wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&out.stderr).contains("timed out"), "{out:?}");
     gate.open();
-    wait("the work to end", || {
-        reader(&mount, "v/d000/e/f1").wait_with_output().unwrap().stdout == b"1 1\n"
-    });
+    wait("the work to end", || reader(&mount, "v/d000/e/f1").wait_with_output().unwrap().stdout == b"1 1\n");
     assert_eq!(view.opened.load(SeqCst), 1);
 }
 
