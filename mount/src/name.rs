@@ -387,7 +387,7 @@ mod tests {
             name.settle(BOUNDS, now, |_| true);
         }
         assert_eq!(choose(&mut name, Asker::Crowd, t + seconds(61.0)), 2);
-        assert!(!name.is_draining(), "and nothing is left to drain");
+        assert_eq!(name.settle(BOUNDS, t + seconds(61.0), |_| true), [1], "and nothing is left to drain");
     }
 
     #[test]
