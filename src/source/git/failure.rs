@@ -16,7 +16,14 @@ const OLDEST_GIT: &str = "2.29";
 
 /// Whether the server does not hand out, or does not have, the object or name that was asked for.
 pub(super) fn is_refused(ended: &Ended) -> bool {
-    let refusals = ["not our ref", "unadvertised object", "couldn't find remote ref", "no such remote ref"];
+    let refusals = [
+        "not our ref",
+        "unadvertised object",
+        "couldn't find remote ref",
+        "no such remote ref",
+        // It has no names at all.
+        "no matching remote head",
+    ];
     Text::of(ended).has(&refusals)
 }
 
@@ -206,7 +213,9 @@ impl Text {
         if self.has(&["received http code 407"]) {
             return Some(407);
         }
-        if self.has(&["authentication failed for", "could not read username", "could not read password"]) {
+        let no_credential =
+            ["could not read username", "could not read password", "unable to get password from user"];
+        if self.has(&["authentication failed for"]) || self.has(&no_credential) {
             return Some(401);
         }
         // git's words for 404 on the first request; the file transport has others.
