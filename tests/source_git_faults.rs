@@ -317,11 +317,45 @@ fn no_process_is_left_when_srcfs_is_killed() {
     wait_until("the lease is free", || lease.try_lock().is_ok());
 }
 
+/// A source whose ssh is a script that is called like ssh: options, host, command.
+fn ssh(directory: &Path, script: &str) -> Git {
+    let path = executable(directory, "ssh", script);
+    let mut options = options(&[]);
+    options.environment.push(("GIT_SSH_COMMAND".into(), path.into()));
+    options.environment.push(("GIT_SSH_VARIANT".into(), "ssh".into()));
+    Git::new(options)
+}
+
+#[test]
+fn ssh_is_the_users_own() {
+    let it = served();
+    let url = format!("ssh://git@example.org{}/a.git", it.root.path().display());
+    let source = ssh(it.root.path(), "for command; do :; done\nexec sh -c \"$command\"");
+    assert_eq!(resolve(&source, &url, "").unwrap(), it.resolved);
+    Place::empty().prepare(&source, &url, &it.resolved).unwrap();
+}
+
+#[test]
+fn every_failure_of_ssh_has_its_kind_and_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    for (expected, message) in [
+        (Kind::Denied, "git@example.org: Permission denied (publickey)."),
+        (Kind::Network, "Host key verification failed."),
+        (Kind::NotFoundOrPrivate, "ERROR: Repository not found."),
+        (Kind::Unreachable, "ssh: Could not resolve hostname example.org: Name or service not known"),
+        (Kind::Unreachable, "ssh: connect to host example.org port 22: Connection refused"),
+        (Kind::TimedOut, "ssh: connect to host example.org port 22: Connection timed out"),
+    ] {
+        let source = ssh(directory.path(), &format!("echo '{message}' >&2; exit 255"));
+        let error = resolve(&source, "git@example.org:a/b.git", "").unwrap_err();
+        assert_eq!(error.kind(), expected, "{error}");
+        assert!(error.advice().is_some(), "{error}");
+    }
+}
+
 /// A program in place of git.
 fn program(directory: &Path, script: &str) -> Git {
-    let path = directory.join("git");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = executable(directory, "git", script);
     Git::new(GitOptions { program: path, fetch_deadline: Duration::from_secs(1), ..options(&[]) })
 }
 
@@ -381,6 +415,19 @@ fn nobody_is_asked_for_anything() {
                   printf 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\tHEAD\\n'";
     let source = program(directory.path(), script);
     resolve(&source, "https://example.org/a", "").unwrap();
+}
+
+/// Makes a program. Another process writes it: were it open for writing here, whatever a parallel test
+/// starts just now would inherit that for a moment, and the program would be busy.
+fn executable(directory: &Path, name: &str, script: &str) -> PathBuf {
+    let path = directory.join(name);
+    let status = std::process::Command::new("sh")
+        .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$0\" && chmod 755 \"$0\""])
+        .arg(&path)
+        .arg(script)
+        .status();
+    assert!(status.unwrap().success());
+    path
 }
 
 fn holds(directory: &Path, text: &[u8]) -> bool {

@@ -93,11 +93,17 @@ impl Command {
         let seconds = silence.as_secs().max(1);
         command.options(["-c", "http.lowSpeedLimit=1", "-c", &format!("http.lowSpeedTime={seconds}")]);
         command.options(["ls-remote"]);
-        match what {
-            Listing::Head => command.options(["--symref"]),
-            // `--heads` and `--tags` make the server leave out everything else, such as pull requests.
-            Listing::Names { .. } | Listing::Tips => command.options(["--heads", "--tags"]),
-        }
+        // Only with these does the server leave out everything else, such as its pull requests.
+        let (heads, tags) = match what {
+            Listing::Head => (false, false),
+            Listing::Names { full_names } => {
+                let any = |start| full_names.iter().any(|name| name.starts_with(start));
+                (any("refs/heads/"), any("refs/tags/"))
+            }
+            Listing::Tips => (true, true),
+        };
+        let flags = [("--symref", !heads && !tags), ("--heads", heads), ("--tags", tags)];
+        command.options(flags.iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| *flag));
         command.options(["--end-of-options", url.as_str()]);
         match what {
             Listing::Head => command.options(["HEAD"]),
