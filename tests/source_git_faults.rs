@@ -408,11 +408,17 @@ fn a_missing_or_old_git_says_what_to_install() {
 #[test]
 fn nobody_is_asked_for_anything() {
     let directory = tempfile::tempdir().unwrap();
-    // No terminal, no input, and every way to ask leads nowhere.
-    let script = "test -t 0 -o -t 1 -o -t 2 && exit 3\n(: </dev/tty) 2>/dev/null && exit 4\nread line && exit 5\n\
-                  test \"$GIT_TERMINAL_PROMPT$GIT_ASKPASS\" = 0 || exit 6\n\
-                  test \"$SSH_ASKPASS_REQUIRE\" = force || exit 7\ntest \"$(pwd)\" = / || exit 8\n\
-                  printf 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\tHEAD\\n'";
+    // A session of its own without a terminal, no input, and every way to ask leads nowhere.
+    let script = r#"
+        test -t 0 -o -t 1 -o -t 2 && exit 3
+        (: </dev/tty) 2>/dev/null && exit 4
+        read line && exit 5
+        test "$GIT_TERMINAL_PROMPT$GIT_ASKPASS" = 0 || exit 6
+        test "$SSH_ASKPASS_REQUIRE" = force || exit 7
+        test "$(pwd)" = / || exit 8
+        read -r pid name state parent group session terminal rest </proc/$$/stat
+        test "$session $group $terminal" = "$parent $parent 0" || exit 9
+        printf 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\tHEAD\n'"#;
     let source = program(directory.path(), script);
     resolve(&source, "https://example.org/a", "").unwrap();
 }
