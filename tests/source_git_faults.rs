@@ -306,6 +306,7 @@ fn no_process_is_left_when_srcfs_is_killed() {
         .args(["--exact", "no_process_is_left_when_srcfs_is_killed"])
         .env(PLACE, place.path())
         .env(URL, &it.url)
+        .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     it.server.wait_for("a.git", |counts| counts.stalled == 1);

@@ -120,8 +120,8 @@ impl<'a> Remote<'a> {
     fn head(&self, what: &str) -> Result<Resolved> {
         match self.id("HEAD") {
             Some(id) => {
-                // Detached: then it is only known as HEAD.
-                let full_name = self.head_names.unwrap_or("HEAD");
+                // Detached, or a name that no branch can have: then it is only known as HEAD.
+                let full_name = self.head_names.filter(|name| is_branch(name)).unwrap_or("HEAD");
                 Ok(moving(id, full_name.to_owned()))
             }
             None => Err(Error::new(
@@ -186,6 +186,12 @@ impl<'a> Remote<'a> {
     }
 }
 
+/// Whether this is the full name of a branch. The server says it, and git will be asked for it.
+fn is_branch(full_name: &str) -> bool {
+    let name = full_name.strip_prefix("refs/").unwrap_or_default();
+    matches!(Reference::parse(name), Ok(Reference::Branch(_)))
+}
+
 fn moving(id: &str, full_name: String) -> Resolved {
     Resolved { revision: Revision::new(id), full_name: Some(full_name), moving: true }
 }
@@ -228,6 +234,11 @@ mod tests {
         let symbolic = ask("", &[("ref: refs/heads/main", "HEAD"), (A, "HEAD")], &[]).unwrap();
         assert_eq!(symbolic.full_name.as_deref(), Some("refs/heads/main"));
         assert_eq!(ask("", &[(A, "HEAD")], &[]).unwrap().full_name.as_deref(), Some("HEAD"));
+        for hostile in ["refs/heads/a:refs/heads/b", "-x", "refs/heads/*", "refs/heads/../x"] {
+            let lines = [(format!("ref: {hostile}"), "HEAD"), (A.to_owned(), "HEAD")];
+            let lines: Vec<_> = lines.iter().map(|(id, name)| (id.as_str(), *name)).collect();
+            assert_eq!(ask("", &lines, &[]).unwrap().full_name.as_deref(), Some("HEAD"), "{hostile}");
+        }
         assert_eq!(ask("", &[], &[]).unwrap_err().kind(), Kind::NotFound);
     }
 
