@@ -5,6 +5,7 @@
 //! layout, takes no lock, and cannot reach anything published: it sees only the directory it is
 //! given and, read-only, the objects it may borrow from.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -102,6 +103,8 @@ pub struct Workplace<'a> {
     pub directory: &'a Path,
     /// A bare repository whose objects need not come again (git alternates), if there is one.
     pub borrow: Option<&'a Path>,
+    /// The lock that says that the directory is in use: whatever process works there holds it too.
+    pub lease: Option<BorrowedFd<'a>>,
 }
 
 /// One kind of source.
