@@ -174,11 +174,8 @@ fn measure(repository: &Path, table: &mut Table) -> Result<()> {
         });
         joined.collect()
     });
-    let mut at = 0;
-    for (size, kind) in measured.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-        (table.sizes[at], table.kinds[at]) = (size, kind);
-        at += 1;
-    }
+    let measured = measured.into_iter().collect::<Result<Vec<_>>>()?;
+    (table.sizes, table.kinds) = measured.into_iter().flatten().unzip();
     Ok(())
 }
 
@@ -242,13 +239,16 @@ fn oid(id: ObjectId) -> Result<git2::Oid> {
 
 /// How a node, or an entry in it, is called in an error.
 fn shown(table: &Table, index: u32, entry: &[u8]) -> String {
-    let path = table.path(index);
-    let path = if entry.is_empty() { path } else { path.join(String::from_utf8_lossy(entry).as_ref()) };
-    if path.as_os_str().is_empty() {
+    // Joined as text: an entry called "/etc" would replace a path that it is joined to.
+    let mut path = table.path(index).to_string_lossy().into_owned();
+    if !path.is_empty() && !entry.is_empty() {
+        path.push('/');
+    }
+    path.push_str(&String::from_utf8_lossy(entry));
+    if path.is_empty() {
         return "read the tree's root".to_owned();
     }
     // A hostile path may be megabytes long; its end says most.
-    let path = path.to_string_lossy();
     let tail = path.char_indices().rev().nth(300).map_or(0, |(at, _)| at);
     format!("read {}{:?} in the tree", if tail > 0 { "..." } else { "" }, &path[tail..])
 }

@@ -73,7 +73,7 @@ impl Table {
                 0 => format!("the repository has no {component:?} at its root"),
                 _ => format!("{above:?} has no {component:?}"),
             });
-            return Err(match self.meant(node, &above, &components, at) {
+            return Err(match self.meant(node, &above, &components) {
                 Some(hint) => error.hint(hint),
                 None => error,
             });
@@ -81,9 +81,8 @@ impl Table {
         Ok(node)
     }
 
-    /// What may have been meant by `components`, of which `at` is the first that does not exist;
-    /// `node` is what is called `above`.
-    fn meant(&self, node: u32, above: &str, components: &[&str], at: usize) -> Option<String> {
+    /// What may have been meant by `components`, of which only `above` exists, as `node`.
+    fn meant(&self, node: u32, above: &str, components: &[&str]) -> Option<String> {
         match self.kinds[node as usize] {
             Kind::Submodule => {
                 return Some(format!("{above:?} is a submodule: add its own repository instead"));
@@ -94,9 +93,7 @@ impl Table {
         }
         // What a browser shows for `guide` on a branch is `tree/main/guide`, and a branch's name may
         // have slashes.
-        if let ["tree" | "blob", rest @ ..] = components
-            && at == 0
-        {
+        if let ["tree" | "blob", rest @ ..] = components {
             for branch in 1..=rest.len() {
                 let path = rest[branch..].join("/");
                 if !path.is_empty() && self.find(&path).is_some() {
