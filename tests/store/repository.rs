@@ -11,7 +11,6 @@ pub type Entry<'a> = (&'a str, &'a [u8], Oid);
 
 pub struct Repository {
     directory: tempfile::TempDir,
-    git: git2::Repository,
 }
 
 #[allow(dead_code, reason = "each test uses some of it")]
@@ -21,12 +20,16 @@ impl Repository {
         let path = directory.path().join("r.git");
         std::fs::create_dir(&path).unwrap();
         init_bare(&path).unwrap();
-        let git = git2::Repository::open_bare(&path).unwrap();
-        Repository { directory, git }
+        Repository { directory }
     }
 
     pub fn path(&self) -> PathBuf {
         self.directory.path().join("r.git")
+    }
+
+    /// Opened for each use, because libgit2 shares what is open with the code that is tested.
+    fn git(&self) -> git2::Repository {
+        git2::Repository::open_bare(self.path()).unwrap()
     }
 
     /// A place for files beside the repository.
@@ -35,7 +38,7 @@ impl Repository {
     }
 
     pub fn blob(&self, content: &[u8]) -> Oid {
-        self.git.odb().unwrap().write(ObjectType::Blob, content).unwrap()
+        self.git().odb().unwrap().write(ObjectType::Blob, content).unwrap()
     }
 
     /// A tree of these entries in this order, whatever they are.
@@ -52,7 +55,7 @@ impl Repository {
     }
 
     pub fn raw_tree(&self, raw: &[u8]) -> Oid {
-        self.git.odb().unwrap().write(ObjectType::Tree, raw).unwrap()
+        self.git().odb().unwrap().write(ObjectType::Tree, raw).unwrap()
     }
 
     pub fn build(&self, tree: Oid) -> srcfs::error::Result<Table> {
@@ -61,14 +64,15 @@ impl Repository {
 
     /// Moves all objects into one pack and returns the path of it.
     pub fn pack(&self) -> PathBuf {
-        let odb = self.git.odb().unwrap();
+        let git = self.git();
+        let odb = git.odb().unwrap();
         let mut objects = Vec::new();
         odb.foreach(|oid| {
             objects.push(*oid);
             true
         })
         .unwrap();
-        let mut builder = self.git.packbuilder().unwrap();
+        let mut builder = git.packbuilder().unwrap();
         for object in &objects {
             builder.insert_object(*object, None).unwrap();
         }
