@@ -12,17 +12,18 @@
 //!
 //! This room and `source::git` are the only ones that name `git2`. It may call `error` and `redact`.
 
-mod handles;
 mod kept;
 mod names;
 mod object_id;
 mod objects;
+mod pack;
 mod repository;
 mod submodules;
 mod table;
 mod tree_entries;
 
 pub use object_id::ObjectId;
-pub use objects::{LARGEST_BLOB, Objects};
+pub use objects::Objects;
+pub use pack::LARGEST_BLOB;
 pub use repository::{PackRecord, init_bare, packs};
 pub use table::{Kind, Limits, Node, Table, TableRecord};
