@@ -1,0 +1,29 @@
+//! Git objects on disk: the [`Table`] of a snapshot's nodes, and its blobs ([`Objects`]).
+//!
+//! A snapshot is one git tree. Its names, modes and sizes are read once, when it is prepared, checked,
+//! and written as one compact file; afterwards a daemon loads that file and never parses a tree again.
+//! Blobs stay in the packs that git made and are decoded when they are read.
+//!
+//! Nothing here trusts what it reads: trees come from strangers, and files from a disk. A tree that
+//! cannot be shown safely is refused with the path in the error; a file that is not what its record
+//! says is `Kind::Corrupt`, found before anything of it is used. No call panics on any input, writes
+//! anywhere but in the file it was given, takes a lock of the cache, or uses the network. Neither the
+//! environment nor the user's git configuration is read.
+//!
+//! This room and `source::git` are the only ones that name `git2`. It may call `error` and `redact`.
+
+mod kept;
+mod names;
+mod object_id;
+mod objects;
+mod pack;
+mod repository;
+mod submodules;
+mod table;
+mod tree_entries;
+
+pub use object_id::ObjectId;
+pub use objects::Objects;
+pub use pack::LARGEST_BLOB;
+pub use repository::{PackRecord, init_bare, packs};
+pub use table::{Kind, Limits, Node, Table, TableRecord};
