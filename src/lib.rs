@@ -15,3 +15,5 @@ pub mod error;
 pub mod key;
 pub mod redact;
 pub mod source;
+#[allow(missing_docs)]
+pub mod store;
