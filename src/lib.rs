@@ -6,12 +6,14 @@
 //! |---|---|
 //! | `cli` | verbs: parse, call, print |
 //! | `view` | the name space of the mount: paths to keys to views; implements `srcfs_mount::Tree` |
-//! | `cache` | layout, locks, staging, mirrors, snapshots, pins, clear, reaping |
+//! | [`cache`] | layout, locks, staging, mirrors, snapshots, pins, clear, reaping |
 //! | `store` | git objects on disk: the table of a snapshot's nodes, and its blobs |
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
-//! | `config`, [`key`], [`error`], [`redact`] | the words that all of them use |
+//! | `config`, [`key`], [`error`], [`redact`], [`fault`] | the words that all of them use |
 
+pub mod cache;
 pub mod error;
+pub mod fault;
 pub mod key;
 pub mod redact;
 pub mod source;

@@ -5,6 +5,7 @@
 //! layout, takes no lock, and cannot reach anything published: it sees only the directory it is
 //! given and, read-only, the objects it may borrow from.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -98,10 +99,14 @@ impl Progress {
 #[derive(Clone, Copy, Debug)]
 pub struct Workplace<'a> {
     /// An existing, empty, private directory. On success it is a bare git repository that holds
-    /// every object of the revision's tree that `borrow` does not hold.
+    /// every object of the revision's tree that `borrow` does not hold, in packs and nowhere else.
+    /// If there is a `borrow`, its `shallow` lists at least what that of `borrow` lists.
     pub directory: &'a Path,
     /// A bare repository whose objects need not come again (git alternates), if there is one.
     pub borrow: Option<&'a Path>,
+    /// The lock file that says that `directory` is in use. It is free only when every process that
+    /// holds this descriptor is gone, so a child that writes to `directory` inherits it.
+    pub lease: Option<BorrowedFd<'a>>,
 }
 
 /// One kind of source.
