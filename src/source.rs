@@ -99,11 +99,17 @@ impl Progress {
 #[derive(Clone, Copy, Debug)]
 pub struct Workplace<'a> {
     /// An existing, empty, private directory. On success it is a bare git repository that holds
-    /// every object of the revision's tree that `borrow` does not hold.
+    /// every object of the revision's tree that `borrow` does not hold, in packs and nowhere else.
+    /// If there is a `borrow`, its `shallow` lists at least what that of `borrow` lists.
     pub directory: &'a Path,
     /// A bare repository whose objects need not come again (git alternates), if there is one.
     pub borrow: Option<&'a Path>,
+<<<<<<< HEAD
     /// The lock that says that the directory is in use: whatever process works there holds it too.
+=======
+    /// The lock file that says that `directory` is in use. It is free only when every process that
+    /// holds this descriptor is gone, so a child that writes to `directory` inherits it.
+>>>>>>> cache
     pub lease: Option<BorrowedFd<'a>>,
 }
 

@@ -1,0 +1,258 @@
+//! The cache on disk: mirrors of resources, shared by all processes of this machine, of which what a
+//! reader has begun to read neither changes nor vanishes.
+//!
+//! | module | room |
+//! |---|---|
+//! | `layout`, `file_system` | where things are, and on which disks they may be |
+//! | `lock`, `key_lock` | file locks; the fetch and the commit lock of a key |
+//! | `serializer`, `single_flight` | order and joining within the process |
+//! | `state`, `clock` | what is published, and since when |
+//! | `staging`, `prepare`, `publish`, `materialize` | how a revision gets there |
+//! | `pin`, `snapshot` | what readers hold |
+//! | `clear`, `reap`, `trash`, `removal` | how it goes away |
+//! | `failures`, `durable` | notes of failures; writing whole or not at all |
+//!
+//! Locks are taken in this order: line of the key (serializer), fetch, commit, pin. Readers of what is
+//! published take none. Nothing here knows what a git url is or how objects come: that is the
+//! source's, and reading them is the store's.
+
+mod clear;
+mod clock;
+mod durable;
+mod failures;
+mod file_system;
+mod key_lock;
+mod layout;
+mod lock;
+mod materialize;
+mod pin;
+mod prepare;
+mod publish;
+mod reap;
+mod removal;
+mod serializer;
+mod single_flight;
+mod snapshot;
+mod staging;
+mod state;
+mod trash;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Once};
+use std::time::{Duration, SystemTime};
+
+use dashmap::DashMap;
+
+pub use clear::Cleared;
+pub use clock::{Changed, boot_id};
+pub use failures::Failure;
+pub use key_lock::{HolderInfo, LockKind};
+pub use materialize::{Fetched, Freshness};
+pub use reap::Reaped;
+pub use snapshot::Snapshot;
+pub use state::{ReferenceState, SnapshotState, State};
+
+use self::layout::Layout;
+use self::lock::Wait;
+use self::materialize::{Remembered, Seat};
+use self::pin::Pins;
+use self::serializer::KeyedSerializer;
+use self::single_flight::SingleFlight;
+use self::snapshot::Opened;
+use self::state::Stamp;
+use crate::error::{Error, Kind, Result};
+use crate::key::{Key, Reference};
+use crate::source::Resolved;
+use crate::store::Limits;
+
+/// How a cache is used.
+pub struct Options {
+    /// Whether opening it removes what dead processes left. It is done before the first fetch anyway.
+    pub reap: bool,
+    /// How long to wait for another process or thread that fetches the same.
+    pub fetch_wait: Duration,
+    /// How long to wait for another process that publishes or clears the same.
+    pub commit_wait: Duration,
+    /// What a tree may be at most.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    /// Reap; 10 minutes; 10 seconds; the store's own limits.
+    fn default() -> Self {
+        Options {
+            reap: true,
+            fetch_wait: Duration::from_secs(600),
+            commit_wait: Duration::from_secs(10),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A cache directory, open.
+pub struct Cache {
+    layout: Arc<Layout>,
+    fetch_wait: Duration,
+    commit_wait: Duration,
+    limits: Limits,
+    pins: Pins,
+    opened: Opened,
+    states: DashMap<String, (Stamp, Arc<State>)>,
+    serializer: KeyedSerializer,
+    flights: SingleFlight<Seat, Fetched>,
+    questions: SingleFlight<Seat, Resolved>,
+    remembered: DashMap<(String, Reference), Remembered>,
+    reaped: Once,
+}
+
+impl Cache {
+    /// Opens the cache in `directory`, which is made (0700) if it is absent.
+    ///
+    /// Fails if it belongs to another user, lies on a network file system, was made for another lock
+    /// backend, or cannot be written; the path is in the error.
+    pub fn open(directory: &Path, options: Options) -> Result<Arc<Cache>> {
+        let layout = Arc::new(Layout::open(directory)?);
+        let cache = Arc::new(Cache {
+            pins: Pins::new(Arc::clone(&layout)),
+            layout,
+            fetch_wait: options.fetch_wait,
+            commit_wait: options.commit_wait,
+            limits: options.limits,
+            opened: Opened::default(),
+            states: DashMap::new(),
+            serializer: KeyedSerializer::default(),
+            flights: SingleFlight::new(),
+            questions: SingleFlight::new(),
+            remembered: DashMap::new(),
+            reaped: Once::new(),
+        });
+        if options.reap {
+            cache.reaped.call_once(|| {
+                cache.reap();
+            });
+        }
+        Ok(cache)
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// What tells it from every other cache, wherever it is mounted or linked.
+    pub fn id(&self) -> &str {
+        self.layout.id()
+    }
+
+    /// What of `key` is published; `None` if it never was. The file is read again only if it changed.
+    /// One that cannot be understood counts as absent.
+    pub fn state(&self, key: &Key) -> Result<Option<Arc<State>>> {
+        let mirror = self.layout.mirror(key);
+        let name = key.digest();
+        // Taken before reading: if it is replaced in between, the next call reads again.
+        let Some(stamp) = Stamp::of(&mirror) else {
+            self.states.remove(&name);
+            return Ok(None);
+        };
+        let cached =
+            self.states.get(&name).filter(|cached| cached.0 == stamp).map(|cached| Arc::clone(&cached.1));
+        if cached.is_some() {
+            return Ok(cached);
+        }
+        let state = match State::read(&mirror) {
+            Ok(Some(state)) => Arc::new(state),
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == Kind::Corrupt => {
+                log::warn!("{error}; {key} counts as absent");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        self.states.insert(name, (stamp, Arc::clone(&state)));
+        Ok(Some(state))
+    }
+
+    /// What is published of all resources, by key, tombstones included. Directories that are not
+    /// mirrors are logged and left out.
+    pub fn mirrors(&self) -> Result<Vec<Arc<State>>> {
+        let mut found = Vec::new();
+        for mirror in self.mirror_directories() {
+            let belongs = |state: &State| {
+                let key = state.key()?;
+                let there = self.layout.mirror(&key) == mirror;
+                let misplaced =
+                    || Error::new(Kind::Corrupt, format!("read {}", mirror.display()), "it is another's");
+                if there { Ok(key) } else { Err(misplaced()) }
+            };
+            match State::read(&mirror)
+                .and_then(|state| state.map(|state| Ok((belongs(&state)?, state))).transpose())
+            {
+                Ok(Some((key, state))) => found.push((key, Arc::new(state))),
+                Ok(None) => {}
+                Err(error) => log::warn!("not listed: {error}"),
+            }
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found.into_iter().map(|(_, state)| state).collect())
+    }
+
+    /// Notes that `key` is in use: the modification time of its generation's pin file.
+    pub fn touch(&self, key: &Key) {
+        let noted = self.pin_file(key).map(|file| file.set_modified(SystemTime::now()));
+        if let Some(Err(error)) = noted {
+            log::debug!("could not note the use of {key}: {error}");
+        }
+    }
+
+    /// When `key` was last used, as far as noted; `None` if it is not cached.
+    pub fn last_used(&self, key: &Key) -> Option<SystemTime> {
+        self.pin_file(key)?.metadata().ok()?.modified().ok()
+    }
+
+    fn pin_file(&self, key: &Key) -> Option<File> {
+        let generation = self.state(key).ok()??.generation.clone()?;
+        File::open(self.layout.mirror(key).join(generation).join(trash::PIN)).ok()
+    }
+
+    /// Notes why `reference` of `key` could not be had. [`Cache::get`] and [`Cache::resolve`] do so
+    /// themselves.
+    pub fn note_failure(&self, key: &Key, reference: &Reference, error: &Error) {
+        failures::note(&self.layout.failures(), key, reference, error);
+    }
+
+    /// Forgets why `reference` of `key` could not be had. A successful [`Cache::get`] does so itself.
+    pub fn forget_failure(&self, key: &Key, reference: &Reference) {
+        failures::forget(&self.layout.failures(), key, reference);
+    }
+
+    /// Why `reference` of `key` last failed, in any process, if it did not succeed since.
+    pub fn failure(&self, key: &Key, reference: &Reference) -> Option<Failure> {
+        failures::last(&self.layout.failures(), key, reference)
+    }
+
+    /// The last failures of all keys and references, the newest first.
+    pub fn failures(&self) -> Vec<Failure> {
+        failures::all(&self.layout.failures())
+    }
+
+    /// Who holds which lock now, in any process that shares this cache.
+    pub fn lock_holders(&self) -> Vec<HolderInfo> {
+        key_lock::holders(&self.layout.locks())
+    }
+
+    /// Forgets what is only remembered of `key`.
+    fn forget(&self, key: &Key) {
+        let digest = key.digest();
+        self.remembered.retain(|(of, _), _| *of != digest);
+        failures::forget_all(&self.layout.failures(), key);
+    }
+
+    fn fetch_wait<'a>(&self, cancelled: &'a dyn Fn() -> bool) -> Wait<'a> {
+        Wait { bound: self.fetch_wait, cancelled }
+    }
+
+    fn commit_wait(&self) -> Wait<'static> {
+        Wait { bound: self.commit_wait, cancelled: &|| false }
+    }
+}

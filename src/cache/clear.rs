@@ -1,0 +1,96 @@
+//! Clear: a mirror's pointer goes at once, its bytes as soon as nobody uses them.
+//!
+//! Under the commit lock only the pointer is replaced by a tombstone. It waits for no reader and no
+//! fetch: pinned generations stay for those who read them, and a fetch that is under way becomes the
+//! first snapshot of the next generation.
+//!
+//! A generation that turned out to be corrupt goes the same way ([`quarantine`]).
+
+use std::fs;
+
+use super::Cache;
+use super::clock::Changed;
+use super::key_lock::KeyLock;
+use super::prepare::mark_corrupt;
+use super::publish::read_for_change;
+use super::state::is_generation;
+use super::trash::{self, Discarded};
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::key::Key;
+
+/// What a clear did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Bytes given back to the disk.
+    pub freed: u64,
+    /// Bytes that go when the last reader of them is gone.
+    pub pending: u64,
+    /// The generation that was published until now, if there was one.
+    pub generation: Option<String>,
+}
+
+impl Cache {
+    /// Makes `key` absent: who looks it up from now on materializes it afresh, who reads it goes on.
+    /// Returns in a later clock tick than the change is dated.
+    pub fn clear(&self, key: &Key) -> Result<Cleared> {
+        let mirror = self.layout.mirror(key);
+        self.forget(key);
+        if !mirror.is_dir() {
+            return Ok(Cleared::default());
+        }
+        let (generation, changed) = self.bury(key, None, &format!("clear {key}"))?;
+        fault!("clear.released")?;
+        if let Some(changed) = changed {
+            changed.wait_until_past();
+        }
+        Ok(Cleared { generation, ..self.sweep(key) })
+    }
+
+    /// Takes a generation that was found corrupt out of use. The next who asks fetches it again.
+    pub(super) fn quarantine(&self, key: &Key, generation: &str, found: &Error) -> Result<()> {
+        log::error!("{found}; {key} is taken out of use and fetched again");
+        mark_corrupt(&self.layout.mirror(key).join(generation));
+        self.bury(key, Some(generation), &format!("quarantine {key}"))?;
+        self.sweep(key);
+        Ok(())
+    }
+
+    /// Replaces the pointer by a tombstone; if `only` is given, only while it names that generation.
+    fn bury(&self, key: &Key, only: Option<&str>, what: &str) -> Result<(Option<String>, Option<Changed>)> {
+        let mirror = self.layout.mirror(key);
+        let locks = self.layout.locks();
+        let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), what)?;
+        fault!("clear.locked")?;
+        let mut state = read_for_change(&mirror, key)?;
+        if only.is_some() && state.generation.as_deref() != only {
+            return Ok((None, None));
+        }
+        let generation = state.generation.take();
+        let changed = Changed::now();
+        state.references.clear();
+        state.snapshots.clear();
+        state.changed = changed.clone();
+        state.cleared = Some(changed.clone());
+        state.write(&mirror, || commit.still_ours())?;
+        fault!("clear.stated")?;
+        Ok((generation, Some(changed)))
+    }
+
+    /// Takes away all generations of `key` that nobody needs.
+    pub(super) fn sweep(&self, key: &Key) -> Cleared {
+        let mirror = self.layout.mirror(key);
+        let mut cleared = Cleared::default();
+        for entry in fs::read_dir(&mirror).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(generation) = name.to_str().filter(|name| is_generation(name)) else { continue };
+            match trash::discard(&self.layout, &mirror, generation) {
+                Ok(Discarded::Trashed(id)) => cleared.freed += trash::delete(&self.layout, &id).freed,
+                Ok(Discarded::Pinned(bytes)) => cleared.pending += bytes,
+                Ok(Discarded::Named | Discarded::Absent) => {}
+                Err(error) => log::warn!("left for a later reap: {error}"),
+            }
+        }
+        cleared
+    }
+}

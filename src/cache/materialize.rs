@@ -1,0 +1,407 @@
+//! Materialize: a reference becomes a pinned snapshot, fetched once for everybody.
+//!
+//! What is published and fresh enough is opened without any lock. Otherwise callers of this process
+//! join one flight; its worker waits for its turn in the key's line and for the fetch lock, looks
+//! again, asks the source what the reference is, prepares it in staging, and commits under the commit
+//! lock. A fetch that is overtaken by a clear becomes the first snapshot of the next generation.
+//!
+//! While the network fails, what is cached is served, unless the caller wants the present or nothing
+//! ([`Freshness::Now`]). An authoritative "does not exist" is never papered over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cache;
+use super::clock::{Changed, ticks, unix_now};
+use super::key_lock::{HeldFetch, KeyLock};
+use super::prepare::{Lender, prepare};
+use super::publish::{Committed, Desk, Meaning, Outcome};
+use super::single_flight::Flight;
+use super::snapshot::{Contents, Snapshot};
+use super::state::{SnapshotState, State};
+use crate::error::{Error, Kind, Result};
+use crate::fault;
+use crate::key::{Key, Reference};
+use crate::source::{Progress, Resolved, Revision, Source};
+
+/// How often work is begun again when somebody else clears or replaces what it stands on.
+const ATTEMPTS: usize = 5;
+
+/// How old an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Freshness {
+    /// Any that is cached.
+    Cached,
+    /// Younger than this, if it can change at all.
+    NotOlderThan(Duration),
+    /// Asked of the upstream after this call began.
+    Now,
+}
+
+impl Freshness {
+    /// Whether an answer of the time `checked` will do.
+    pub(super) fn allows(self, resolved: &Resolved, checked: u64) -> bool {
+        match self {
+            Freshness::Cached => true,
+            // A time in the future is that of a clock that was wrong: ask.
+            Freshness::NotOlderThan(age) => {
+                !resolved.moving
+                    || unix_now().checked_sub(checked).is_some_and(|old| Duration::from_secs(old) < age)
+            }
+            Freshness::Now => false,
+        }
+    }
+}
+
+/// What [`Cache::get`] gives.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The tree.
+    pub snapshot: Snapshot,
+    /// Whether its objects came just now.
+    pub fetched: bool,
+    /// Whether the reference meant another revision before.
+    pub changed: bool,
+    /// Bytes that came.
+    pub transferred: u64,
+    /// Why it could not be refreshed, if what is cached is given instead.
+    pub failed: Option<Error>,
+}
+
+impl Fetched {
+    fn cached(snapshot: Snapshot) -> Fetched {
+        Fetched { snapshot, fetched: false, changed: false, transferred: 0, failed: None }
+    }
+}
+
+/// Who can share one outcome: the same key, reference, and age that will do.
+pub(super) type Seat = (String, Reference, Freshness);
+
+/// A resolution that is not written down yet, because nothing was fetched.
+#[derive(Clone)]
+pub(super) struct Remembered {
+    resolved: Resolved,
+    checked: u64,
+    ticks: u64,
+}
+
+struct Order<'a> {
+    source: &'a dyn Source,
+    key: &'a Key,
+    reference: &'a Reference,
+    freshness: Freshness,
+    who: &'a str,
+    progress: &'a Arc<Progress>,
+}
+
+impl Cache {
+    /// The snapshot that `reference` of `key` means, materialized if it is not there. `who` asks, for
+    /// those who wait for it; `progress` shows what comes, and can end it.
+    ///
+    /// Fails with what the source says, with [`Kind::Busy`] naming the holder if another process holds
+    /// the key's lock for longer than the bound, and with errors of the disk.
+    pub fn get(
+        &self,
+        source: &dyn Source,
+        key: &Key,
+        reference: &Reference,
+        freshness: Freshness,
+        who: &str,
+        progress: &Arc<Progress>,
+    ) -> Result<Fetched> {
+        if let Some(snapshot) = self.published(key, reference, freshness)? {
+            return Ok(Fetched::cached(snapshot));
+        }
+        let order = Order { source, key, reference, freshness, who, progress };
+        let seat = (key.digest(), reference.clone(), freshness);
+        let cancelled = || progress.is_cancelled();
+        let wait = self.fetch_wait(&cancelled);
+        self.flights.run(&seat, progress, &wait, |flight| {
+            self.serializer.serialize(&seat.0, &wait, || self.materialize(&order, flight))
+        })
+    }
+
+    /// What `reference` of `key` is, without fetching it. The answer is kept in memory, and used by a
+    /// [`Cache::get`] that follows.
+    pub fn resolve(
+        &self,
+        source: &dyn Source,
+        key: &Key,
+        reference: &Reference,
+        freshness: Freshness,
+        progress: &Arc<Progress>,
+    ) -> Result<Resolved> {
+        if let Some((resolved, _)) = self.resolved(key, reference, freshness)? {
+            return Ok(resolved);
+        }
+        let seat = (key.digest(), reference.clone(), freshness);
+        let cancelled = || progress.is_cancelled();
+        let order = Order { source, key, reference, freshness, who: "", progress };
+        let asked = self.questions.run(&seat, progress, &self.fetch_wait(&cancelled), |flight| {
+            if freshness == Freshness::Now {
+                flight.depart();
+            }
+            let asked = self.ask(&order).map(|(resolved, _)| resolved);
+            self.note(key, reference, asked)
+        });
+        match asked {
+            Err(error) if freshness != Freshness::Now && leaves_the_cache_valid(&error) => {
+                let known = self.resolved(key, reference, Freshness::Cached)?;
+                known.map(|(resolved, _)| resolved).ok_or(error)
+            }
+            asked => asked,
+        }
+    }
+
+    /// What is published for `reference`, pinned. Uses neither lock nor network.
+    pub fn peek(&self, key: &Key, reference: &Reference) -> Result<Option<Snapshot>> {
+        self.published(key, reference, Freshness::Cached)
+    }
+
+    fn published(&self, key: &Key, reference: &Reference, freshness: Freshness) -> Result<Option<Snapshot>> {
+        // Each further round means that it was cleared or replaced between two steps.
+        for _ in 0..ATTEMPTS * 20 {
+            let Some(state) = self.state(key)? else { return Ok(None) };
+            let Some((resolved, record, checked)) = state.find(reference) else { return Ok(None) };
+            if !freshness.allows(&resolved, checked) {
+                return Ok(None);
+            }
+            if let Some(contents) = self.open_revision(key, &state, &resolved.revision, record)? {
+                return Ok(Some(Snapshot::new(key, reference, resolved, contents)));
+            }
+        }
+        Err(Error::new(Kind::Stale, format!("open {key}@{reference}"), "it is cleared again and again"))
+    }
+
+    /// Pins and opens a revision that `state` names. `None`: it is not published any more, also
+    /// because it was found corrupt just now.
+    fn open_revision(
+        &self,
+        key: &Key,
+        state: &State,
+        revision: &Revision,
+        record: &SnapshotState,
+    ) -> Result<Option<Arc<Contents>>> {
+        let Some(generation) = &state.generation else { return Ok(None) };
+        let pinned = self.pins.hold(&self.layout.mirror(key), generation);
+        let opened = match pinned {
+            Ok(None) => return Ok(None),
+            Ok(Some(pin)) => self.opened.contents(pin, revision, record),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(contents) => Ok(Some(contents)),
+            Err(error) if error.kind() == Kind::Corrupt => {
+                if let Err(second) = self.quarantine(key, generation, &error) {
+                    log::error!("{second}");
+                    return Err(error);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A resolution that is fresh enough, and when it was asked for.
+    fn resolved(
+        &self,
+        key: &Key,
+        reference: &Reference,
+        freshness: Freshness,
+    ) -> Result<Option<(Resolved, u64)>> {
+        let state = self.state(key)?;
+        let found = state.as_ref().and_then(|state| state.find(reference));
+        if let Some((resolved, _, checked)) = found
+            && freshness.allows(&resolved, checked)
+        {
+            return Ok(Some((resolved, checked)));
+        }
+        let cleared = state.as_ref().and_then(|state| state.cleared.as_ref());
+        let remembered = self.remembered.get(&(key.digest(), reference.clone())).map(|found| found.clone());
+        let Some(remembered) = remembered else { return Ok(None) };
+        // A clear takes the memory with it, also that of other processes.
+        let older = cleared.is_some_and(|cleared| {
+            cleared.boot_id == super::clock::boot_id() && cleared.ticks >= remembered.ticks
+        });
+        if older || !freshness.allows(&remembered.resolved, remembered.checked) {
+            return Ok(None);
+        }
+        Ok(Some((remembered.resolved, remembered.checked)))
+    }
+
+    fn ask(&self, order: &Order<'_>) -> Result<(Resolved, u64)> {
+        let (key, reference) = (order.key, order.reference);
+        let state = self.state(key)?;
+        let known: Vec<Revision> =
+            state.iter().flat_map(|state| state.snapshots.keys()).map(Revision::new).collect();
+        let (checked, ticks) = (unix_now(), ticks());
+        let resolved = order.source.resolve(key, reference, &known, order.progress)?;
+        self.remember(key, reference, Remembered { resolved: resolved.clone(), checked, ticks });
+        Ok((resolved, checked))
+    }
+
+    fn remember(&self, key: &Key, reference: &Reference, remembered: Remembered) {
+        // A bound for a process that is asked for ever new names.
+        if self.remembered.len() > 4096 {
+            self.remembered.clear();
+        }
+        self.remembered.insert((key.digest(), reference.clone()), remembered);
+    }
+
+    fn materialize(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {
+        self.reaped.call_once(|| {
+            self.reap();
+        });
+        let mut outcome = self.fetch(order, flight);
+        if matches!(&outcome, Err(error) if error.kind() == Kind::Stale) {
+            // Somebody removed a lock file: what the other holder published is found this time.
+            outcome = self.fetch(order, flight);
+        }
+        self.note(order.key, order.reference, outcome)
+    }
+
+    fn note<T>(&self, key: &Key, reference: &Reference, outcome: Result<T>) -> Result<T> {
+        match &outcome {
+            Err(error) if error.kind() == Kind::Interrupted => {}
+            Err(error) => self.note_failure(key, reference, error),
+            Ok(_) => {}
+        }
+        outcome
+    }
+
+    /// From the fetch lock to its release.
+    fn fetch(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {
+        let Order { key, reference, freshness, who, progress, .. } = *order;
+        let locks = self.layout.locks();
+        let cancelled = || progress.is_cancelled();
+        let what = format!("fetch {key}@{reference} for {who}");
+        let lock = KeyLock::new(&locks, key).fetch(&self.fetch_wait(&cancelled), &what)?;
+        fault!("fetch.locked")?;
+        if let Some(snapshot) = self.published(key, reference, freshness)? {
+            return Ok(Fetched::cached(snapshot));
+        }
+        if freshness == Freshness::Now {
+            flight.depart();
+        }
+        let cached = self.published(key, reference, Freshness::Cached)?;
+        match (self.bring(order, &lock), cached) {
+            (Ok((fetched, moved)), _) => {
+                drop(lock);
+                self.remembered.remove(&(key.digest(), reference.clone()));
+                self.forget_failure(key, reference);
+                if let Some(moved) = moved {
+                    moved.wait_until_past();
+                }
+                Ok(fetched)
+            }
+            (Err(error), Some(cached)) if freshness != Freshness::Now && leaves_the_cache_valid(&error) => {
+                log::warn!("{error}; {key}@{reference} is served as it is cached");
+                self.note_failure(key, reference, &error);
+                Ok(Fetched { failed: Some(error), ..Fetched::cached(cached) })
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Asks, prepares and commits.
+    fn bring(&self, order: &Order<'_>, fetch: &HeldFetch) -> Result<(Fetched, Option<Changed>)> {
+        let Order { source, key, reference, freshness, progress, .. } = *order;
+        let (resolved, checked) = match self.resolved(key, reference, freshness)? {
+            Some(known) => known,
+            None => self.ask(order)?,
+        };
+        fault!("fetch.resolved")?;
+        let revision = &resolved.revision;
+        let meaning = Meaning { reference, resolved: &resolved, checked };
+        let mut borrows = true;
+        for _ in 0..ATTEMPTS {
+            let state = self.state(key)?;
+            let published =
+                state.as_ref().and_then(|state| Some((state, state.snapshots.get(revision.as_str())?)));
+            if let Some((state, record)) = published {
+                // Opened first, so that what is corrupt is not confirmed.
+                if let Some(contents) = self.open_revision(key, state, revision, record)?
+                    && let Some(noted) = self.commit(key, fetch, |desk| desk.note(&meaning))?
+                {
+                    let snapshot = Snapshot::new(key, reference, resolved.clone(), contents);
+                    let changed = noted.moved.is_some();
+                    return Ok((Fetched { changed, ..Fetched::cached(snapshot) }, noted.moved));
+                }
+                continue;
+            }
+            let lender = match &state {
+                Some(state) if borrows => self.lender(key, state)?,
+                _ => None,
+            };
+            let mut staged = prepare(&self.layout, &self.limits, source, key, &resolved, lender, progress)?;
+            let transferred = staged.transferred;
+            let committed = loop {
+                match self.commit(key, fetch, |desk| desk.publish(staged, &meaning))? {
+                    Outcome::Committed(committed) => break Some(committed),
+                    Outcome::Incomplete(back) => staged = *back,
+                }
+                if let Err(error) = staged.stand_alone() {
+                    log::info!("{error}; {key}@{revision} is fetched anew");
+                    borrows = false;
+                    break None;
+                }
+            };
+            let Some(committed) = committed else { continue };
+            fault!("publish.released")?;
+            let Committed { state, pin, moved } = committed;
+            let Some(record) = state.snapshots.get(revision.as_str()) else { continue };
+            match self.opened.contents(Arc::clone(&pin), revision, record) {
+                Ok(contents) => {
+                    let snapshot = Snapshot::new(key, reference, resolved.clone(), contents);
+                    let changed = moved.is_some();
+                    return Ok((
+                        Fetched { snapshot, fetched: true, changed, transferred, failed: None },
+                        moved,
+                    ));
+                }
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    self.quarantine(key, pin.generation(), &error)?;
+                    borrows = false;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let what = format!("fetch {key}@{reference}");
+        Err(Error::new(Kind::Stale, what, "it is cleared again and again while it is published"))
+    }
+
+    fn commit<T>(
+        &self,
+        key: &Key,
+        fetch: &HeldFetch,
+        work: impl FnOnce(&Desk<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let locks = self.layout.locks();
+        let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("publish {key}"))?;
+        work(&Desk { layout: &self.layout, pins: &self.pins, key, fetch, commit: &commit })
+    }
+
+    /// The living generation, if objects can be borrowed from it.
+    fn lender(&self, key: &Key, state: &State) -> Result<Option<Lender>> {
+        let Some(generation) = &state.generation else { return Ok(None) };
+        let Some(pin) = self.pins.hold(&self.layout.mirror(key), generation)? else { return Ok(None) };
+        let mut packs: Vec<_> =
+            state.snapshots.values().flat_map(|snapshot| &snapshot.packs).cloned().collect();
+        packs.sort_by(|a, b| a.name.cmp(&b.name));
+        packs.dedup_by(|a, b| a.name == b.name);
+        // Objects that are built upon must be what they were.
+        match crate::store::Objects::open(pin.directory(), &packs) {
+            Ok(_) => Ok(Some(Lender { pin, packs })),
+            Err(error) if error.kind() == Kind::Corrupt => {
+                self.quarantine(key, generation, &error)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a failure to refresh says nothing against what is cached.
+fn leaves_the_cache_valid(error: &Error) -> bool {
+    !matches!(error.kind(), Kind::NotFound | Kind::Invalid | Kind::Interrupted | Kind::Stale)
+}

@@ -1,0 +1,71 @@
+//! Reap: what a process that died, or one that could not take it away, left behind.
+//!
+//! Orphaned staging, generations that no state names and nobody pins, and the trash. Any number of
+//! processes may reap at once, beside all other work. It skips symbolic links among the mirrors,
+//! removes those planted in staging and trash themselves, and never fails its caller.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::Cache;
+use super::failures;
+use super::staging;
+use super::state::is_generation;
+use super::trash::{self, Discarded};
+use crate::fault;
+
+/// What a reap found and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Staging directories and leases of nobody.
+    pub staging: u64,
+    /// Generations that were taken away.
+    pub generations: u64,
+    /// Old generations that somebody still uses.
+    pub pinned: u64,
+    /// Bytes given back to the disk.
+    pub freed: u64,
+    /// Entries that could not be removed; the log says why.
+    pub left: u64,
+}
+
+impl Cache {
+    /// Removes what belongs to nobody.
+    pub fn reap(&self) -> Reaped {
+        let mut reaped = Reaped::default();
+        let (staging, removed) = staging::reap(&self.layout);
+        reaped.staging = staging;
+        for mirror in self.mirror_directories() {
+            for entry in fs::read_dir(&mirror).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let Some(generation) = name.to_str().filter(|name| is_generation(name)) else { continue };
+                match trash::discard(&self.layout, &mirror, generation) {
+                    Ok(Discarded::Trashed(_)) => reaped.generations += 1,
+                    Ok(Discarded::Pinned(_)) => reaped.pinned += 1,
+                    Ok(Discarded::Named | Discarded::Absent) => {}
+                    Err(error) => log::warn!("not reaped: {error}"),
+                }
+            }
+        }
+        let emptied =
+            if fault!("reap.moved").is_ok() { trash::empty(&self.layout) } else { Default::default() };
+        failures::forget_old(&self.layout.failures());
+        let total = removed.and(emptied);
+        reaped.freed = total.freed;
+        reaped.left = total.left;
+        if reaped != Reaped::default() {
+            log::debug!("reaped {reaped:?}");
+        }
+        reaped
+    }
+
+    /// The directories of all mirrors; links are not mirrors.
+    pub(super) fn mirror_directories(&self) -> Vec<PathBuf> {
+        let directories = |parent: PathBuf| {
+            let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+            let real = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            real.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        directories(self.layout.mirrors()).into_iter().flat_map(directories).collect()
+    }
+}

@@ -1,0 +1,101 @@
+//! Taking a generation away: out of its place by one rename, then piece by piece.
+//!
+//! A generation is taken when `state.json` does not name it and nobody pins it. Both are true at one
+//! moment because of the order: its pin is held exclusively, then the state is read again, then it is
+//! renamed. Nobody can begin to pin it in between, and nothing makes a state name an old generation
+//! again. A state that cannot be read, for any reason but being torn, takes nothing.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use super::layout::{Layout, random_id};
+use super::lock::{Locked, Mode};
+use super::removal::{self, Grave, Removal};
+use super::state::State;
+use crate::error::{Error, Kind, Result};
+use crate::fault;
+
+/// The name of a generation's pin file.
+pub(super) const PIN: &str = "pin";
+
+/// What became of a generation that was to be taken away.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Discarded {
+    /// It is in use as what is published.
+    Named,
+    /// Somebody pins it; so many bytes stay for now.
+    Pinned(u64),
+    /// It was not there, or somebody else took it.
+    Absent,
+    /// It lies in the trash under this name.
+    Trashed(String),
+}
+
+/// Whether the state of `mirror` names `generation`. A torn state names nothing.
+pub(super) fn is_named(mirror: &Path, generation: &str) -> Result<bool> {
+    match State::read(mirror) {
+        Ok(state) => Ok(state.and_then(|state| state.generation).as_deref() == Some(generation)),
+        Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Moves `generation` of `mirror` to the trash, if nobody needs it.
+pub(super) fn discard(layout: &Layout, mirror: &Path, generation: &str) -> Result<Discarded> {
+    loop {
+        if is_named(mirror, generation)? {
+            return Ok(Discarded::Named);
+        }
+        let outcome = attempt(layout, mirror, generation)?;
+        // It was named while its pin was held here, which kept a clear at that moment from taking
+        // it: so look again.
+        if outcome != Discarded::Named {
+            return Ok(outcome);
+        }
+    }
+}
+
+fn attempt(layout: &Layout, mirror: &Path, generation: &str) -> Result<Discarded> {
+    let directory = mirror.join(generation);
+    match fs::symlink_metadata(&directory) {
+        Ok(metadata) if metadata.is_dir() => {}
+        _ => return Ok(Discarded::Absent),
+    }
+    let path = directory.join(PIN);
+    // Made if somebody removed it: then nobody can find it to lock, and it need not be waited for.
+    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let pin = match opened {
+        Ok(pin) => pin,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Discarded::Absent),
+        Err(error) => return Err(Error::io("open the pin", &path, &error)),
+    };
+    let Some(pin) = Locked::attempt(pin, &path, Mode::Exclusive)? else {
+        return Ok(Discarded::Pinned(removal::size(&directory)));
+    };
+    if !pin.is_at(&path)? {
+        return Ok(Discarded::Absent);
+    }
+    fault!("trash.locked")?;
+    if is_named(mirror, generation)? {
+        return Ok(Discarded::Named);
+    }
+    let id = random_id();
+    fs::rename(&directory, layout.trash().join(&id))
+        .map_err(|error| Error::io("move to the trash", &directory, &error))?;
+    fault!("trash.renamed")?;
+    Ok(Discarded::Trashed(id))
+}
+
+/// Deletes one entry of the trash.
+pub(super) fn delete(layout: &Layout, id: &str) -> Removal {
+    Grave::open(&layout.trash()).map_or_else(Removal::default, |grave| grave.remove(id.as_ref()))
+}
+
+/// Deletes everything in the trash.
+pub(super) fn empty(layout: &Layout) -> Removal {
+    let trash = layout.trash();
+    let Some(grave) = Grave::open(&trash) else { return Removal::default() };
+    let entries = fs::read_dir(&trash).into_iter().flatten().flatten();
+    entries.map(|entry| grave.remove(&entry.file_name())).fold(Removal::default(), Removal::and)
+}
