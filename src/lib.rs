@@ -4,16 +4,22 @@
 //!
 //! | module | room |
 //! |---|---|
-//! | `cli` | verbs: parse, call, print |
-//! | `view` | the name space of the mount: paths to keys to views; implements `srcfs_mount::Tree` |
+//! | [`cli`] | verbs: parse, call, print |
+//! | [`operation`] | what the verbs do, as typed reports |
+//! | [`view`] | the name space of the mount: paths to keys to views; implements `srcfs_mount::Tree` |
 //! | `cache` | layout, locks, staging, mirrors, snapshots, pins, clear, reaping |
 //! | `store` | git objects on disk: the table of a snapshot's nodes, and its blobs |
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
 //! | [`config`], [`key`], [`error`], [`redact`] | the words that all of them use |
 
+pub mod cache;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod error;
 pub mod key;
+pub mod operation;
 pub mod redact;
 pub mod source;
+pub mod store;
 pub mod view;

@@ -1,0 +1,137 @@
+//! What the verbs do: each operation takes typed input and answers a report that can be printed as
+//! text or as JSON. It prints nothing itself and knows nothing of the command line.
+//!
+//! An operation works the same with no daemon, one or four: it shares the cache and its locks with
+//! them, tells them of a change by a look-up in their mounts ([`barrier`]) and reads what they know
+//! from there ([`daemon_status`]). Every such look happens in a child process with a bound
+//! ([`probe`]), because a daemon that hangs must not hang a verb.
+//!
+//! Calls cache, source, config and the kernel-facing leaves of `srcfs_mount`. A failure of one key is
+//! part of the report; only what stops the whole operation is an error.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cache::{self, Cache, Freshness};
+use crate::config::Config;
+use crate::config::environment::Environment;
+use crate::error::{Error, Result};
+use crate::source::git::{Git, GitOptions};
+use crate::source::{Progress, Source};
+
+pub mod add;
+pub mod barrier;
+pub mod clear;
+pub mod daemon_status;
+pub mod doctor;
+pub mod explain;
+pub mod get;
+pub mod list;
+pub mod mounts;
+pub mod path;
+pub mod probe;
+pub mod readers;
+pub mod remove;
+pub mod status;
+pub mod target;
+pub mod update;
+
+/// What an operation works with.
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// The cache.
+    pub cache: Arc<Cache>,
+    /// Where repositories come from.
+    pub source: Box<dyn Source>,
+    /// Where things are, unless they were given.
+    pub environment: Environment,
+}
+
+impl Context {
+    /// Opens the cache and prepares the source as the configuration says.
+    pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
+        let cache = Cache::open(cache, cache::Options::default())?;
+        let options = GitOptions { allowed: config.addresses(), ..GitOptions::default() };
+        let source = Box::new(Git::new(options));
+        Ok(Context { config, cache, source, environment })
+    }
+
+    /// How fresh an answer has to be that is not explicitly asked for now.
+    fn freshness(&self) -> Freshness {
+        match self.config.refresh {
+            Some(age) if !self.config.offline => Freshness::NotOlderThan(age),
+            _ => Freshness::Cached,
+        }
+    }
+}
+
+/// Who asks, for the holder's line of a lock and for `status`.
+fn who(verb: &str) -> String {
+    format!("srcfs {verb}, process {}", std::process::id())
+}
+
+/// Where to watch a fetch: called before each with the key's text.
+pub type Watch<'w> = &'w mut dyn FnMut(&str) -> Arc<Progress>;
+
+/// An error as part of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Failure {
+    /// Its kind, in words that programs may compare: `not_found`, `timed_out`.
+    pub kind: String,
+    /// What was tried.
+    pub what: String,
+    /// Why it failed.
+    pub why: String,
+    /// What to do.
+    #[serde(default)]
+    pub hint: Option<String>,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let mut kind = String::new();
+        for letter in format!("{:?}", error.kind()).chars() {
+            if letter.is_ascii_uppercase() && !kind.is_empty() {
+                kind.push('_');
+            }
+            kind.push(letter.to_ascii_lowercase());
+        }
+        Failure {
+            kind,
+            what: crate::redact::redact(error.what()),
+            why: crate::redact::redact(error.why()),
+            hint: error.advice().map(str::to_owned),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Now, in seconds since 1970.
+fn unix_now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn kinds_of_failures_are_words_for_programs() {
+        let kind = |kind| Failure::from(&Error::new(kind, "", "")).kind;
+        assert_eq!(kind(Kind::NotFound), "not_found");
+        assert_eq!(kind(Kind::NotFoundOrPrivate), "not_found_or_private");
+        assert_eq!(kind(Kind::Io), "io");
+    }
+}
