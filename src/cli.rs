@@ -46,7 +46,7 @@ Examples:
   srcfs update docs
 
 Exit codes:
-  0 done   1 failed   2 usage   3 configuration   10-20 could not mount (see `srcfs mount --help`)";
+  0 done   1 failed   2 usage   3 configuration   10-23 see `srcfs mount --help`";
 
 /// One mounted directory in which the source of everything you depend on is already there
 #[derive(Parser, Debug)]

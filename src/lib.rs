@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod error;
+pub mod fault;
 pub mod key;
 pub mod operation;
 pub mod redact;

@@ -53,7 +53,12 @@ impl Context {
     /// Opens the cache and prepares the source as the configuration says.
     pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
         let cache = Cache::open(cache, cache::Options::default())?;
-        let options = GitOptions { allowed: config.addresses(), ..GitOptions::default() };
+        let known = config.clone();
+        let options = GitOptions {
+            allowed: Arc::new(move |url| known.allows(url)),
+            offline: config.offline,
+            ..GitOptions::default()
+        };
         let source = Box::new(Git::new(options));
         Ok(Context { config, cache, source, environment })
     }
@@ -91,20 +96,31 @@ pub struct Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let mut kind = String::new();
-        for letter in format!("{:?}", error.kind()).chars() {
-            if letter.is_ascii_uppercase() && !kind.is_empty() {
-                kind.push('_');
-            }
-            kind.push(letter.to_ascii_lowercase());
-        }
         Failure {
-            kind,
+            kind: snake_case(&format!("{:?}", error.kind())),
             what: crate::redact::redact(error.what()),
             why: crate::redact::redact(error.why()),
             hint: error.advice().map(str::to_owned),
         }
     }
+}
+
+impl From<cache::Failure> for Failure {
+    fn from(noted: cache::Failure) -> Self {
+        Failure { kind: snake_case(&noted.kind), what: noted.what, why: noted.why, hint: noted.hint }
+    }
+}
+
+/// `NotFound` as `not_found`.
+fn snake_case(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 impl std::fmt::Display for Failure {

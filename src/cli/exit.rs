@@ -6,7 +6,7 @@
 //! | 1 | it failed, or a part of it did |
 //! | 2 | usage: an option or a key that cannot be read |
 //! | 3 | the configuration is wrong |
-//! | 10-20 | the mount could not be made; each cause has its own code (`srcfs mount --help`) |
+//! | 10-23 | of mount and unmount: each cause has its own code (`srcfs mount --help`, `srcfs unmount --help`) |
 
 use crate::error::{Error, Kind};
 

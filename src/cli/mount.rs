@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use srcfs_mount::mounting::{Access, MountOptions};
 
 use super::exit::Failed;
 use super::invocation::Invocation;
 use crate::error::{Error, Kind};
 
 const AFTER_HELP: &str = "\
-Options of -o: allow_other, allow_root, cache_dir=DIR, config=FILE; those that every mount of srcfs
-has anyway (ro, nosuid, nodev) and those that are meant for mount(8) are accepted.
+Options of -o: allow_other, allow_root, noexec, cache_dir=DIR, config=FILE; those that every mount of
+srcfs has anyway (ro, nosuid, nodev) and those that are meant for mount(8) are accepted.
 
-In /etc/fstab:  srcfs  /mnt/src  fuse.srcfs  cache_dir=/var/cache/srcfs,allow_other,_netdev  0 0
+In /etc/fstab:  srcfs  /mnt/src  fuse.srcfs  ro,cache_dir=/var/cache/srcfs,allow_other,_netdev  0 0
 
 Examples:
   srcfs mount
@@ -21,12 +22,12 @@ Examples:
   srcfs mount --foreground ~/srcfs
 
 Exit codes besides the usual ones, if the mount could not be made:
-  10 no /dev/fuse or no right to it      11 fusermount3 is missing
-  12 the mount point does not exist      13 the mount point is not a directory
-  14 the mount point is not empty        15 the mount point is not yours
-  16 something is mounted there already  17 no right to mount
-  18 the cache, the mount and sources lie inside one another
-  19 the daemon ended before it answered 20 another failure of mounting";
+  10 the mount point does not exist       11 it is not a directory
+  12 it is not empty                      13 it is not yours
+  14 srcfs is mounted there already       15 something else is mounted there
+  16 no FUSE device                       17 the FUSE device is not permitted
+  18 fusermount3 is missing               19 no right to mount, as in a container
+  20 fusermount3 refused";
 
 /// Mount the directory of all sources; returns when it answers
 #[derive(clap::Args, Debug)]
@@ -48,18 +49,6 @@ pub struct Arguments {
     ready_fd: Option<i32>,
 }
 
-/// Who besides the mounting user may look into the mount.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Allow {
-    /// Nobody.
-    #[default]
-    Owner,
-    /// Root.
-    Root,
-    /// Everybody, by the permissions of the files.
-    Everybody,
-}
-
 /// What the daemon is started with; every path is absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountArguments {
@@ -69,8 +58,8 @@ pub struct MountArguments {
     pub cache_directory: PathBuf,
     /// The configuration, whether or not it exists.
     pub config_file: PathBuf,
-    /// Who may look into it.
-    pub allow: Allow,
+    /// What was chosen of the mount itself.
+    pub options: MountOptions,
     /// Whether to stay in the foreground, which is how the daemon itself runs.
     pub foreground: bool,
     /// The descriptor on which a process that started this one waits for the first answer.
@@ -94,10 +83,13 @@ impl MountArguments {
         };
         arguments.push(option("--cache-dir=", &self.cache_directory));
         arguments.push(option("--config=", &self.config_file));
-        match self.allow {
-            Allow::Owner => {}
-            Allow::Root => arguments.push("-oallow_root".into()),
-            Allow::Everybody => arguments.push("-oallow_other".into()),
+        match self.options.access {
+            Access::Owner => {}
+            Access::OwnerAndRoot => arguments.push("-oallow_root".into()),
+            Access::Everyone => arguments.push("-oallow_other".into()),
+        }
+        if self.options.noexec {
+            arguments.push("-onoexec".into());
         }
         arguments.extend((0..self.verbose).map(|_| OsString::from("-v")));
         if self.quiet {
@@ -131,7 +123,7 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
 
 /// What the daemon is started with, of everything that was given.
 pub(super) fn arguments(arguments: &Arguments, invocation: &Invocation) -> Result<MountArguments, Error> {
-    let options = Options::parse(&arguments.options)?;
+    let options = parse_options(&arguments.options)?;
     let Invocation { global, environment, .. } = invocation;
     let cache_dir = options.cache_dir.as_deref().or(global.cache_dir.as_deref());
     let config = options.config.as_deref().or(global.config.as_deref());
@@ -139,7 +131,7 @@ pub(super) fn arguments(arguments: &Arguments, invocation: &Invocation) -> Resul
         mount_point: environment.mount_point(arguments.dir.as_deref())?,
         cache_directory: environment.cache_directory(cache_dir)?,
         config_file: environment.config_file(config)?,
-        allow: options.allow,
+        options: options.of_mount,
         foreground: arguments.foreground,
         ready_fd: arguments.ready_fd,
         verbose: global.verbose,
@@ -150,68 +142,32 @@ pub(super) fn arguments(arguments: &Arguments, invocation: &Invocation) -> Resul
 /// What `-o` says.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
-    allow: Allow,
+    of_mount: MountOptions,
     cache_dir: Option<PathBuf>,
     config: Option<PathBuf>,
 }
 
-/// What every mount of srcfs has anyway, what mount(8) adds, and what only it reads.
-const ACCEPTED: &[&str] = &[
-    "async",
-    "atime",
-    "auto",
-    "defaults",
-    "default_permissions",
-    "dev",
-    "diratime",
-    "exec",
-    "group",
-    "noatime",
-    "noauto",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nofail",
-    "nosuid",
-    "nouser",
-    "owner",
-    "relatime",
-    "ro",
-    "rw",
-    "suid",
-    "sync",
-    "user",
-    "users",
-    "_netdev",
-];
-const KNOWN: &[&str] = &["allow_other", "allow_root", "cache_dir", "config", "ro"];
-
-impl Options {
-    fn parse(texts: &[String]) -> Result<Options, Error> {
-        let mut options = Options::default();
-        for option in texts.iter().flat_map(|text| text.split(',')).filter(|option| !option.is_empty()) {
-            match option.split_once('=') {
-                None if option == "allow_other" => options.allow = Allow::Everybody,
-                None if option == "allow_root" => options.allow = Allow::Root,
-                None if ACCEPTED.contains(&option) || option.starts_with("x-") => {}
-                Some(("cache_dir", path)) if !path.is_empty() => options.cache_dir = Some(path.into()),
-                Some(("config", path)) if !path.is_empty() => options.config = Some(path.into()),
-                Some((name, _)) if name.starts_with("x-") || name == "comment" => {}
-                _ => return Err(unknown(option)),
+/// Takes the options apart: two are ours, because a line of fstab has no other place for them; the
+/// rest is about the mount itself.
+fn parse_options(texts: &[String]) -> Result<Options, Error> {
+    let mut options = Options::default();
+    let mut of_mount = Vec::new();
+    for option in texts.iter().flat_map(|text| text.split(',')) {
+        match option.split_once('=') {
+            Some(("cache_dir", path)) if path.starts_with('/') => options.cache_dir = Some(path.into()),
+            Some(("config", path)) if path.starts_with('/') => options.config = Some(path.into()),
+            Some(("cache_dir" | "config", _)) => {
+                let what = format!("read the mount option {option:?}");
+                return Err(Error::new(Kind::Invalid, what, "it names no absolute path")
+                    .hint("write cache_dir=/path or config=/path"));
             }
+            _ => of_mount.push(option),
         }
-        Ok(options)
     }
-}
-
-fn unknown(option: &str) -> Error {
-    let name = option.split('=').next().unwrap_or(option);
-    let error =
-        Error::new(Kind::Invalid, format!("read the mount option {option:?}"), "srcfs has no such option");
-    match crate::config::nearest(name, KNOWN) {
-        Some(near) => error.hint(format!("did you mean {near}?")),
-        None => error.hint(format!("known are {}", KNOWN.join(", "))),
-    }
+    options.of_mount = MountOptions::parse(&of_mount.join(",")).map_err(|error| {
+        Error::new(Kind::Invalid, format!("read the mount option {:?}", error.option), error.why)
+    })?;
+    Ok(options)
 }
 
 #[cfg(test)]
@@ -219,23 +175,20 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Options, Error> {
-        Options::parse(&[text.to_owned()])
+        parse_options(&[text.to_owned()])
     }
 
     #[test]
-    fn options_of_fstab_are_accepted() {
+    fn options_of_fstab_are_ours_or_those_of_the_mount() {
         let options =
-            parse("rw,nosuid,_netdev,x-systemd.automount,cache_dir=/c,config=/f,allow_other,").unwrap();
-        let expected =
-            Options { allow: Allow::Everybody, cache_dir: Some("/c".into()), config: Some("/f".into()) };
+            parse("ro,nosuid,_netdev,x-systemd.automount,cache_dir=/c,config=/f,allow_other,").unwrap();
+        let expected = Options {
+            of_mount: MountOptions { access: Access::Everyone, noexec: false },
+            cache_dir: Some("/c".into()),
+            config: Some("/f".into()),
+        };
         assert_eq!(options, expected);
-    }
-
-    #[test]
-    fn a_slip_in_an_option_names_the_nearest() {
-        assert_eq!(parse("allow_others").unwrap_err().advice(), Some("did you mean allow_other?"));
-        assert_eq!(parse("cache-dir=/c").unwrap_err().advice(), Some("did you mean cache_dir?"));
-        for text in ["uid=0", "cache_dir=", "cache_dir", "allow_other=1"] {
+        for text in ["allow_others", "cache_dir=", "cache_dir=c", "cache_dir", "uid=0"] {
             assert_eq!(parse(text).unwrap_err().kind(), Kind::Invalid, "{text}");
         }
     }

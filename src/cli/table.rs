@@ -83,7 +83,7 @@ pub fn unanswered(mounts: &[Unanswered]) -> String {
 }
 
 /// What to say of processes that could not be looked into.
-pub fn hidden(number: u32) -> String {
+pub fn hidden(number: usize) -> String {
     match number {
         0 => String::new(),
         1 => "1 process of another user could not be looked into\n".to_owned(),

@@ -1,4 +1,5 @@
 use clap::CommandFactory;
+use srcfs_mount::mounting::{Access, MountOptions};
 
 use super::*;
 
@@ -31,7 +32,7 @@ fn the_daemon_can_be_started_by_its_own_arguments() {
         mount_point: "/m p/-x".into(),
         cache_directory: "/c d".into(),
         config_file: "/f".into(),
-        allow: mount::Allow::Everybody,
+        options: MountOptions { access: Access::Everyone, noexec: true },
         foreground: true,
         ready_fd: Some(7),
         verbose: 2,

@@ -10,7 +10,11 @@ A mount that is in use is detached at once; its daemon serves those who hold it 
 
 Examples:
   srcfs unmount ~/srcfs
-  srcfs unmount --force";
+  srcfs unmount --force
+
+Exit codes besides the usual ones:
+  18-20 as with `srcfs mount`             21 srcfs is not mounted there
+  22 something else is mounted there      23 it is in use";
 
 /// Unmount, also while it is in use
 #[derive(clap::Args, Debug)]

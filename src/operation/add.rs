@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::barrier::{self, Unanswered};
 use super::target::Target;
-use super::{Context, Watch, get, mounts, who};
+use super::{Context, Watch, get, mounts};
 use crate::cache::Freshness;
 use crate::config::edit;
 use crate::error::{Error, Kind, Result};
@@ -81,18 +81,9 @@ fn exists(context: &Context, target: &Target, watch: Watch<'_>) -> Result<String
         fetched.snapshot.table().narrowed(&target.subpaths)?;
         return Ok(fetched.snapshot.revision().to_string());
     }
-    if context.config.offline {
-        return Err(get::offline(&format!("look for {}", target.key.url())));
-    }
     let progress = watch(&target.text);
-    let resolved = context.cache.resolve(
-        &*context.source,
-        &target.key,
-        &target.reference,
-        Freshness::Now,
-        &who("add"),
-        &progress,
-    )?;
+    let resolved =
+        context.cache.resolve(&*context.source, &target.key, &target.reference, Freshness::Now, &progress)?;
     Ok(resolved.revision.to_string())
 }
 

@@ -40,7 +40,7 @@ pub struct Cleared {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     #[serde(skip)]
-    pending: Option<(Key, String)>,
+    mirror: Key,
 }
 
 /// What came of a `clear`.
@@ -52,7 +52,14 @@ pub struct ClearReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<Unanswered>,
     /// Processes that could not be looked into.
-    pub hidden: u32,
+    pub hidden: usize,
+}
+
+impl Cleared {
+    /// Bytes that are not gone yet.
+    fn pending(&self) -> u64 {
+        self.being_freed + self.held
+    }
 }
 
 impl ClearReport {
@@ -62,7 +69,7 @@ impl ClearReport {
     }
 
     fn is_pending(&self) -> bool {
-        self.mirrors.iter().any(|cleared| cleared.pending.is_some())
+        self.mirrors.iter().any(|cleared| cleared.pending() > 0)
     }
 }
 
@@ -127,15 +134,13 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
         held: 0,
         readers: Vec::new(),
         error: None,
-        pending: None,
+        mirror: key.clone(),
     };
     match context.cache.clear(key) {
         Ok(done) => {
             cleared.was_cached = done.generation.is_some();
             cleared.freed = done.freed;
             cleared.being_freed = done.pending;
-            cleared.pending =
-                done.generation.filter(|_| done.pending > 0).map(|generation| (key.clone(), generation));
         }
         Err(error) => cleared.error = Some(Failure::from(&error)),
     }
@@ -144,18 +149,12 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
 
 /// Deletes what became free, and moves its bytes to the freed ones.
 fn look(context: &Context, report: &mut ClearReport) {
-    if !report.is_pending() {
-        return;
-    }
-    context.cache.reap();
-    for cleared in &mut report.mirrors {
-        if let Some((key, generation)) = &cleared.pending
-            && !context.cache.generation_exists(key, generation)
-        {
-            cleared.freed += cleared.being_freed + cleared.held;
-            (cleared.being_freed, cleared.held) = (0, 0);
-            cleared.pending = None;
-        }
+    for cleared in report.mirrors.iter_mut().filter(|cleared| cleared.pending() > 0) {
+        // Of a generation that its last reader took away nothing is left to be seen.
+        let left = context.cache.sweep(&cleared.mirror).pending.min(cleared.pending());
+        cleared.freed += cleared.pending() - left;
+        cleared.being_freed = left.saturating_sub(cleared.held);
+        cleared.held = left - cleared.being_freed;
     }
 }
 
@@ -169,10 +168,14 @@ fn look_for_readers(context: &Context, report: &mut ClearReport) -> Result<()> {
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
     let readers = Readers::find(&daemons);
     report.hidden = readers.hidden;
-    for cleared in &mut report.mirrors {
-        let Some((_, generation)) = &cleared.pending else { continue };
-        cleared.readers = readers.of(true, |view: &ViewStatus| view.generation == *generation);
-        let bytes = cleared.being_freed + cleared.held;
+    for cleared in report.mirrors.iter_mut().filter(|cleared| cleared.pending() > 0) {
+        let key = cleared.mirror.to_string();
+        let now = context.cache.state(&cleared.mirror)?.and_then(|state| state.generation.clone());
+        let old = |view: &ViewStatus| {
+            view.key == key && !view.generation.is_empty() && now.as_ref() != Some(&view.generation)
+        };
+        cleared.readers = readers.of(true, old);
+        let bytes = cleared.pending();
         (cleared.being_freed, cleared.held) =
             if cleared.readers.is_empty() { (bytes, 0) } else { (0, bytes) };
     }

@@ -8,7 +8,7 @@ use super::barrier::{self, Unanswered};
 use super::target::Target;
 use super::{Context, Failure, Watch, mounts, who};
 use crate::cache::{Fetched, Freshness};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// One tree that is in the cache now.
 #[derive(Clone, Debug, Serialize)]
@@ -66,7 +66,10 @@ pub fn get(context: &Context, targets: &[Target], watch: Watch<'_>) -> Result<Ge
     let mut report = GetReport::default();
     for target in targets {
         let started = Instant::now();
-        let (tree, error) = match fetch(context, target, context.freshness(), watch) {
+        // What is there already is good enough if the upstream cannot be reached; then both are told.
+        let got = materialize(context, target, context.freshness(), "get", watch)
+            .and_then(|fetched| Ok((shown(target, &fetched)?, fetched.failed)));
+        let (tree, error) = match got {
             Ok((tree, error)) => (Some(tree), error),
             Err(error) => (None, Some(error)),
         };
@@ -84,29 +87,6 @@ pub fn get(context: &Context, targets: &[Target], watch: Watch<'_>) -> Result<Ge
     Ok(report)
 }
 
-/// Brings one tree into the cache. What is there already is good enough if the upstream cannot be
-/// reached; the reason is then the second half of the answer.
-fn fetch(
-    context: &Context,
-    target: &Target,
-    freshness: Freshness,
-    watch: Watch<'_>,
-) -> Result<(GotTree, Option<Error>)> {
-    match materialize(context, target, freshness, "get", watch) {
-        Ok(fetched) => Ok((shown(target, &fetched)?, None)),
-        Err(error) if error.kind().passes() || error.kind() == Kind::Offline => {
-            match context.cache.peek(&target.key, &target.reference) {
-                Ok(Some(snapshot)) => {
-                    let kept = Fetched { snapshot, fetched: false, changed: false, transferred: 0 };
-                    Ok((shown(target, &kept)?, Some(error)))
-                }
-                _ => Err(error),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// The one call by which verbs materialize.
 pub(super) fn materialize(
     context: &Context,
@@ -115,19 +95,8 @@ pub(super) fn materialize(
     verb: &str,
     watch: Watch<'_>,
 ) -> Result<Fetched> {
-    if context.config.offline {
-        return match context.cache.peek(&target.key, &target.reference)? {
-            Some(snapshot) => Ok(Fetched { snapshot, fetched: false, changed: false, transferred: 0 }),
-            None => Err(offline(&format!("fetch {}", target.text))),
-        };
-    }
     let progress = watch(&target.text);
     context.cache.get(&*context.source, &target.key, &target.reference, freshness, &who(verb), &progress)
-}
-
-pub(super) fn offline(what: &str) -> Error {
-    Error::new(Kind::Offline, what, "the configuration says offline = true")
-        .hint("take that line out to allow the network")
 }
 
 fn shown(target: &Target, fetched: &Fetched) -> Result<GotTree> {

@@ -65,7 +65,7 @@ pub fn list(context: &Context) -> Result<ListReport> {
     for (index, resource) in config.resources.iter().enumerate() {
         let Some(target) = Target::of_resource(index, config) else { continue };
         let state = context.cache.state(&target.key)?;
-        let mut row = row(context, &target.key, &target.reference, state.as_ref(), &readers);
+        let mut row = row(context, &target.key, &target.reference, state.as_deref(), &readers);
         row.key.clone_from(&resource.name);
         row.note.clone_from(&resource.note);
         row.subpaths.clone_from(&resource.subpaths);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use srcfs_mount::holders;
 use srcfs_mount::mountinfo::Table;
 
 use crate::error::{Error, Result};
@@ -16,9 +17,9 @@ pub struct Mounted {
     pub cache: String,
     /// The user who mounted it.
     pub user: Option<u32>,
-    /// The mount's id, as in `/proc/<pid>/fdinfo`.
+    /// By what its holders are found.
     #[serde(skip)]
-    pub id: u64,
+    pub target: holders::Target,
 }
 
 /// All mounts of srcfs, but those that another mount hides.
@@ -32,7 +33,7 @@ pub fn all() -> Result<Vec<Mounted>> {
         mount_point: mount.mount_point.clone(),
         cache: mount.source.to_string_lossy().trim_start_matches("srcfs:").to_owned(),
         user: mount.user_id(),
-        id: mount.id,
+        target: mount.into(),
     };
     Ok(table.iter().filter(visible).map(mounted).collect())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::target::Target;
-use super::{Context, Watch, mounts, who};
+use super::{Context, Watch, mounts};
 use crate::cache::Freshness;
 use crate::error::{Error, Kind, Result};
 use crate::key::Reference;
@@ -55,16 +55,12 @@ fn revision(context: &Context, target: &Target, watch: Watch<'_>) -> Result<Stri
     if let Some(snapshot) = context.cache.peek(&target.key, &target.reference)? {
         return Ok(snapshot.revision().to_string());
     }
-    if context.config.offline {
-        return Err(super::get::offline(&format!("resolve {}", target.text)));
-    }
     let progress = watch(&target.text);
     let resolved = context.cache.resolve(
         &*context.source,
         &target.key,
         &target.reference,
         Freshness::Cached,
-        &who("path"),
         &progress,
     )?;
     Ok(resolved.revision.to_string())

@@ -5,9 +5,9 @@
 //! the daemon knows which view an inode number belongs to.
 
 use serde::Serialize;
-use srcfs_mount::holders::{self, Hold};
+use srcfs_mount::holders::{self, Held, Holder};
 
-use super::daemon_status::{Daemon, ViewStatus};
+use super::daemon_status::{Daemon, DaemonStatus, ViewStatus};
 
 /// A process that uses something of a view.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,34 +26,30 @@ pub struct Reader {
 pub struct Readers {
     found: Vec<(Reader, Option<ViewStatus>)>,
     /// Processes that this user may not look into.
-    pub hidden: u32,
+    pub hidden: usize,
 }
 
 impl Readers {
     /// Looks through all processes.
     pub fn find(daemons: &[Daemon]) -> Readers {
-        let mounts: Vec<u64> = daemons.iter().map(|daemon| daemon.mounted.id).collect();
-        if mounts.is_empty() {
-            return Readers { found: Vec::new(), hidden: 0 };
-        }
-        let held = holders::find(&mounts);
         let mut found = Vec::new();
-        for holder in held.holders {
-            let daemon = daemons.iter().find(|daemon| daemon.mounted.id == holder.mount_id);
-            let status = daemon.and_then(|daemon| daemon.status.as_ref().ok());
-            if status.is_some_and(|status| status.pid == holder.pid) {
-                continue;
+        let mut hidden = 0;
+        for daemon in daemons {
+            let held = holders::of(daemon.mounted.target);
+            hidden = hidden.max(held.unreadable);
+            let status = daemon.status.as_ref().ok();
+            for holder in held.found {
+                if status.is_some_and(|status| status.pid == holder.pid) {
+                    continue;
+                }
+                let view = status.and_then(|status| view_of(status, daemon, &holder));
+                let holds = match holder.what {
+                    Held::Fd(_) => "file",
+                    Held::Mapping => "mapping",
+                    Held::Cwd | Held::Root => "directory",
+                };
+                found.push((reader(holder.pid, holder.command, holds, view), view.cloned()));
             }
-            let view = status.and_then(|status| {
-                let of = |view: &&ViewStatus| (view.first_inode..=view.last_inode).contains(&holder.inode);
-                status.views.iter().find(of)
-            });
-            let holds = match holder.hold {
-                Hold::Descriptor => "file",
-                Hold::Mapping => "mapping",
-                Hold::WorkingDirectory => "directory",
-            };
-            found.push((reader(holder.pid, holder.command, holds, view), view.cloned()));
         }
         for status in daemons.iter().filter_map(|daemon| daemon.status.as_ref().ok()) {
             for view in &status.views {
@@ -67,7 +63,7 @@ impl Readers {
                 }
             }
         }
-        Readers { found, hidden: held.unreadable }
+        Readers { found, hidden }
     }
 
     /// Those that use a view for which `of` holds; also those of which nobody knows what they use,
@@ -83,6 +79,18 @@ impl Readers {
         readers.dedup();
         readers
     }
+}
+
+/// The view that `holder` holds something of: by the inode number; by the path on kernels that do not
+/// tell the number.
+fn view_of<'s>(status: &'s DaemonStatus, daemon: &Daemon, holder: &Holder) -> Option<&'s ViewStatus> {
+    if holder.ino != 0 {
+        let of = |view: &&ViewStatus| (view.first_inode..=view.last_inode).contains(&holder.ino);
+        return status.views.iter().find(of);
+    }
+    let path = std::path::Path::new(holder.path.as_deref()?);
+    let inside = path.strip_prefix(&daemon.mounted.mount_point).ok()?;
+    status.views.iter().find(|view| inside.starts_with(&view.path))
 }
 
 fn reader(pid: u32, command: String, holds: &str, view: Option<&ViewStatus>) -> Reader {

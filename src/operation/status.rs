@@ -26,7 +26,7 @@ pub struct StatusReport {
     /// Processes that read, but for those that nobody can tell.
     pub readers: Vec<Reader>,
     /// Processes that could not be looked into.
-    pub hidden: u32,
+    pub hidden: usize,
     /// The last failures, newest first.
     pub errors: Vec<ErrorStatus>,
 }
@@ -129,14 +129,11 @@ pub(super) fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> 
         .flat_map(|s| s.errors.clone())
         .collect();
     for failed in context.cache.failures() {
-        errors.push(ErrorStatus {
-            at: failed.at,
-            path: match failed.reference.as_str() {
-                "" => failed.key,
-                reference => format!("{}@{reference}", failed.key),
-            },
-            failure: Failure { kind: failed.kind, what: failed.what, why: failed.why, hint: failed.hint },
-        });
+        let path = match failed.reference.as_str() {
+            "" => failed.key.clone(),
+            reference => format!("{}@{}", failed.key, reference.replace('%', "%25").replace('/', "%2F")),
+        };
+        errors.push(ErrorStatus { at: failed.at, path, failure: Failure::from(failed) });
     }
     errors.sort_by_key(|error| std::cmp::Reverse(error.at));
     // A daemon's failure is noted in the cache as well.

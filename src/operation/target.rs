@@ -129,8 +129,16 @@ mod tests {
     use super::*;
 
     fn mounts() -> Vec<Mounted> {
-        let mounted =
-            |path: &str| Mounted { mount_point: path.into(), cache: "c".into(), user: Some(0), id: 1 };
+        let mounted = |path: &str| Mounted {
+            mount_point: path.into(),
+            cache: "c".into(),
+            user: Some(0),
+            target: srcfs_mount::holders::Target {
+                mount_id: 1,
+                device: srcfs_mount::mountinfo::Device { major: 0, minor: 1 },
+            },
+        };
+
         vec![mounted("/mnt/src"), mounted("/mnt/src/git/inner")]
     }
 

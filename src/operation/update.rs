@@ -43,7 +43,7 @@ pub struct UpdateReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<Unanswered>,
     /// Processes that could not be looked into.
-    pub hidden: u32,
+    pub hidden: usize,
 }
 
 impl UpdateReport {
@@ -93,14 +93,12 @@ pub fn update(context: &Context, targets: &[Target], watch: Watch<'_>) -> Result
             key_text: target.key.to_string(),
         };
         match get::materialize(context, target, Freshness::Now, "update", watch) {
-            Ok(_) if context.config.offline => {
-                updated.error = Some(Failure::from(&get::offline(&format!("update {}", target.text))));
-            }
             Ok(fetched) => {
                 let revision = fetched.snapshot.revision().to_string();
                 updated.moved = updated.before.as_ref().is_some_and(|before| *before != revision);
                 updated.revision = Some(revision);
                 updated.transferred = fetched.transferred;
+                updated.error = fetched.failed.as_ref().map(Failure::from);
             }
             Err(error) => updated.error = Some(Failure::from(&error)),
         }
