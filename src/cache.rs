@@ -20,7 +20,7 @@ mod clear;
 mod clock;
 mod durable;
 mod failures;
-mod file_system;
+pub mod file_system;
 mod key_lock;
 mod layout;
 mod lock;

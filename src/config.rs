@@ -230,6 +230,13 @@ impl Config {
         addresses.dedup();
         addresses
     }
+
+    /// Whether a server may send srcfs on to `url`.
+    pub fn allows(&self, url: &GitUrl) -> bool {
+        let known = url.host().is_some_and(|host| self.addresses().iter().any(|address| address == host));
+        let safe = url.transport() == crate::key::Transport::Https && !url.is_private();
+        known && (safe || trusts(&self.hosts, url))
+    }
 }
 
 /// The text of `file`; `None` if it does not exist.

@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::error::{Error, Kind, Result};
 use crate::operation::probe::{self, Ask};
-use crate::source::git::{Git, GitOptions};
 use crate::view::SourceTree;
 use crate::view::status::About;
 
@@ -79,7 +78,7 @@ pub fn run(
     let directory = mount_point(&options.directory)?;
     keep_apart(&directory, &options.cache)?;
     let cache = Cache::open(&options.cache, cache::Options::default())?;
-    let source = Arc::new(Git::new(GitOptions::from(&config)));
+    let source = Arc::new(crate::operation::git(&config));
     let about = About { directory: directory.clone(), started: SystemTime::now() };
     let mount_config = mount_config(&config, options.mount, &directory);
     let tree = SourceTree::new(cache.clone(), source, config, Some(options.config.clone()), about)?;

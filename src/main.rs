@@ -1,2 +1,5 @@
 //! The `srcfs` program.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    srcfs::cli::main()
+}

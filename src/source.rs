@@ -104,12 +104,8 @@ pub struct Workplace<'a> {
     pub directory: &'a Path,
     /// A bare repository whose objects need not come again (git alternates), if there is one.
     pub borrow: Option<&'a Path>,
-<<<<<<< HEAD
-    /// The lock that says that the directory is in use: whatever process works there holds it too.
-=======
     /// The lock file that says that `directory` is in use. It is free only when every process that
     /// holds this descriptor is gone, so a child that writes to `directory` inherits it.
->>>>>>> cache
     pub lease: Option<BorrowedFd<'a>>,
 }
 

@@ -215,8 +215,10 @@ impl SourceTree {
 
 impl Tree for SourceTree {
     fn entry(&self, path: &Path) -> Entry {
-        let mut components = path.components().map(|component| component.as_os_str());
-        let Some(first) = components.next() else { return Entry::Directory };
+        let mut components = path.components();
+        let Some(first) = components.next().map(|component| component.as_os_str()) else {
+            return Entry::Directory;
+        };
         if first == OWN {
             return self.own(components.as_path());
         }

@@ -78,7 +78,7 @@ impl Cache {
     }
 
     /// Takes away all generations of `key` that nobody needs.
-    pub(super) fn sweep(&self, key: &Key) -> Cleared {
+    pub fn sweep(&self, key: &Key) -> Cleared {
         let mirror = self.layout.mirror(key);
         let mut cleared = Cleared::default();
         for entry in fs::read_dir(&mirror).into_iter().flatten().flatten() {

@@ -38,7 +38,7 @@ fn network_name(magic: u32) -> Option<&'static str> {
 }
 
 /// Fails with [`Kind::Unsupported`] if `directory` is on a network file system.
-pub(super) fn refuse_network(directory: &Path) -> Result<()> {
+pub fn refuse_network(directory: &Path) -> Result<()> {
     let found = statfs(directory).map_err(|error| {
         Error::io("look at the file system of the cache directory", directory, &std::io::Error::from(error))
     })?;

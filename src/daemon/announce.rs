@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::environment::Environment;
+use crate::error::{Error, Failure};
 
 /// The one line that a daemon in the background writes to whoever started it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,18 +26,17 @@ pub enum Announcement {
     Failed {
         /// What the program should end with.
         exit_code: u8,
-        /// What failed.
-        kind: String,
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        why: String,
-        /// What to do.
-        hint: Option<String>,
+        /// Why.
+        failure: Failure,
     },
 }
 
 impl Announcement {
+    /// That there is no mount, because of `error`.
+    pub fn failed(exit_code: u8, error: &Error) -> Self {
+        Announcement::Failed { exit_code, failure: Failure::from(error) }
+    }
+
     /// Writes it to standard output.
     pub fn send(&self) {
         let mut line = serde_json::to_string(self).unwrap_or_default();

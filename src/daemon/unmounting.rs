@@ -25,7 +25,7 @@ pub struct Unmounted {
     /// Who still reads; the daemon serves them until they close.
     pub readers: Vec<Reader>,
     /// Processes that this user may not look into.
-    pub hidden: u32,
+    pub hidden: usize,
     /// Whether the daemon was told to end and did.
     pub ended: bool,
 }

@@ -123,7 +123,7 @@ impl Binding {
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, who, &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        cache.resolve(source, key, reference, Freshness::Cached, who, &progress)?;
+        cache.resolve(source, key, reference, Freshness::Cached, &progress)?;
         Ok(Existence { modified: None })
     }
 

@@ -7,8 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::lock;
-use crate::error::Error;
-use crate::redact::redact;
+use crate::error::{Error, Failure};
 use crate::source::Progress;
 
 /// How many failures are remembered.
@@ -64,14 +63,9 @@ pub struct ErrorStatus {
     pub who: String,
     /// The error number that the process got, by name.
     pub errno: String,
-    /// What kind of failure.
-    pub kind: String,
-    /// What was tried.
-    pub what: String,
-    /// Why it failed.
-    pub why: String,
-    /// What to do.
-    pub hint: Option<String>,
+    /// What failed.
+    #[serde(flatten)]
+    pub failure: Failure,
 }
 
 /// Work under way; it is over when this is dropped.
@@ -104,10 +98,7 @@ impl Journal {
             who: who.to_owned(),
             at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             errno: format!("{:?}", nix::errno::Errno::from_raw(error.kind().errno())),
-            kind: format!("{:?}", error.kind()),
-            what: redact(error.what()),
-            why: redact(error.why()),
-            hint: error.advice().map(redact),
+            failure: Failure::from(error),
         };
         let mut failures = lock(&self.failures);
         if failures.len() == MOST {
@@ -158,7 +149,7 @@ mod tests {
             journal.note("x", "1 rg", &Error::new(Kind::NotFound, format!("get https://u:p@h/{n}"), "gone"));
         }
         let failures = journal.failures();
-        assert_eq!((failures.len(), failures[0].what.as_str()), (MOST, "get https://***@h/100"));
+        assert_eq!((failures.len(), failures[0].failure.what.as_str()), (MOST, "get https://***@h/100"));
         assert_eq!(failures[0].errno, "ENOENT");
     }
 }

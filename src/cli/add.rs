@@ -1,0 +1,59 @@
+//! `srcfs add`.
+
+use super::exit::Failed;
+use super::invocation::Invocation;
+use super::progress::Bars;
+use super::table::{short, unanswered};
+use crate::operation::add::{self, Addition};
+
+const AFTER_HELP: &str = "\
+Checks that the repository, the reference and the subpaths exist. The configuration keeps its
+comments and its order.
+
+Example:
+  srcfs add docs https://example.org/team/docs.git --ref main --subpath guide \\
+      --note 'start at guide/intro.md'";
+
+/// Give a repository a name of its own below the mount
+#[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The name: letters, digits and . - _, with / for directories
+    name: String,
+    /// The repository
+    url: String,
+    /// The branch, tag or full commit id to show, if not the remote's HEAD
+    #[arg(long = "ref", value_name = "R")]
+    reference: Option<String>,
+    /// Show only this directory or file; may be repeated
+    #[arg(long = "subpath", value_name = "P")]
+    subpaths: Vec<String>,
+    /// What its users should know
+    #[arg(long, value_name = "T")]
+    note: Option<String>,
+    /// Do not look whether it exists
+    #[arg(long)]
+    no_check: bool,
+}
+
+/// Adds.
+pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed> {
+    let context = invocation.context()?;
+    let subpaths: Vec<&str> = arguments.subpaths.iter().map(String::as_str).collect();
+    let addition = Addition {
+        name: &arguments.name,
+        url: &arguments.url,
+        reference: arguments.reference.as_deref(),
+        subpaths: &subpaths,
+        note: arguments.note.as_deref(),
+    };
+    let mut bars = Bars::new(&invocation.output);
+    let file = invocation.config_file()?;
+    let report = add::add(&context, &file, &addition, !arguments.no_check, &mut |key| bars.next(key))?;
+    bars.finish();
+    invocation.output.confirm(&report, || {
+        let at = report.revision.as_deref().map(|revision| format!(" at {}", short(revision)));
+        format!("added {} = {}{}\n", report.name, report.url, at.unwrap_or_default())
+            + &unanswered(&report.unanswered)
+    })
+}

@@ -1,0 +1,47 @@
+use clap::CommandFactory;
+use srcfs_mount::mounting::{Access, MountOptions};
+
+use super::*;
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_verb_says_what_it_does_with_an_example() {
+    let command = Cli::command();
+    let verbs = [
+        "mount", "unmount", "get", "list", "path", "add", "remove", "update", "clear", "status", "explain",
+        "doctor",
+    ];
+    for verb in verbs {
+        let verb = command.find_subcommand(verb).unwrap();
+        let name = verb.get_name();
+        assert!(verb.get_about().is_some_and(|about| !about.to_string().is_empty()), "{name}");
+        let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(after.contains("Example") && after.contains(&format!("srcfs {name}")), "{name}: {after}");
+    }
+    let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set()).count();
+    assert_eq!(shown, verbs.len());
+}
+
+#[test]
+fn the_daemon_can_be_started_by_its_own_arguments() {
+    let wanted = mount::MountArguments {
+        mount_point: "/m p/-x".into(),
+        cache_directory: "/c d".into(),
+        config_file: "/f".into(),
+        options: MountOptions { access: Access::Everyone, noexec: true },
+        foreground: true,
+        ready_fd: Some(7),
+        verbose: 2,
+        quiet: false,
+    };
+    let mut arguments = vec![OsString::from("srcfs")];
+    arguments.extend(wanted.foreground_arguments(7));
+    let cli = Cli::try_parse_from(&arguments).unwrap();
+    let Verb::Mount(verb) = cli.verb else { panic!("it is the verb mount") };
+    let invocation = Invocation::new(cli.global, Environment::from(|_| None));
+    assert_eq!(mount::arguments(&verb, &invocation).unwrap(), wanted);
+}

@@ -1,0 +1,183 @@
+//! Forgets mirrors: their pointers at once, their bytes as soon as nobody uses them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::barrier::{self, Unanswered};
+use super::daemon_status::{self, ViewStatus};
+use super::readers::{Reader, Readers};
+use super::target::Target;
+use super::{Context, Failure, mounts};
+use crate::error::Result;
+use crate::key::Key;
+use crate::view::name;
+
+/// How long to wait for what only the kernel's caches hold.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// One mirror that was cleared.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cleared {
+    /// The KEYs that named it.
+    pub keys: Vec<String>,
+    /// Its url.
+    pub url: String,
+    /// Other configured names that showed the same mirror.
+    pub shared: Vec<String>,
+    /// Whether there was anything.
+    pub was_cached: bool,
+    /// Bytes that are gone.
+    pub freed: u64,
+    /// Bytes that nobody reads and that go as soon as the kernel gives them back.
+    pub being_freed: u64,
+    /// Bytes that go when the readers end.
+    pub held: u64,
+    /// The processes that hold them.
+    pub readers: Vec<Reader>,
+    /// Why it could not be cleared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    #[serde(skip)]
+    mirror: Key,
+}
+
+/// What came of a `clear`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ClearReport {
+    /// One for each mirror.
+    pub mirrors: Vec<Cleared>,
+    /// Mounts that have not noticed yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
+    /// Processes that could not be looked into.
+    pub hidden: usize,
+}
+
+impl Cleared {
+    /// Bytes that are not gone yet.
+    fn pending(&self) -> u64 {
+        self.being_freed + self.held
+    }
+}
+
+impl ClearReport {
+    /// Whether every mirror was cleared; what is still held counts as cleared.
+    pub fn complete(&self) -> bool {
+        self.mirrors.iter().all(|cleared| cleared.error.is_none())
+    }
+
+    fn is_pending(&self) -> bool {
+        self.mirrors.iter().any(|cleared| cleared.pending() > 0)
+    }
+}
+
+/// Everything that is cached.
+pub fn everything(context: &Context) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for state in context.cache.mirrors()? {
+        if let (Ok(key), Some(_)) = (state.key(), &state.generation) {
+            targets.push(Target::of_cached(key, crate::key::Reference::Default, &context.config));
+        }
+    }
+    targets.sort_by(|one, other| one.text.cmp(&other.text));
+    Ok(targets)
+}
+
+/// Clears the mirrors of `targets`. Waits for no reader and no fetch.
+pub fn clear(context: &Context, targets: &[Target]) -> Result<ClearReport> {
+    let mut wanted: BTreeMap<Key, Vec<String>> = BTreeMap::new();
+    for target in targets {
+        let keys = wanted.entry(target.key.clone()).or_default();
+        if !keys.contains(&target.text) {
+            keys.push(target.text.clone());
+        }
+    }
+    let mut report = ClearReport::default();
+    for (key, keys) in wanted {
+        report.mirrors.push(clear_one(context, &key, keys));
+    }
+    report.unanswered = barrier::raise(&mounts::of_cache(context.cache.id())?);
+    let started = Instant::now();
+    look(context, &mut report);
+    while report.is_pending() && started.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+        look(context, &mut report);
+    }
+    look_for_readers(context, &mut report)?;
+    Ok(report)
+}
+
+/// Waits until nothing is held any more.
+pub fn wait(context: &Context, report: &mut ClearReport) -> Result<()> {
+    while report.is_pending() {
+        std::thread::sleep(Duration::from_millis(250));
+        look(context, report);
+    }
+    look_for_readers(context, report)
+}
+
+fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
+    let shared = name::names_of(key, &context.config)
+        .into_iter()
+        .filter(|name| !keys.iter().any(|key| key == name || key.starts_with(&format!("{name}@"))))
+        .map(str::to_owned)
+        .collect();
+    let mut cleared = Cleared {
+        keys,
+        url: key.url().to_string(),
+        shared,
+        was_cached: false,
+        freed: 0,
+        being_freed: 0,
+        held: 0,
+        readers: Vec::new(),
+        error: None,
+        mirror: key.clone(),
+    };
+    match context.cache.clear(key) {
+        Ok(done) => {
+            cleared.was_cached = done.generation.is_some();
+            cleared.freed = done.freed;
+            cleared.being_freed = done.pending;
+        }
+        Err(error) => cleared.error = Some(Failure::from(&error)),
+    }
+    cleared
+}
+
+/// Deletes what became free, and moves its bytes to the freed ones.
+fn look(context: &Context, report: &mut ClearReport) {
+    for cleared in report.mirrors.iter_mut().filter(|cleared| cleared.pending() > 0) {
+        // Of a generation that its last reader took away nothing is left to be seen.
+        let left = context.cache.sweep(&cleared.mirror).pending.min(cleared.pending());
+        cleared.freed += cleared.pending() - left;
+        cleared.being_freed = left.saturating_sub(cleared.held);
+        cleared.held = left - cleared.being_freed;
+    }
+}
+
+fn look_for_readers(context: &Context, report: &mut ClearReport) -> Result<()> {
+    for cleared in &mut report.mirrors {
+        cleared.readers.clear();
+    }
+    if !report.is_pending() {
+        return Ok(());
+    }
+    let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
+    let readers = Readers::find(&daemons);
+    report.hidden = readers.hidden;
+    for cleared in report.mirrors.iter_mut().filter(|cleared| cleared.pending() > 0) {
+        let key = cleared.mirror.to_string();
+        let now = context.cache.state(&cleared.mirror)?.and_then(|state| state.generation.clone());
+        let old = |view: &ViewStatus| {
+            view.key == key && !view.generation.is_empty() && now.as_ref() != Some(&view.generation)
+        };
+        cleared.readers = readers.of(true, old);
+        let bytes = cleared.pending();
+        (cleared.being_freed, cleared.held) =
+            if cleared.readers.is_empty() { (bytes, 0) } else { (0, bytes) };
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Why something failed, and what to do.
+
+use serde::Serialize;
+
+use super::target::{Target, described};
+use super::{Context, Failure, daemon_status, mounts, status, unix_now};
+use crate::cache::Snapshot;
+use crate::error::Result;
+
+/// What is known about a path or a key.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// What was asked for.
+    pub about: String,
+    /// The last failure, if there is one.
+    pub failure: Option<Failure>,
+    /// How long ago it was, in seconds; none for what the grammar says.
+    pub age: Option<u64>,
+    /// The cached revision, if it is cached.
+    pub revision: Option<String>,
+    /// In a sentence, if nothing failed.
+    pub state: Option<String>,
+}
+
+/// Explains `text`: a KEY, or a path in a mount, also one inside a tree. Asks nobody upstream.
+pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
+    let all = mounts::all()?;
+    let (target, rest) = match Target::split(text, &context.config, &all) {
+        Ok(found) => found,
+        Err(error) => {
+            return Ok(Explanation {
+                about: text.to_owned(),
+                failure: Some(Failure::from(&error)),
+                age: None,
+                revision: None,
+                state: None,
+            });
+        }
+    };
+    let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
+    let snapshot = context.cache.peek(&target.key, &target.reference);
+    let known = described(&target.key, &target.reference);
+    let noted = status::errors(context, &daemons)
+        .into_iter()
+        .find(|error| error.path == known || error.path == target.text || error.path == text);
+    let (failure, age) = match (noted, &snapshot) {
+        (Some(noted), _) => (Some(noted.failure), Some(unix_now().saturating_sub(noted.at))),
+        (None, Err(error)) => (Some(Failure::from(error)), None),
+        (None, Ok(_)) => (None, None),
+    };
+    let snapshot = snapshot.ok().flatten();
+    let state = match (&failure, &snapshot) {
+        (Some(_), _) => None,
+        (None, Some(snapshot)) => Some(inside(&target, snapshot, &rest)),
+        (None, None) => Some("it is not cached yet; nothing failed so far".to_owned()),
+    };
+    Ok(Explanation {
+        about: target.text,
+        failure,
+        age,
+        revision: snapshot.map(|snapshot| snapshot.revision().to_string()),
+        state,
+    })
+}
+
+/// What is to be said of `rest` in a cached tree.
+fn inside(target: &Target, snapshot: &Snapshot, rest: &str) -> String {
+    if rest.is_empty() {
+        return "it is cached, and nothing failed".to_owned();
+    }
+    if snapshot.table().find(rest).is_none() {
+        return format!("{rest} does not exist in this revision");
+    }
+    let below = |long: &str, short: &str| long == short || long.starts_with(&format!("{short}/"));
+    let visible = |subpath: &String| below(rest, subpath) || below(subpath, rest);
+    match target.subpaths.is_empty() || target.subpaths.iter().any(visible) {
+        true => format!("{rest} exists in this revision, and nothing failed"),
+        false => {
+            let shown = target.subpaths.join(", ");
+            format!("{rest} exists in the repository, but {} shows only {shown}", target.text)
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is configured and what is cached.
+
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
+
+use super::readers::{Reader, Readers};
+use super::target::{Target, described};
+use super::{Context, daemon_status, mounts};
+use crate::cache::State;
+use crate::error::Result;
+use crate::key::{Key, Reference};
+use crate::view::name;
+
+/// One reference of one resource.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The KEY: the configured name, else the path below the mount.
+    pub key: String,
+    /// The configured names that show it.
+    pub names: Vec<String>,
+    /// The path below the mount that needs no name, if a configured host has it.
+    pub path: Option<String>,
+    /// The url of the repository.
+    pub url: String,
+    /// The reference; empty for the default.
+    pub reference: String,
+    /// The revision that is cached.
+    pub revision: Option<String>,
+    /// How many files it has.
+    pub files: Option<u64>,
+    /// Their bytes.
+    pub bytes: Option<u64>,
+    /// Bytes on disk of the whole mirror, which other references may share.
+    pub disk: Option<u64>,
+    /// When it was fetched, in seconds since 1970.
+    pub fetched: Option<u64>,
+    /// When the upstream was asked last, in seconds since 1970.
+    pub checked: Option<u64>,
+    /// When the mirror was last used, in seconds since 1970.
+    pub used: Option<u64>,
+    /// The processes that read it now.
+    pub readers: Vec<Reader>,
+    /// The configured note.
+    pub note: Option<String>,
+    /// The only paths that it shows; all if empty.
+    pub subpaths: Vec<String>,
+}
+
+/// What came of a `list`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListReport {
+    /// Configured ones in the file's order, then what else is cached, by name.
+    pub resources: Vec<Row>,
+    /// Mounts whose readers are not known, and why.
+    pub unknown_readers: Vec<String>,
+}
+
+/// Lists everything. Never fetches.
+pub fn list(context: &Context) -> Result<ListReport> {
+    let config = &context.config;
+    let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
+    let readers = Readers::find(&daemons);
+    let mut resources = Vec::new();
+    for (index, resource) in config.resources.iter().enumerate() {
+        let Some(target) = Target::of_resource(index, config) else { continue };
+        let state = context.cache.state(&target.key)?;
+        let mut row = row(context, &target.key, &target.reference, state.as_deref(), &readers);
+        row.key.clone_from(&resource.name);
+        row.note.clone_from(&resource.note);
+        row.subpaths.clone_from(&resource.subpaths);
+        resources.push(row);
+    }
+    let mut cached = Vec::new();
+    for state in context.cache.mirrors()? {
+        let Ok(key) = state.key() else { continue };
+        if state.generation.is_none() {
+            continue;
+        }
+        for text in state.references.keys() {
+            let Ok(reference) = Reference::parse(text) else { continue };
+            let named = |row: &Row| row.url == key.url().as_str() && row.reference == *text;
+            if !resources.iter().any(named) {
+                cached.push(row(context, &key, &reference, Some(&state), &readers));
+            }
+        }
+    }
+    cached.sort_by(|one, other| one.key.cmp(&other.key));
+    resources.extend(cached);
+    let unknown_readers = daemons
+        .iter()
+        .filter_map(|daemon| {
+            let why = daemon.status.as_ref().err()?;
+            Some(format!("{}: {why}", daemon.mounted.mount_point.display()))
+        })
+        .collect();
+    Ok(ListReport { resources, unknown_readers })
+}
+
+fn row(context: &Context, key: &Key, reference: &Reference, state: Option<&State>, readers: &Readers) -> Row {
+    let config = &context.config;
+    let path = name::path_of(key, reference, config);
+    let names = config
+        .resources
+        .iter()
+        .filter(|resource| resource.git == *key.url() && resource.reference == *reference)
+        .map(|resource| resource.name.clone())
+        .collect();
+    let state = state.filter(|state| state.generation.is_some());
+    let found = state.and_then(|state| state.find(reference));
+    let revision = found.as_ref().map(|(resolved, _, _)| resolved.revision.to_string());
+    let key_text = key.to_string();
+    let readers = match &revision {
+        Some(revision) => readers.of(false, |view| view.key == key_text && view.revision == *revision),
+        None => Vec::new(),
+    };
+    Row {
+        key: path.clone().unwrap_or_else(|| described(key, reference)),
+        names,
+        path,
+        url: key.url().to_string(),
+        reference: reference.to_string(),
+        revision,
+        files: found.as_ref().map(|(_, snapshot, _)| snapshot.files),
+        bytes: found.as_ref().map(|(_, snapshot, _)| snapshot.bytes),
+        disk: state.map(State::bytes_on_disk),
+        fetched: found.as_ref().map(|(_, snapshot, _)| snapshot.fetched),
+        checked: found.as_ref().map(|(_, _, checked)| *checked),
+        used: state
+            .and_then(|_| context.cache.last_used(key))
+            .and_then(|used| Some(used.duration_since(UNIX_EPOCH).ok()?.as_secs())),
+        readers,
+        note: None,
+        subpaths: Vec::new(),
+    }
+}

@@ -1,0 +1,139 @@
+//! Looks at a path from a child process with a bound.
+//!
+//! A path in a mount is answered by a daemon, and a daemon that hangs holds whoever asks, beyond the
+//! reach of any signal. So verbs never touch a mount themselves: a child does, which is left behind
+//! if it does not answer. The child is this program again, as `srcfs __probe [--read] PATH`; it ends
+//! with 0, or with the error number of the call.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long a daemon has for an answer.
+pub const BOUND: Duration = Duration::from_secs(2);
+
+/// More than any file that a daemon offers to be read.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// What came of looking at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is there, with this content if it was read.
+    Found(Vec<u8>),
+    /// The call failed with this error number.
+    Errno(i32),
+    /// No answer within the bound.
+    Silent,
+    /// The child could not be started.
+    NotAsked(String),
+}
+
+impl Answer {
+    /// In words, for a report.
+    pub fn describe(&self) -> String {
+        match self {
+            Answer::Found(_) => "answers".to_owned(),
+            Answer::Errno(libc::ENOTCONN) => "its daemon is dead".to_owned(),
+            Answer::Errno(libc::EACCES | libc::EPERM) => "it belongs to another user".to_owned(),
+            Answer::Errno(number) => std::io::Error::from_raw_os_error(*number).to_string(),
+            Answer::Silent => format!("no answer within {} s", BOUND.as_secs()),
+            Answer::NotAsked(why) => why.clone(),
+        }
+    }
+}
+
+/// What to do with the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// One `lstat`.
+    LookUp,
+    /// Read the whole file.
+    Read,
+}
+
+/// Asks for all `paths` at once; the answers are in their order.
+pub fn ask(ask: Ask, paths: &[PathBuf]) -> Vec<Answer> {
+    let started = Instant::now();
+    let children: Vec<Result<Asked, Answer>> = paths.iter().map(|path| Asked::start(ask, path)).collect();
+    children
+        .into_iter()
+        .map(|child| match child {
+            Ok(child) => child.finish(BOUND.saturating_sub(started.elapsed())),
+            Err(answer) => answer,
+        })
+        .collect()
+}
+
+/// The child's side: does one call and answers the exit status.
+pub fn answer(ask: Ask, path: &Path) -> u8 {
+    let done = match ask {
+        Ask::LookUp => std::fs::symlink_metadata(path).map(|_| ()),
+        Ask::Read => std::fs::File::open(path).and_then(|file| {
+            let mut content = Vec::new();
+            file.take(LARGEST).read_to_end(&mut content)?;
+            std::io::stdout().lock().write_all(&content)
+        }),
+    };
+    match done {
+        Ok(()) => 0,
+        Err(error) => error
+            .raw_os_error()
+            .and_then(|number| u8::try_from(number).ok())
+            .filter(|number| (1..126).contains(number))
+            .unwrap_or(libc::EIO as u8),
+    }
+}
+
+struct Asked {
+    child: Child,
+    content: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Asked {
+    fn start(ask: Ask, path: &Path) -> Result<Asked, Answer> {
+        #[allow(clippy::disallowed_methods, reason = "it starts srcfs itself, not git")]
+        // Not the path of the program: that may have been replaced since.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("__probe");
+        if ask == Ask::Read {
+            command.arg("--read");
+        }
+        let child = command
+            .arg("--")
+            .arg(path)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut child = child.map_err(|error| Answer::NotAsked(format!("cannot start a child: {error}")))?;
+        let (sender, content) = mpsc::channel();
+        if let Some(mut output) = child.stdout.take() {
+            // Ends with the child; if that never ends, neither does this thread, which holds nothing.
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                if output.read_to_end(&mut bytes).is_ok() {
+                    sender.send(bytes).ok();
+                }
+            });
+        }
+        Ok(Asked { child, content })
+    }
+
+    fn finish(mut self, left: Duration) -> Answer {
+        let Ok(content) = self.content.recv_timeout(left) else {
+            // It dies when the kernel lets it; nobody waits for that.
+            self.child.kill().ok();
+            return Answer::Silent;
+        };
+        // Its output has ended, so it is ending.
+        match self.child.wait().map(|status| status.code()) {
+            Ok(Some(0)) => Answer::Found(content),
+            Ok(Some(number)) => Answer::Errno(number),
+            Ok(None) => Answer::NotAsked("the child was killed".to_owned()),
+            Err(error) => Answer::NotAsked(format!("cannot wait for the child: {error}")),
+        }
+    }
+}

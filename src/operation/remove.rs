@@ -1,0 +1,51 @@
+//! Removes a named resource from the configuration, and its mirror if no other name uses it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::barrier::{self, Unanswered};
+use super::clear::{self, ClearReport};
+use super::target::Target;
+use super::{Context, mounts};
+use crate::config::edit;
+use crate::error::{Error, Kind, Result};
+use crate::view::name;
+
+/// What was removed.
+#[derive(Clone, Debug, Serialize)]
+pub struct RemoveReport {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Other names of the same repository, for which its mirror was kept.
+    pub kept_for: Vec<String>,
+    /// What came of clearing the mirror, if that was done.
+    pub cleared: Option<ClearReport>,
+    /// Mounts that have not noticed yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
+}
+
+/// Removes the resource `name` from `file`.
+pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> Result<RemoveReport> {
+    let resource = context.config.resource(name);
+    let Some(target) = resource.and_then(|(index, _)| Target::of_resource(index, &context.config)) else {
+        return Err(Error::new(Kind::NotFound, format!("remove {name:?}"), "no resource is called so")
+            .hint("see `srcfs list` for the configured names"));
+    };
+    // The name first: a mirror without a name is only waste, a name whose mirror went is fetched again.
+    let config = edit::remove(file, name)?;
+    let kept_for: Vec<String> = name::names_of(&target.key, &config).into_iter().map(str::to_owned).collect();
+    let clearing = !keep_cache && kept_for.is_empty();
+    let (cleared, unanswered) = match clearing {
+        true => {
+            let mut report = clear::clear(context, &[target])?;
+            let unanswered = std::mem::take(&mut report.unanswered);
+            (Some(report), unanswered)
+        }
+        false => (None, barrier::raise(&mounts::of_cache(context.cache.id())?)),
+    };
+    Ok(RemoveReport { name: name.to_owned(), file: file.to_owned(), kept_for, cleared, unanswered })
+}

@@ -1,0 +1,145 @@
+//! What goes on: mounts and their daemons, the cache, fetches, locks, recent failures.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::daemon_status::{self, Daemon, ErrorStatus, FetchStatus};
+use super::readers::{Reader, Readers};
+use super::{Context, Failure, mounts};
+use crate::error::Result;
+
+/// How many failures are told.
+const MOST_ERRORS: usize = 10;
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusReport {
+    /// All mounts of this cache.
+    pub mounts: Vec<MountReport>,
+    /// The cache.
+    pub cache: CacheReport,
+    /// What is being fetched, by daemons.
+    pub fetches: Vec<FetchStatus>,
+    /// Who holds which lock.
+    pub locks: Vec<LockReport>,
+    /// Processes that read, but for those that nobody can tell.
+    pub readers: Vec<Reader>,
+    /// Processes that could not be looked into.
+    pub hidden: usize,
+    /// The last failures, newest first.
+    pub errors: Vec<ErrorStatus>,
+}
+
+/// One mount.
+#[derive(Clone, Debug, Serialize)]
+pub struct MountReport {
+    /// Where.
+    pub mount_point: PathBuf,
+    /// The daemon's process id, if it answers.
+    pub pid: Option<u32>,
+    /// Since when it runs, in seconds since 1970.
+    pub started: Option<u64>,
+    /// How many views it holds.
+    pub views: Option<usize>,
+    /// Views that only older processes see.
+    pub draining: Option<usize>,
+    /// Why it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
+}
+
+/// The cache.
+#[derive(Clone, Debug, Serialize)]
+pub struct CacheReport {
+    /// Where.
+    pub directory: PathBuf,
+    /// Its id, as in the source of its mounts.
+    pub id: String,
+    /// How many mirrors it has.
+    pub mirrors: usize,
+    /// How many snapshots they have.
+    pub snapshots: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// One held lock.
+#[derive(Clone, Debug, Serialize)]
+pub struct LockReport {
+    /// Its key.
+    pub key: String,
+    /// Who holds it, since when, for what.
+    pub holder: String,
+}
+
+/// Looks around. Never fetches, and waits for no daemon longer than its bound.
+pub fn status(context: &Context) -> Result<StatusReport> {
+    let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
+    let readers = Readers::find(&daemons);
+    let said = |daemon: &Daemon| daemon.status.as_ref().ok().cloned();
+    let fetches = daemons.iter().filter_map(said).flat_map(|status| status.fetches).collect();
+    let mirrors = context.cache.mirrors()?;
+    let living = mirrors.iter().filter(|state| state.generation.is_some());
+    let (mut count, mut snapshots, mut bytes) = (0, 0, 0);
+    for state in living {
+        count += 1;
+        snapshots += state.snapshots.len();
+        bytes += state.bytes_on_disk();
+    }
+    Ok(StatusReport {
+        mounts: daemons.iter().map(mount_report).collect(),
+        cache: CacheReport {
+            directory: context.cache.directory().to_owned(),
+            id: context.cache.id().to_owned(),
+            mirrors: count,
+            snapshots,
+            bytes,
+        },
+        fetches,
+        locks: locks(context),
+        readers: readers.of(true, |_| true),
+        hidden: readers.hidden,
+        errors: errors(context, &daemons),
+    })
+}
+
+fn mount_report(daemon: &Daemon) -> MountReport {
+    let status = daemon.status.as_ref().ok();
+    MountReport {
+        mount_point: daemon.mounted.mount_point.clone(),
+        pid: status.map(|status| status.pid),
+        started: status.map(|status| status.started),
+        views: status.map(|status| status.views.len()),
+        draining: status.map(|status| status.views.iter().filter(|view| !view.newest).count()),
+        silent: daemon.status.as_ref().err().cloned(),
+    }
+}
+
+fn locks(context: &Context) -> Vec<LockReport> {
+    let holders = context.cache.lock_holders();
+    holders.iter().map(|held| LockReport { key: held.key.clone(), holder: held.to_string() }).collect()
+}
+
+/// What daemons remember and what the cache keeps, newest first.
+pub(super) fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> {
+    let mut errors: Vec<ErrorStatus> = daemons
+        .iter()
+        .filter_map(|daemon| daemon.status.as_ref().ok())
+        .flat_map(|s| s.errors.clone())
+        .collect();
+    for failed in context.cache.failures() {
+        let path = match failed.reference.as_str() {
+            "" => failed.key.clone(),
+            reference => format!("{}@{}", failed.key, reference.replace('%', "%25").replace('/', "%2F")),
+        };
+        let errno = format!("{:?}", nix::errno::Errno::from_raw(failed.errno));
+        let (at, who) = (failed.at, String::new());
+        errors.push(ErrorStatus { at, path, who, errno, failure: Failure::from(failed) });
+    }
+    errors.sort_by_key(|error| std::cmp::Reverse(error.at));
+    // A daemon's failure is noted in the cache as well.
+    errors.dedup_by(|second, first| second.failure == first.failure);
+    errors.truncate(MOST_ERRORS);
+    errors
+}

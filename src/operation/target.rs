@@ -1,0 +1,160 @@
+//! What a KEY on the command line means.
+
+use std::path::Path;
+
+use super::mounts::{self, Mounted};
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::key::{Key, Reference};
+use crate::view::name::{self, Name};
+
+/// A KEY, parsed: written as below the mount, or as the path of something in a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// As it was written, but relative to the mount and without what follows inside the tree.
+    pub text: String,
+    /// The repository.
+    pub key: Key,
+    /// What of it.
+    pub reference: Reference,
+    /// The only paths that are shown; all if empty.
+    pub subpaths: Vec<String>,
+    /// The index of the named resource, if it is one.
+    pub resource: Option<usize>,
+}
+
+impl Target {
+    /// Parses a KEY that must name a tree; what follows inside the tree is refused.
+    pub fn parse(text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
+        let (target, rest) = Target::split(text, config, mounts)?;
+        if rest.is_empty() {
+            return Ok(target);
+        }
+        Err(Error::new(
+            Kind::Invalid,
+            format!("read the key {text:?}"),
+            format!("{rest:?} lies inside the tree"),
+        )
+        .hint(format!("write {}", target.text)))
+    }
+
+    /// Parses a KEY or a path that may go on inside the tree; answers also what follows.
+    pub fn split(text: &str, config: &Config, mounts: &[Mounted]) -> Result<(Target, String)> {
+        let relative = relative(text, mounts)?;
+        let (name, rest) = Name::split(&relative, config)?;
+        let (Some(key), Some(reference)) = (name.key(), name.reference()) else {
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("read the key {text:?}"),
+                "it is a directory of the mount, not a tree",
+            )
+            .hint("write it like git/github.com/owner/repository, or a configured name"));
+        };
+        let own = relative.trim_end_matches('/');
+        let own = own.strip_suffix(rest).unwrap_or(own).trim_end_matches('/').to_owned();
+        let resource = match name {
+            Name::Resource { index, .. } => Some(index),
+            _ => None,
+        };
+        let target = Target {
+            text: own,
+            key: key.clone(),
+            reference: reference.clone(),
+            subpaths: name.subpaths(config).to_vec(),
+            resource,
+        };
+        Ok((target, rest.to_owned()))
+    }
+
+    /// The target of a configured resource.
+    pub fn of_resource(index: usize, config: &Config) -> Option<Target> {
+        let resource = config.resources.get(index)?;
+        Some(Target {
+            text: resource.name.clone(),
+            key: resource.key(),
+            reference: resource.reference.clone(),
+            subpaths: resource.subpaths.clone(),
+            resource: Some(index),
+        })
+    }
+
+    /// The target of something cached: by the name of its path, if a configured host has it.
+    pub fn of_cached(key: Key, reference: Reference, config: &Config) -> Target {
+        let text = name::path_of(&key, &reference, config).unwrap_or_else(|| described(&key, &reference));
+        Target { text, key, reference, subpaths: Vec::new(), resource: None }
+    }
+}
+
+/// A key and its reference for reading, where no path leads to them.
+pub fn described(key: &Key, reference: &Reference) -> String {
+    match reference {
+        Reference::Default => key.to_string(),
+        other => format!("{key}@{}", other.to_path()),
+    }
+}
+
+/// `text` as it stands below the mount: a path that begins like a path on disk must lie in a mount.
+fn relative(text: &str, mounts: &[Mounted]) -> Result<String> {
+    let on_disk = text.starts_with(['/', '.']);
+    if !on_disk {
+        return Ok(text.to_owned());
+    }
+    let failed = |why: &str| {
+        Error::new(Kind::Invalid, format!("read the key {text:?}"), why.to_owned())
+            .hint("write it as below the mount: git/github.com/owner/repository, or a configured name")
+    };
+    let path = absolute(Path::new(text)).ok_or_else(|| failed("the working directory is not known"))?;
+    match mounts::containing(mounts, &path) {
+        Some((_, inside)) => inside.to_str().map(str::to_owned).ok_or_else(|| failed("it is not UTF-8")),
+        None => Err(failed("it lies in no mount of srcfs")),
+    }
+}
+
+/// `path` without `.` and `..`, made absolute without touching it: it may lie in a dead mount.
+fn absolute(path: &Path) -> Option<std::path::PathBuf> {
+    let mut clean = std::path::PathBuf::new();
+    for component in std::path::absolute(path).ok()?.components() {
+        match component {
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    Some(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts() -> Vec<Mounted> {
+        let mounted = |path: &str| Mounted {
+            mount_point: path.into(),
+            cache: "c".into(),
+            user: Some(0),
+            target: srcfs_mount::holders::Target {
+                mount_id: 1,
+                device: srcfs_mount::mountinfo::Device { major: 0, minor: 1 },
+            },
+        };
+
+        vec![mounted("/mnt/src"), mounted("/mnt/src/git/inner")]
+    }
+
+    #[test]
+    fn a_path_in_a_mount_is_its_key() {
+        let config = Config::default();
+        let target = Target::parse("/mnt/src/git/github.com/a/b@v1/", &config, &mounts()).unwrap();
+        assert_eq!(target, Target::parse("git/github.com/a/b@v1", &config, &[]).unwrap());
+        let (target, rest) =
+            Target::split("/mnt/src/x/../git/github.com/a/b/c/d.rs", &config, &mounts()).unwrap();
+        assert_eq!((target.text.as_str(), rest.as_str()), ("git/github.com/a/b", "c/d.rs"));
+        let error = Target::parse("/mnt/src/git/github.com/a/b/c", &config, &mounts()).unwrap_err();
+        assert_eq!(error.advice(), Some("write git/github.com/a/b"));
+        for text in ["/elsewhere/git/github.com/a/b", "/mnt/src", "/mnt/src/git", "/mnt/srcs/git", "git", ""]
+        {
+            assert_eq!(Target::parse(text, &config, &mounts()).unwrap_err().kind(), Kind::Invalid, "{text}");
+        }
+    }
+}
