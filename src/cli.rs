@@ -122,9 +122,10 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
     if error.use_stderr() && json {
         let text = error.to_string();
-        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
-        let why = first.trim_start_matches("error: ").to_owned();
-        let error = Error::new(Kind::Invalid, "read the command line", why).hint(rest.trim().to_owned());
+        let first = text.split("\n\n").next().unwrap_or(&text);
+        let words: Vec<&str> = first.trim_start_matches("error: ").split_whitespace().collect();
+        let error =
+            Error::new(Kind::Invalid, "read the command line", words.join(" ")).hint("see `srcfs --help`");
         Output { json, quiet: true }.error(&error);
         return exit::USAGE;
     }

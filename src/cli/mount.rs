@@ -12,8 +12,8 @@ use crate::daemon::{self, Announcement, background};
 use crate::error::{Error, Kind};
 
 const AFTER_HELP: &str = "\
-Options of -o: allow_other, allow_root, noexec, cache_dir=DIR, config=FILE; those that every mount of
-srcfs has anyway (ro, nosuid, nodev) and those that are meant for mount(8) are accepted.
+Options of -o: allow_other, allow_root, noexec, cache_dir=DIR, config=FILE. Those that every mount
+of srcfs has anyway (ro, nosuid, nodev) and those that are for mount(8) alone change nothing.
 
 In /etc/fstab:  srcfs  /mnt/src  fuse.srcfs  ro,cache_dir=/var/cache/srcfs,allow_other,_netdev  0 0
 

@@ -74,7 +74,7 @@ fn text(report: &StatusReport) -> String {
     }
     text.push_str(&hidden(report.hidden));
     for error in &report.errors {
-        text.push_str(&format!("failed   {} ago, {}: {}\n", age(error.at), error.path, error.failure));
+        text.push_str(&format!("failed   {} ago: {}\n", age(error.at), error.failure));
     }
     text
 }

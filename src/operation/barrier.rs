@@ -21,12 +21,18 @@ pub struct Unanswered {
     pub why: String,
 }
 
-/// Has every one of `mounts` take notice; answers those that did not.
-pub fn raise(mounts: &[Mounted]) -> Vec<Unanswered> {
+/// What every one of `mounts` answers to a name that cannot be there and that nothing has cached: a
+/// daemon that works says `ENOENT`.
+pub fn ask(mounts: &[Mounted]) -> Vec<Answer> {
     let nonce = nonce();
     let paths: Vec<PathBuf> =
         mounts.iter().map(|mounted| mounted.mount_point.join(format!(".srcfs/sync-{nonce}"))).collect();
-    let answers = probe::ask(Ask::LookUp, &paths);
+    probe::ask(Ask::LookUp, &paths)
+}
+
+/// Has every one of `mounts` take notice; answers those that did not.
+pub fn raise(mounts: &[Mounted]) -> Vec<Unanswered> {
+    let answers = ask(mounts);
     mounts
         .iter()
         .zip(answers)

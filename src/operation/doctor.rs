@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::mounts;
-use super::probe::{self, Answer, Ask};
+use super::barrier;
+use super::mounts::{self, Mounted};
+use super::probe::Answer;
 use crate::cache;
 use crate::config::Config;
 use crate::config::environment::Environment;
@@ -276,27 +277,24 @@ fn mount_checks() -> Vec<Check> {
         Ok(mounts) => mounts,
         Err(error) => return vec![Check::missing(name, error.to_string(), "mount /proc")],
     };
-    let paths: Vec<PathBuf> =
-        mounts.iter().map(|mounted| mounted.mount_point.join(super::daemon_status::FILE)).collect();
-    let answers = probe::ask(Ask::LookUp, &paths);
-    mounts
-        .iter()
-        .zip(answers)
-        .map(|(mounted, answer)| {
-            let shown = format!("{}: {}", mounted.mount_point.display(), answer.describe());
-            let place = shell_word(&mounted.mount_point);
-            match answer {
-                Answer::Found(_) => Check::ok(name, shown),
-                Answer::Errno(libc::EACCES | libc::EPERM) => Check::ok(name, shown),
-                Answer::Errno(libc::ENOTCONN) => Check::missing(
-                    name,
-                    shown,
-                    format!("run `srcfs mount {place}` to repair it, or `srcfs unmount {place}`"),
-                ),
-                _ => Check::missing(name, shown, format!("run `srcfs unmount --force {place}`")),
+    let answers = barrier::ask(&mounts);
+    let check = |(mounted, answer): (&Mounted, Answer)| {
+        let shown = format!("{}: {}", mounted.mount_point.display(), answer.describe());
+        let place = shell_word(&mounted.mount_point);
+        match answer {
+            Answer::Errno(libc::ENOENT) | Answer::Found(_) => {
+                Check::ok(name, format!("{}: answers", mounted.mount_point.display()))
             }
-        })
-        .collect()
+            Answer::Errno(libc::EACCES | libc::EPERM) => Check::ok(name, shown),
+            Answer::Errno(libc::ENOTCONN) => Check::missing(
+                name,
+                shown,
+                format!("run `srcfs mount {place}` to repair it, or `srcfs unmount {place}`"),
+            ),
+            _ => Check::missing(name, shown, format!("run `srcfs unmount --force {place}`")),
+        }
+    };
+    mounts.iter().zip(answers).map(check).collect()
 }
 
 /// `path` as it can be pasted into a shell.

@@ -25,11 +25,12 @@ pub struct Explanation {
 /// Explains `text`: a KEY, or a path in a mount, also one inside a tree. Asks nobody upstream.
 pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let all = mounts::all()?;
+    let about = text.to_owned();
     let (target, rest) = match Target::split(text, &context.config, &all) {
         Ok(found) => found,
         Err(error) => {
             return Ok(Explanation {
-                about: text.to_owned(),
+                about,
                 failure: Some(Failure::from(&error)),
                 age: None,
                 revision: None,
@@ -55,7 +56,7 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         (None, None) => Some("it is not cached yet; nothing failed so far".to_owned()),
     };
     Ok(Explanation {
-        about: target.text,
+        about,
         failure,
         age,
         revision: snapshot.map(|snapshot| snapshot.revision().to_string()),
