@@ -74,7 +74,7 @@ pub struct MountArguments {
 impl MountArguments {
     /// The arguments (without the program) by which this program starts itself as the daemon in the
     /// foreground, which announces itself.
-    fn foreground_arguments(&self) -> Vec<OsString> {
+    pub(super) fn foreground_arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["mount".into(), "--foreground".into(), "--announce".into()];
         let option = |name: &str, path: &PathBuf| {
             let mut argument = OsString::from(name);

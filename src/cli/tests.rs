@@ -34,12 +34,12 @@ fn the_daemon_can_be_started_by_its_own_arguments() {
         config_file: "/f".into(),
         options: MountOptions { access: Access::Everyone, noexec: true },
         foreground: true,
-        ready_fd: Some(7),
+        announce: true,
         verbose: 2,
         quiet: false,
     };
     let mut arguments = vec![OsString::from("srcfs")];
-    arguments.extend(wanted.foreground_arguments(7));
+    arguments.extend(wanted.foreground_arguments());
     let cli = Cli::try_parse_from(&arguments).unwrap();
     let Verb::Mount(verb) = cli.verb else { panic!("it is the verb mount") };
     let invocation = Invocation::new(cli.global, Environment::from(|_| None));
