@@ -55,7 +55,7 @@ impl Objects {
                 let why = format!("decoding it takes {bytes} bytes, more than the {LARGEST_BLOB} allowed");
                 Error::new(Kind::TooLarge, what(), why)
             }
-            Failure::Io(error) => Error::io(what(), "", &error),
+            Failure::Io(error) => Error::io(format!("read the object {object} in"), &self.repository, &error),
         })
     }
 }
