@@ -248,8 +248,11 @@ fn nothing_is_read_that_is_not_recorded() {
     fs::create_dir_all(path.join("objects").join(&hex[..2])).unwrap();
     fs::write(path.join("objects").join(&hex[..2]).join(&hex[2..]), "nonsense").unwrap();
     assert_eq!(packed.read_all(&packed.open().unwrap()), 0);
+    // Small ones, because large ones may be in memory still, from whatever repository.
     let none = Objects::open(&path, &[]).unwrap();
-    assert_eq!(packed.read_all(&none), packed.blobs.len());
+    for (id, _) in packed.blobs.iter().filter(|(_, content)| content.len() < 60_000) {
+        assert_eq!(read(&none, id, 0, 1).unwrap_err().kind(), Kind::Corrupt);
+    }
 }
 
 #[test]

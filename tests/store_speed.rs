@@ -17,9 +17,10 @@ fn memory() -> String {
 }
 
 fn timed<T>(what: &str, call: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
+    let (start, used) = (Instant::now(), processor_ms());
     let result = call();
-    println!("{what:<44} {:>9.1} ms   {}", start.elapsed().as_secs_f64() * 1e3, memory());
+    let (wall, used) = (start.elapsed().as_secs_f64() * 1e3, processor_ms() - used);
+    println!("{what:<30} {wall:>8.1} ms, processor {used:>8.1} ms   {}", memory());
     result
 }
 
@@ -79,6 +80,11 @@ fn measure() {
         assert_eq!(bytes.into_inner(), table.bytes());
         println!("peak of RssAnon: {} kB", peak.into_inner());
     }
+}
+
+fn processor_ms() -> f64 {
+    let used = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap();
+    std::time::Duration::from(used).as_secs_f64() * 1e3
 }
 
 fn anonymous() -> u64 {

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pack::{Failure, LARGEST_BLOB, Pack};
+use super::pack::{Buffer, Failure, LARGEST_BLOB, Pack};
 use super::repository::PackRecord;
 use super::{ObjectId, kept};
 use crate::error::{Error, Kind, Result};
@@ -43,7 +43,7 @@ impl Objects {
         kept::trim();
     }
 
-    fn decode(&self, object: &ObjectId) -> Result<Arc<Vec<u8>>> {
+    fn decode(&self, object: &ObjectId) -> Result<Arc<Buffer>> {
         let what = || format!("read the object {object} in {}", self.repository.display());
         let found = self.packs.iter().find_map(|pack| Some((pack, pack.find(object)?)));
         let Some((pack, entry)) = found else {
@@ -55,7 +55,7 @@ impl Objects {
                 let why = format!("decoding it takes {bytes} bytes, more than the {LARGEST_BLOB} allowed");
                 Error::new(Kind::TooLarge, what(), why)
             }
-            Failure::Io(error) => Error::io(what(), "", &error),
+            Failure::Io(error) => Error::io(format!("read the object {object} in"), &self.repository, &error),
         })
     }
 }

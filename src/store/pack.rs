@@ -22,15 +22,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use libdeflater::Decompressor;
+
 use super::ObjectId;
 use super::repository::{PackRecord, is_pack_name, pack_directory, sha256};
 use crate::error::{Error, Kind, Result};
 
 mod bases;
+mod buffer;
 mod delta;
 mod entry;
 mod index;
 
+pub(super) use buffer::Buffer;
 use entry::{Base, Header};
 use index::Index;
 
@@ -114,31 +118,27 @@ impl Pack {
     }
 
     /// The content of a blob.
-    pub(super) fn blob(&self, entry: u32) -> Result<Arc<Vec<u8>>, Failure> {
+    pub(super) fn blob(&self, entry: u32) -> Result<Arc<Buffer>, Failure> {
         thread_local! {
-            static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+            static INFLATER: Cell<Option<Box<Decompressor>>> = const { Cell::new(None) };
         }
-        let mut scratch = SCRATCH.take().unwrap_or_else(|| {
-            Box::new(Scratch { raw: Vec::new(), inflater: libdeflater::Decompressor::new() })
-        });
-        let blob = self.decode(entry, &mut scratch);
-        if scratch.raw.capacity() > Scratch::KEPT {
-            scratch.raw = Vec::new();
-        }
-        SCRATCH.set(Some(scratch));
+        let mut inflater = INFLATER.take().unwrap_or_else(|| Box::new(Decompressor::new()));
+        let blob = self.decode(entry, &mut inflater);
+        INFLATER.set(Some(inflater));
         blob
     }
 
-    fn decode(&self, entry: u32, scratch: &mut Scratch) -> Result<Arc<Vec<u8>>, Failure> {
+    fn decode(&self, entry: u32, inflater: &mut Decompressor) -> Result<Arc<Buffer>, Failure> {
         // Down the chain of deltas to something whole, then up again.
-        let mut deltas: Vec<(u32, Vec<u8>)> = Vec::new();
+        let mut deltas: Vec<(u32, Buffer)> = Vec::new();
         let mut delta_bytes = 0;
         let mut at = entry;
         let mut content = loop {
             if let Some(base) = bases::get(self.id, at) {
                 break base;
             }
-            let Header { base, size, length } = self.read(at, &mut scratch.raw)?;
+            let raw = self.read(at)?;
+            let Header { base, size, length } = Header::parse(&raw)?;
             delta_bytes += size;
             if delta_bytes > LARGEST_BLOB {
                 return Err(Failure::TooLarge(delta_bytes));
@@ -154,7 +154,7 @@ impl Pack {
                     Some(self.index.find(&id).ok_or(Failure::Damaged("its delta base is not in the pack"))?)
                 }
             };
-            let inflated = scratch.inflate(length, size)?;
+            let inflated = inflate(inflater, &raw[length..], size)?;
             match below {
                 None => {
                     let content = Arc::new(inflated);
@@ -181,45 +181,32 @@ impl Pack {
         Ok(content)
     }
 
-    /// Reads an entry as it lies in the pack.
-    fn read(&self, entry: u32, raw: &mut Vec<u8>) -> Result<Header, Failure> {
+    /// An entry as it lies in the pack.
+    fn read(&self, entry: u32) -> Result<Buffer, Failure> {
         let range = self.index.range(entry);
         let bytes = range.end - range.start;
         // What deflate cannot compress grows by less than a thousandth.
         if bytes > LARGEST_BLOB + LARGEST_BLOB / 512 {
             return Err(Failure::TooLarge(bytes));
         }
-        raw.resize(bytes as usize, 0);
-        self.file.read_exact_at(raw, range.start).map_err(|error| match error.kind() {
+        let mut raw = Buffer::zeroed(bytes as usize).map_err(Failure::Io)?;
+        self.file.read_exact_at(&mut raw, range.start).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Failure::Damaged("the pack is cut short"),
             _ => Failure::Io(error),
         })?;
-        if crc32fast::hash(raw) != self.index.checksum(entry) {
+        if crc32fast::hash(&raw) != self.index.checksum(entry) {
             return Err(Failure::Damaged("its checksum is wrong"));
         }
-        Header::parse(raw)
+        Ok(raw)
     }
 }
 
-/// What a thread needs to decode.
-struct Scratch {
-    raw: Vec<u8>,
-    inflater: libdeflater::Decompressor,
-}
-
-impl Scratch {
-    /// A larger buffer is not kept.
-    const KEPT: usize = 1 << 20;
-
-    /// Inflates what follows the header in `raw`.
-    fn inflate(&mut self, header: usize, size: u64) -> Result<Vec<u8>, Failure> {
-        let damaged = Failure::Damaged("it does not inflate");
-        // `size` is at most LARGEST_BLOB.
-        let mut content = vec![0; size as usize];
-        match self.inflater.zlib_decompress(&self.raw[header..], &mut content) {
-            Ok(length) if length == content.len() => Ok(content),
-            _ => Err(damaged),
-        }
+/// Inflates what follows the header of an entry; `size` is what the header says.
+fn inflate(inflater: &mut Decompressor, deflated: &[u8], size: u64) -> Result<Buffer, Failure> {
+    let mut content = Buffer::zeroed(size as usize).map_err(Failure::Io)?;
+    match inflater.zlib_decompress(deflated, &mut content) {
+        Ok(length) if length == content.len() => Ok(content),
+        _ => Err(Failure::Damaged("it does not inflate")),
     }
 }
 

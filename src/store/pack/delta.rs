@@ -1,9 +1,9 @@
 //! Deltas: instructions that make one content of another.
 
-use super::Failure;
+use super::{Buffer, Failure};
 
 /// What `delta` makes of `base`; an error if it is no delta of it, or of more than `largest` bytes.
-pub(super) fn apply(base: &[u8], delta: &[u8], largest: u64) -> Result<Vec<u8>, Failure> {
+pub(super) fn apply(base: &[u8], delta: &[u8], largest: u64) -> Result<Buffer, Failure> {
     let damaged = || Failure::Damaged("it is no delta of its base");
     let mut delta = delta;
     if size(&mut delta).ok_or_else(damaged)? != base.len() as u64 {
@@ -13,8 +13,8 @@ pub(super) fn apply(base: &[u8], delta: &[u8], largest: u64) -> Result<Vec<u8>, 
     if length > largest {
         return Err(Failure::TooLarge(length));
     }
-    let length = length as usize;
-    let mut content = Vec::with_capacity(length);
+    let mut content = Buffer::zeroed(length as usize).map_err(Failure::Io)?;
+    let mut rest_of_content = &mut content[..];
     while let Some((&instruction, rest)) = delta.split_first() {
         delta = rest;
         let part = if instruction & 0x80 != 0 {
@@ -30,10 +30,12 @@ pub(super) fn apply(base: &[u8], delta: &[u8], largest: u64) -> Result<Vec<u8>, 
                 part
             })
         };
-        let part = part.filter(|part| part.len() <= length - content.len()).ok_or_else(damaged)?;
-        content.extend_from_slice(part);
+        let part = part.ok_or_else(damaged)?;
+        let (to, after) = rest_of_content.split_at_mut_checked(part.len()).ok_or_else(damaged)?;
+        to.copy_from_slice(part);
+        rest_of_content = after;
     }
-    if content.len() == length { Ok(content) } else { Err(damaged()) }
+    if rest_of_content.is_empty() { Ok(content) } else { Err(damaged()) }
 }
 
 /// A size at the head of a delta: 7 bits a byte, the lowest first.
@@ -68,7 +70,7 @@ mod tests {
     use super::apply;
 
     fn applied(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
-        apply(base, delta, 1 << 20).ok()
+        apply(base, delta, 1 << 20).ok().map(|content| content.to_vec())
     }
 
     #[test]

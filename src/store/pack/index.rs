@@ -7,10 +7,12 @@ use std::ops::Range;
 
 use crate::store::ObjectId;
 
-/// Bytes before the first id: magic, version, and a table of 256 counts that is not needed.
+/// Bytes before the first id: magic, version, and how many ids begin with at most each byte.
 const HEADER: usize = 8 + 256 * 4;
 
 pub(super) struct Index {
+    /// Where the ids that begin with each byte end.
+    fan_out: [u32; 256],
     /// Sorted; `entry_of` says the number of each one's entry.
     ids: Vec<ObjectId>,
     entry_of: Vec<u32>,
@@ -28,7 +30,11 @@ impl Index {
         if header[..8] != *b"\xfftOc\0\0\0\x02" {
             return Err("it is no index of version 2");
         }
-        let objects = u32::from_be_bytes(*header.last_chunk().ok_or(short)?);
+        let mut fan_out = [0; 256];
+        for (end, bytes) in fan_out.iter_mut().zip(header[8..].as_chunks().0) {
+            *end = u32::from_be_bytes(*bytes);
+        }
+        let objects = fan_out[255];
         let count = objects as usize;
         let section = |rest, width: usize| <[u8]>::split_at_checked(rest, count.checked_mul(width)?);
         let (ids, rest) = section(rest, 20).ok_or(short)?;
@@ -54,6 +60,7 @@ impl Index {
         let checksums = checksums.as_chunks().0;
         let checksum = |&position: &u32| u32::from_be_bytes(checksums[position as usize]);
         let index = Index {
+            fan_out,
             ids: ids.as_chunks().0.iter().map(|&id| ObjectId(id)).collect(),
             entry_of,
             checksums: by_offset.iter().map(checksum).collect(),
@@ -66,7 +73,7 @@ impl Index {
         if !index.offsets.is_sorted() || index.offsets[0] < 12 {
             return Err("an offset is not in the pack");
         }
-        if !index.ids.is_sorted() {
+        if !index.fan_out.is_sorted() || !index.ids.is_sorted() {
             return Err("its ids are not in order");
         }
         Ok((index, *trailer.first_chunk().ok_or(short)?))
@@ -79,8 +86,11 @@ impl Index {
 
     /// The entry of an object.
     pub(super) fn find(&self, object: &ObjectId) -> Option<u32> {
-        let position = self.ids.binary_search(object).ok()?;
-        Some(self.entry_of[position])
+        let first = usize::from(object.0[0]);
+        let start = if first == 0 { 0 } else { self.fan_out[first - 1] as usize };
+        let alike = &self.ids[start..self.fan_out[first] as usize];
+        let position = alike.binary_search(object).ok()?;
+        Some(self.entry_of[start + position])
     }
 
     /// The entry that begins at an offset of the pack.
