@@ -44,7 +44,7 @@ use fusermount::Failure;
 use lock::Lock;
 use place::Place;
 
-/// How long another process may hold up a mount or an unmount of the same place.
+/// How long another process may hold up a mount: longer than fusermount3 may take.
 const LOCK_BOUND: Duration = Duration::from_secs(12);
 
 /// What is to be mounted.

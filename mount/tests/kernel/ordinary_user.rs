@@ -1,12 +1,16 @@
 //! The same as an ordinary user, through fusermount3. In a mount namespace with a /dev/fuse of its own
 //! that everybody may open, since the machine's may be for root alone.
 
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Stdio;
 
 use srcfs_mount::holders::{self, Target};
-use srcfs_mount::mounting::{self, Liveness};
+use srcfs_mount::mounting::{self, Liveness, MountOptions, MountRequest};
 
-use crate::stage::{Running, Scratch, is_root, mount_tmpfs, part, report, try_mount, types_on};
+use crate::stage::{Running, Scratch, command, is_root, part_of_copy, report, try_mount, types_on};
 
 const USER: &str = "65534";
 
@@ -21,14 +25,27 @@ fn an_ordinary_user_mounts_replaces_and_unmounts_with_fusermount3() {
     }
     let scratch = Scratch::new();
     let root = scratch.path("").display().to_string();
+    let own = std::env::current_exe().unwrap().display().to_string();
     let prepare = format!(
         "set -e; mount -t tmpfs -o mode=0755 own {root}; mkdir {root}/m; chown {USER}:{USER} {root} {root}/m; \
          mknod -m 666 {root}/fuse c 10 229; mount --bind {root}/fuse /dev/fuse; \
-         exec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\""
+         touch {root}/conf; [ ! -e /etc/fuse.conf ] || mount --bind {root}/conf /etc/fuse.conf; cp {own} {root}/test; \
+         mkdir {root}/bin-for-later; printf '%s\\n' '#!/bin/sh' \
+         'case \"$1\" in -u*) exec /usr/bin/fusermount3 \"$@\";; esac' \
+         'SRCFS_TEST_JOB=\"swallow the device\" exec {root}/test --exact stage::part_of_another_test --ignored --nocapture' \
+         > {root}/bin-for-later/fusermount3; chmod 755 {root}/bin-for-later/fusermount3; \
+         export PATH={root}/bin:$PATH; exec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\""
     );
     let wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c", &prepare, "sh"];
-    let mut running = Running::start(&mut part(&wrapper, "mount, replace, unmount", &scratch.mount_point()));
-    for expected in ["mounted", "dead", "replaced", "already", "busy", "unmounted", "gone", "done"] {
+    let mut running = Running::start(&mut part_of_copy(
+        &scratch.path("test"),
+        &wrapper,
+        "mount, replace, unmount",
+        &scratch.mount_point(),
+    ));
+    for expected in
+        ["mounted", "dead", "replaced", "already", "busy", "unmounted", "gone", "refused", "taken back"]
+    {
         assert_eq!(running.line(), expected);
     }
 }
@@ -74,6 +91,34 @@ pub fn mount_replace_unmount(directory: &Path) {
     report("gone");
     drop(file);
     drop(daemon);
-    report("done");
-    let _ = mount_tmpfs;
+
+    let options = MountOptions::parse("allow_other").unwrap();
+    let error = mounting::mount(&MountRequest { directory, source: "srcfs:test", options }).unwrap_err();
+    assert_eq!(error.exit_code(), 20, "{error}");
+    assert!(error.to_string().contains("user_allow_other"), "{error}");
+    report("refused");
+
+    // In the PATH now: one that mounts, and fails before it has passed the descriptor.
+    let faulty = directory.with_file_name("bin");
+    std::fs::rename(faulty.with_file_name("bin-for-later"), &faulty).unwrap();
+    let error = try_mount(directory).unwrap_err();
+    assert!(error.to_string().contains("it mounted before it failed"), "{error}");
+    assert!(types_on(directory).is_empty(), "nothing is left behind");
+    report("taken back");
+}
+
+/// What the faulty fusermount3 does.
+pub fn swallow_the_device(directory: &Path) {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mounted = command("/usr/bin/fusermount3")
+        .args(["-o", "ro,subtype=srcfs,fsname=srcfs:test", "--"])
+        .arg(directory)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    // Read without room for it, the descriptor is closed.
+    ours.read_exact(&mut [0]).unwrap();
+    eprintln!("it mounted before it failed");
+    std::process::exit(1);
 }

@@ -21,7 +21,8 @@ pub fn is_root(test: &str) -> bool {
     root
 }
 
-/// A directory with an empty directory `m` in it, from which everything is unmounted in the end.
+/// A directory with an empty directory `m` in it, from which everything is unmounted in the end. Its
+/// path has no symbolic links on the machines this runs on; with one, tests fail loudly.
 pub struct Scratch {
     directory: tempfile::TempDir,
 }
@@ -34,23 +35,11 @@ impl Scratch {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().canonicalize_on_paper().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn mount_point(&self) -> PathBuf {
         self.path("m")
-    }
-}
-
-trait OnPaper {
-    fn canonicalize_on_paper(&self) -> PathBuf;
-}
-
-impl OnPaper for Path {
-    /// Temporary directories of the machines this runs on have no symbolic links in their path; if one
-    /// has, the comparison with mountinfo fails loudly.
-    fn canonicalize_on_paper(&self) -> PathBuf {
-        mounting::absolute(self).unwrap()
     }
 }
 
@@ -157,7 +146,11 @@ pub fn report(text: impl std::fmt::Display) {
 
 /// This test binary again, to run `job` on `directory`, started through `wrapper`.
 pub fn part(wrapper: &[&str], job: &str, directory: &Path) -> Command {
-    let own = std::env::current_exe().unwrap();
+    part_of_copy(&std::env::current_exe().unwrap(), wrapper, job, directory)
+}
+
+/// The same by a copy of the binary, which an ordinary user can reach.
+pub fn part_of_copy(own: &Path, wrapper: &[&str], job: &str, directory: &Path) -> Command {
     let mut words: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
     words.push(own.into());
     let mut command = command(words[0].to_str().unwrap());
@@ -206,6 +199,7 @@ fn part_of_another_test() {
             Err(error) => report(format!("{} {error}", error.exit_code())),
         },
         "from inside a dead mount" => crate::mounting::from_inside_a_dead_mount(&directory),
+        "swallow the device" => crate::ordinary_user::swallow_the_device(&directory),
         "mount, replace, unmount" => crate::ordinary_user::mount_replace_unmount(&directory),
         other => panic!("no such part: {other}"),
     }
