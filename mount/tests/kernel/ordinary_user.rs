@@ -43,9 +43,18 @@ fn an_ordinary_user_mounts_replaces_and_unmounts_with_fusermount3() {
         "mount, replace, unmount",
         &scratch.mount_point(),
     ));
-    for expected in
-        ["mounted", "dead", "replaced", "already", "busy", "unmounted", "gone", "refused", "taken back"]
-    {
+    for expected in [
+        "mounted",
+        "dead",
+        "replaced",
+        "already",
+        "busy",
+        "unmounted",
+        "gone",
+        "from inside",
+        "refused",
+        "taken back",
+    ] {
         assert_eq!(running.line(), expected);
     }
 }
@@ -91,6 +100,14 @@ pub fn mount_replace_unmount(directory: &Path) {
     report("gone");
     drop(file);
     drop(daemon);
+
+    let third = crate::daemon::Daemon::start(directory);
+    std::env::set_current_dir(directory).unwrap();
+    drop(third);
+    let fourth = try_mount(Path::new(".")).unwrap();
+    mounting::unmount(directory, Some(&fourth.id), true).unwrap();
+    std::env::set_current_dir("/").unwrap();
+    report("from inside");
 
     let options = MountOptions::parse("allow_other").unwrap();
     let error = mounting::mount(&MountRequest { directory, source: "srcfs:test", options }).unwrap_err();
