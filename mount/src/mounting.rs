@@ -1,4 +1,4 @@
-//! Mounting and unmounting, without fuser, whose own has faults.
+//! Mounting and unmounting, done here because that of the FUSE library has faults.
 //!
 //! [`mount`] gives the open /dev/fuse of a new mount, for whoever serves it; [`unmount`] takes a mount
 //! away, and never another one that stands on the same path. What holds:
