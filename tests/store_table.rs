@@ -166,6 +166,20 @@ fn a_submodule_is_an_empty_directory_with_its_commit_and_url() {
 }
 
 #[test]
+fn a_staged_update_borrows_what_the_generation_has() {
+    let (generation, staging) = (Repository::new(), Repository::new());
+    let old = generation.tree(&[("100644", b"old", generation.blob(b"old"))]);
+    generation.pack();
+    let new = staging.tree(&[("40000", b"dir", old), ("100644", b"new", staging.blob(b"new"))]);
+    assert_eq!(staging.build(new).unwrap_err().kind(), Kind::Corrupt);
+    let objects = generation.path().join("objects");
+    std::fs::write(staging.path().join("objects/info/alternates"), format!("{}\n", objects.display()))
+        .unwrap();
+    let table = staging.build(new).unwrap();
+    assert_eq!(table.node(table.find("dir/old").unwrap()).unwrap().size, 3);
+}
+
+#[test]
 fn a_missing_subpath_says_what_may_have_been_meant() {
     let repository = Repository::new();
     let table = sample(&repository);
