@@ -36,6 +36,10 @@ pub(super) struct Layout {
 impl Layout {
     /// Makes or checks the cache at `root`.
     pub fn open(root: &Path) -> Result<Layout> {
+        // A daemon changes its working directory.
+        let root =
+            std::path::absolute(root).map_err(|error| Error::io("find the cache directory", root, &error))?;
+        let root = root.as_path();
         make_private(root)?;
         file_system::refuse_network(root)?;
         let v1 = root.join("v1");

@@ -71,6 +71,20 @@ fn two_references_of_one_revision_share_its_objects() {
 }
 
 #[test]
+fn a_remembered_resolution_that_the_upstream_took_back_is_asked_again() {
+    let world = World::new();
+    let cache = world.open();
+    let progress = std::sync::Arc::default();
+    cache.resolve(&world.source(), &key(), &Reference::Default, Freshness::Cached, &progress).unwrap();
+    world.git(&["checkout", "-q", "--orphan", "other"]);
+    world.publish(5);
+    world.git(&["branch", "-D", "main"]);
+    world.git(&["reflog", "expire", "--expire=now", "--all"]);
+    world.git(&["gc", "-q", "--prune=now"]);
+    assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 5);
+}
+
+#[test]
 fn a_resolution_is_used_by_the_get_that_follows() {
     let world = World::new();
     let cache = world.open();
