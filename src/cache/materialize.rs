@@ -365,7 +365,7 @@ impl Cache {
             };
             let Some(committed) = committed else { continue };
             fault!("publish.released")?;
-            let Committed { state, pin, moved } = committed;
+            let Committed { state, pin, moved } = *committed;
             let Some(record) = state.snapshots.get(revision.as_str()) else { continue };
             match self.opened.contents(Arc::clone(&pin), revision, record) {
                 Ok(contents) => {

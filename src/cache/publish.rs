@@ -52,7 +52,7 @@ pub(super) struct Committed {
 
 /// What came of a prepared revision.
 pub(super) enum Outcome {
-    Committed(Committed),
+    Committed(Box<Committed>),
     /// The generation it borrowed from was cleared: it must be made complete, without the commit
     /// lock, and brought again.
     Incomplete(Box<Staged>),
@@ -87,7 +87,7 @@ impl Desk<'_> {
         fault!("publish.moved")?;
         state.write(&mirror, || self.still_ours())?;
         fault!("publish.stated")?;
-        Ok(Outcome::Committed(Committed { state, pin, moved }))
+        Ok(Outcome::Committed(Box::new(Committed { state, pin, moved })))
     }
 
     /// Publishes that a reference means a revision that is published already; `None` if that was
