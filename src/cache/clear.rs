@@ -4,7 +4,7 @@
 //! fetch: pinned generations stay for those who read them, and a fetch that is under way becomes the
 //! first snapshot of the next generation.
 //!
-//! A generation that turned out to be corrupt goes the same way ([`quarantine`]).
+//! A generation that turned out to be corrupt goes the same way ([`Cache::quarantine`]).
 
 use std::fs;
 
