@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exit::Failed;
 use super::invocation::Invocation;
-use super::table::{age, bytes, count, hidden, reader, seconds};
+use super::table::{age, bytes, count, reader, seconds};
 use crate::operation::status::{self, MountReport, StatusReport};
 
 const AFTER_HELP: &str = "\
@@ -72,7 +72,6 @@ fn text(report: &StatusReport) -> String {
     for one in &report.readers {
         text.push_str(&format!("reader   {}\n", reader(one)));
     }
-    text.push_str(&hidden(report.hidden));
     for error in &report.errors {
         text.push_str(&format!("failed   {} ago: {}\n", age(error.at), error.failure));
     }
