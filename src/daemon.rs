@@ -100,6 +100,7 @@ pub fn run(
         }
     };
     tree.attach(session.monitor());
+    reap(cache.clone());
     signals.handle(session.monitor(), mounted.directory.clone(), mounted.id)?;
     log::info!("serving {} from {}", mounted.directory.display(), options.cache.display());
     ready(&mounted.directory);
@@ -162,6 +163,14 @@ fn resolved(path: &Path) -> PathBuf {
         }
     }
     path.to_owned()
+}
+
+/// Deletes what processes that were killed have left in the cache. It may take its time, so nobody waits.
+fn reap(cache: Arc<Cache>) {
+    let reaping = std::thread::Builder::new().name("srcfs-reap".to_owned());
+    if let Err(error) = reaping.spawn(move || cache.reap()) {
+        log::warn!("what was left in the cache stays for now: {error}");
+    }
 }
 
 /// As many descriptors as the machine allows: every pinned generation takes one, and every pack.

@@ -92,8 +92,8 @@ pub trait View: Send + Sync + 'static {
     /// Opens the snapshot if that needs neither network nor lock: `None` if it must be fetched.
     fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno>;
 
-    /// Whether the name is known to exist without asking anybody (configured or cached).
-    fn known(&self) -> bool;
+    /// What is known of the name without asking anybody, if that it exists is (configured or cached).
+    fn known(&self) -> Option<Existence>;
 
     /// Decides whether the name exists, asking the network if need be. `caller` is who waits.
     fn exists(&self, caller: Caller) -> Result<Existence, Errno>;

@@ -96,9 +96,9 @@ impl FileSystem {
         caller: Caller,
         answer: impl FnOnce(Result<(Arc<Slot>, Existence), Errno>) + Send + 'static,
     ) {
-        let known = locked(&slot.opening).existence;
+        let found_out = locked(&slot.opening).existence;
         let unknown_time = Existence { modified: None };
-        if let Some(existence) = known.or_else(|| slot.view.known().then_some(unknown_time)) {
+        if let Some(existence) = slot.view.known().or(found_out) {
             return answer(Ok((slot, existence)));
         }
         let waiting = slot.clone();
