@@ -175,7 +175,11 @@ impl SourceTree {
             return None;
         }
         let id = self.shared.next.fetch_add(1, Relaxed);
-        let configured = matches!(name, Name::Resource { .. });
+        let configured = config.resources.iter().any(|resource| {
+            resource.git == *what.key.url()
+                && resource.reference == what.reference
+                && resource.subpaths == what.subpaths
+        });
         let label = path.display().to_string();
         let binding = Arc::new(Binding::new(
             id,
