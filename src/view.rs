@@ -77,6 +77,15 @@ struct Loaded {
     problem: Option<Error>,
 }
 
+impl Shared {
+    /// Notes a failure where people look for it: the log, `.srcfs/errors.json` and the cache.
+    fn report(&self, what: &What, label: &str, who: &str, error: &Error) {
+        log::warn!("{label}: {error}");
+        self.journal.note(label, who, error);
+        self.cache.note_failure(&what.key, &what.reference, error);
+    }
+}
+
 /// What tells one content of a file from the next: modification time, length and inode number.
 type Stamp = (std::time::SystemTime, u64, u64);
 
@@ -175,7 +184,11 @@ impl SourceTree {
             return None;
         }
         let id = self.shared.next.fetch_add(1, Relaxed);
-        let configured = matches!(name, Name::Resource { .. });
+        let configured = config.resources.iter().any(|resource| {
+            resource.git == *what.key.url()
+                && resource.reference == what.reference
+                && resource.subpaths == what.subpaths
+        });
         let label = path.display().to_string();
         let binding = Arc::new(Binding::new(
             id,

@@ -100,6 +100,12 @@ pub trait View: Send + Sync + 'static {
 
     /// Materializes the snapshot, joining whoever does it already. `caller` is who waits.
     fn open(&self, caller: Caller) -> Result<Arc<dyn Snapshot>, Errno>;
+
+    /// Called when `caller` was answered ETIMEDOUT, because it had waited as long as a request may
+    /// wait, while the work goes on: the place to note why.
+    fn kept_waiting(&self, caller: Caller) {
+        let _ = caller;
+    }
 }
 
 /// The kind of a node of a snapshot.

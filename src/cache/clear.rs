@@ -13,6 +13,7 @@ use super::clock::Changed;
 use super::key_lock::KeyLock;
 use super::prepare::mark_corrupt;
 use super::publish::read_for_change;
+use super::snapshot::Snapshot;
 use super::state::{State, is_generation};
 use super::trash::{self, Discarded};
 use crate::error::{Error, Kind, Result};
@@ -45,6 +46,12 @@ impl Cache {
             changed.wait_until_past();
         }
         Ok(Cleared { generation, ..self.sweep(key) })
+    }
+
+    /// Takes the generation of a snapshot out of use, in which a read found bytes that are not what
+    /// their id says. Who reads it goes on; the next who asks fetches it again.
+    pub fn distrust(&self, snapshot: &Snapshot, found: &Error) -> Result<()> {
+        self.quarantine(snapshot.key(), snapshot.generation(), found)
     }
 
     /// Takes a generation that was found corrupt out of use. The next who asks fetches it again.

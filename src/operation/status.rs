@@ -122,7 +122,7 @@ fn locks(context: &Context) -> Vec<LockReport> {
 }
 
 /// What daemons remember and what the cache keeps, newest first.
-pub(super) fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> {
+fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> {
     let mut errors: Vec<ErrorStatus> = daemons
         .iter()
         .filter_map(|daemon| daemon.status.as_ref().ok())

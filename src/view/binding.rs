@@ -97,7 +97,7 @@ impl Binding {
     }
 
     fn show(&self, snapshot: Snapshot) -> Result<Arc<dyn tree::Snapshot>> {
-        let shown = Shown::new(&snapshot, &self.what)?;
+        let shown = Shown::new(self.shared.clone(), &self.label, &snapshot, &self.what)?;
         *lock(&self.pointer) = Some(Pointer {
             generation: snapshot.generation().to_owned(),
             revision: snapshot.revision().as_str().to_owned(),
@@ -149,9 +149,7 @@ impl Binding {
         let mut refused = lock(&self.refused);
         let remembered = refused.as_ref().is_some_and(|(_, until)| Instant::now() < *until);
         if !remembered {
-            log::warn!("{}: {error}", self.label);
-            self.shared.journal.note(&self.label, who, &error);
-            self.shared.cache.note_failure(&self.what.key, &self.what.reference, &error);
+            self.shared.report(&self.what, &self.label, who, &error);
             if authoritative {
                 *refused = Some((error, Instant::now() + self.shared.negative_ttl));
             }
@@ -217,6 +215,18 @@ impl tree::View for Binding {
     fn open(&self, caller: Caller) -> Result<Arc<dyn tree::Snapshot>, Errno> {
         let who = who(caller);
         self.materialize(&who).map_err(|error| self.fail(error, &who))
+    }
+
+    fn kept_waiting(&self, caller: Caller) {
+        // It came just now.
+        if self.shown().is_some() {
+            return;
+        }
+        let what = format!("wait for {}", self.label);
+        let error =
+            Error::new(Kind::TimedOut, what, "it did not come within reply_bound, and is still awaited")
+                .hint("try again: the fetch goes on and is joined; see `srcfs status` for how far it is");
+        self.shared.report(&self.what, &self.label, &who(caller), &error);
     }
 }
 

@@ -5,6 +5,8 @@
 mod harness;
 #[path = "../harness/mounted.rs"]
 mod mounted;
+#[path = "../harness/mounted2.rs"]
+mod mounted2;
 #[path = "../harness/program.rs"]
 mod program;
 #[path = "../harness/reader.rs"]
@@ -15,11 +17,15 @@ mod setting;
 mod atomic;
 mod contained;
 mod honest_death;
+mod honest_errors;
+mod hostile_names;
 mod immutable;
+mod integrity;
 mod interruptible;
 mod listing;
 mod mounting;
 mod no_dead_lock;
+mod offline;
 mod pins;
 mod read_only;
 mod responsive;

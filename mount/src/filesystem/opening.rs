@@ -25,10 +25,12 @@ impl FileSystem {
         caller: Caller,
         answer: impl FnOnce(Result<(Arc<Slot>, Arc<dyn Snapshot>), Errno>) + Send + 'static,
     ) {
-        let waiting = slot.clone();
+        let (waiting, this) = (slot.clone(), self.clone());
         let id = self.waiters.enter(
             caller,
             Box::new(move |result| {
+                let goes_on = locked(&waiting.opening).opening.is_some();
+                this.note_bound(&waiting, caller, result, goes_on);
                 let snapshot = waiting.snapshot();
                 answer(result.and_then(|()| Ok((waiting, snapshot.ok_or(Errno(libc::EIO))?))));
             }),
@@ -101,11 +103,15 @@ impl FileSystem {
         if let Some(existence) = slot.view.known().or(found_out) {
             return answer(Ok((slot, existence)));
         }
-        let waiting = slot.clone();
+        let (waiting, this) = (slot.clone(), self.clone());
         let id = self.waiters.enter(
             caller,
             Box::new(move |result| {
-                let existence = locked(&waiting.opening).existence;
+                let (existence, goes_on) = {
+                    let opening = locked(&waiting.opening);
+                    (opening.existence, opening.asking.is_some())
+                };
+                this.note_bound(&waiting, caller, result, goes_on);
                 answer(result.map(|()| (waiting, existence.unwrap_or(unknown_time))));
             }),
         );
@@ -147,6 +153,15 @@ impl FileSystem {
             opening.asking.take()
         };
         self.answer_all(waiting, result.map(|_| ()));
+    }
+
+    /// Lets the view note that a caller had to be sent away while the work for it goes on. A timeout of
+    /// the work itself comes when that is over, and is the view's own.
+    fn note_bound(&self, slot: &Arc<Slot>, caller: Caller, result: Result<(), Errno>, goes_on: bool) {
+        if goes_on && result == Err(Errno(libc::ETIMEDOUT)) {
+            let slot = slot.clone();
+            let _ = self.local.run(move || slot.view.kept_waiting(caller));
+        }
     }
 
     fn answer_all(&self, waiting: Option<Vec<WaiterId>>, result: Result<(), Errno>) {
