@@ -55,7 +55,7 @@ pub struct Binding {
     label: String,
     configured: bool,
     pointer: Mutex<Option<Pointer>>,
-    /// The last authoritative "no", and until when it is believed.
+    /// The last answer that asking again would not change, and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
 }
 
@@ -144,8 +144,8 @@ impl Binding {
     /// Notes a failure where people look for it and turns it into the number that the kernel takes.
     fn fail(&self, error: Error, who: &str) -> Errno {
         let errno = error.kind().errno();
-        let authoritative =
-            matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate | Kind::Denied | Kind::TooLarge);
+        let authoritative = !error.kind().passes()
+            && !matches!(error.kind(), Kind::Offline | Kind::Full | Kind::Corrupt | Kind::Io);
         let mut refused = lock(&self.refused);
         let remembered = refused.as_ref().is_some_and(|(_, until)| Instant::now() < *until);
         if !remembered {

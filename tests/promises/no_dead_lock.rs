@@ -76,15 +76,15 @@ fn whoever_materializes_is_killed_at_every_step_and_the_next_one_is_whole() {
         let version = format!("v{steps}");
         setting.docs.commit(&few(&version));
         // By turns the first fetch of a mirror and an update of it, then the clear.
-        if steps % 2 == 0 {
+        if steps.is_multiple_of(2) {
             setting.program.json(&["clear", KEY]);
         }
-        let arguments: &[&str] = if steps % 2 == 0 { &["get", KEY] } else { &["update", KEY] };
+        let arguments: &[&str] = if steps.is_multiple_of(2) { &["get", KEY] } else { &["update", KEY] };
         let killed = kill_at(&setting, steps.div_ceil(2), arguments);
         setting.program.json(&["update", KEY]);
         let seen = Reader::play("walk", &mount.path(KEY)).end().lines();
         assert_eq!(seen, [format!("{version} 60")], "after {arguments:?} was killed at {steps}");
-        if !killed && steps % 2 == 0 {
+        if !killed && steps.is_multiple_of(2) {
             break;
         }
     }
