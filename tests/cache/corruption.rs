@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use srcfs::cache::Freshness;
 use srcfs::key::Reference;
 
-use crate::upstream::{World, key, names, version};
+use crate::upstream::{World, get, key, names, version};
 
 /// A file of the published generation whose name ends so.
 fn file(world: &World, directory: &str, end: &str) -> PathBuf {
@@ -96,6 +96,22 @@ fn damage_found_by_an_update_is_not_built_upon() {
     rewrite(&file(&world, "objects/pack", ".idx"), |bytes| bytes[1100] ^= 4);
     let cache = world.open();
     let fetched = world.get(&cache, Freshness::Now).unwrap();
+    assert_eq!(version(&fetched.snapshot), 2);
+    assert!(fetched.transferred > 200_000, "nothing was borrowed");
+    cache.reap();
+    world.assert_whole(&cache);
+}
+
+#[test]
+fn damage_is_found_before_anything_is_borrowed_for_another_reference() {
+    let world = World::new();
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    world.git(&["checkout", "-q", "-b", "topic"]);
+    world.publish(2);
+    rewrite(&file(&world, "objects/pack", ".idx"), |bytes| bytes[1100] ^= 4);
+    let cache = world.open();
+    let topic = Reference::parse("topic").unwrap();
+    let fetched = get(&cache, &world.source(), &topic, Freshness::Cached).unwrap();
     assert_eq!(version(&fetched.snapshot), 2);
     assert!(fetched.transferred > 200_000, "nothing was borrowed");
     cache.reap();

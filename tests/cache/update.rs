@@ -75,6 +75,8 @@ fn git_gc_in_a_mirror_keeps_everything() {
     let cache = world.open();
     let mut commits = vec![world.get(&cache, Freshness::Now).unwrap().snapshot.revision().clone()];
     for number in 2..5 {
+        // One that is never fetched, so that the next one's parent is missing.
+        world.publish(number * 10);
         world.publish(number);
         commits.push(world.get(&cache, Freshness::Now).unwrap().snapshot.revision().clone());
     }
