@@ -90,5 +90,13 @@ fn mount_line(mounted: &MountReport) -> String {
         Some(number) if number > 0 => format!(", {number} of them for older processes"),
         _ => String::new(),
     };
-    format!("mount    {place}: process {pid}, since {since}, {views}{draining}\n")
+    let waiting = match mounted.waiting {
+        Some(number) if number > 0 => format!(", {} waiting", count(number as u64, "request")),
+        _ => String::new(),
+    };
+    let mut text = format!("mount    {place}: process {pid}, since {since}, {views}{draining}{waiting}\n");
+    if let Some(problem) = &mounted.configuration_problem {
+        text.push_str(&format!("         keeps its old configuration: {problem}\n"));
+    }
+    text
 }
