@@ -3,7 +3,7 @@
 //! Foreground is the real mode. The background mode is this program again with `--foreground`, which
 //! announces on its standard output that the mount answers, or why it does not; then it lets go of the
 //! terminal. It ends when the mount is gone and the last handle on it is closed, or within
-//! [`signals::GRACE`] of the first SIGTERM or SIGINT, or at the second one at once.
+//! a few seconds of the first SIGTERM or SIGINT, or at the second one at once.
 //!
 //! The daemon never touches its own mount: what must look into it is done by a child with a bound.
 

@@ -243,6 +243,9 @@ impl FileSystem {
         // believes that the change was seen.
         let _ = self.local.run(move || {
             this.refresh_names();
+            // What nobody uses since the change goes now, so that a verb can tell what became of it.
+            this.settle_drains();
+            this.give_back_unused();
             answer();
         });
     }
