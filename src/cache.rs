@@ -7,7 +7,7 @@
 //! | `lock`, `key_lock` | file locks; the fetch and the commit lock of a key |
 //! | `serializer`, `single_flight` | order and joining within the process |
 //! | `state`, `clock` | what is published, and since when |
-//! | `staging`, `prepare`, `publish`, `materialize` | how a revision gets there |
+//! | `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
 //! | `pin`, `snapshot` | what readers hold |
 //! | `clear`, `reap`, `trash`, `removal` | how it goes away |
 //! | `failures`, `durable` | notes of failures; writing whole or not at all |
@@ -16,6 +16,7 @@
 //! published take none. Nothing here knows what a git url is or how objects come: that is the
 //! source's, and reading them is the store's.
 
+mod bring;
 mod clear;
 mod clock;
 mod durable;

@@ -107,6 +107,42 @@ fn a_clear_waits_for_no_fetch_and_the_fetch_becomes_the_next_generation() {
     world.git(&["--git-dir", repository.to_str().unwrap(), "fsck", "--full", "--strict"]);
 }
 
+#[test]
+fn a_reader_that_pins_while_it_is_cleared_starts_over() {
+    // Before it locked the pin file, and after, with the check still to come.
+    for (point, left) in [("pin.opened:stop", 0), ("pin.locked:stop", 1)] {
+        let world = World::new();
+        let cache = world.open();
+        drop(world.get(&cache, Freshness::Cached).unwrap());
+        world.publish(2);
+        let reader = Job::new(&world, "get").fault(point).start();
+        reader.wait_for_stop();
+        cache.clear(&key()).unwrap();
+        assert_eq!(world.generations().len(), left, "{point}");
+        reader.signal(Signal::SIGCONT);
+        assert_eq!(reader.finish().unwrap(), "version 2", "{point}");
+        // What kept the old one from being taken took it away itself.
+        assert_eq!(world.generations().len(), 1, "{point}");
+        cache.reap();
+        world.assert_whole(&cache);
+    }
+}
+
+#[test]
+fn a_process_stopped_while_it_takes_a_generation_away_makes_nobody_wait() {
+    let world = World::new();
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    let clearing = Job::new(&world, "clear").fault("trash.locked:stop").start();
+    clearing.wait_for_stop();
+    let cache = world.open();
+    assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 1);
+    assert_eq!(world.generations().len(), 2);
+    clearing.signal(Signal::SIGKILL);
+    assert_eq!(clearing.finish(), None);
+    assert_eq!(cache.reap().generations, 1);
+    world.assert_whole(&cache);
+}
+
 /// Clears and gets of one key against each other; every get succeeds, and reads one whole version.
 #[test]
 fn clears_and_gets_race_without_an_error() {
