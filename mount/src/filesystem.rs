@@ -160,7 +160,9 @@ impl FileSystem {
                 }
                 Err(error) => answer(Err(error)),
             },
-            Entry::Barrier => self.barrier(move || answer(Err(Errno(libc::ENOENT)))),
+            Entry::Barrier => self.barrier(move |noticed| {
+                answer(Err(Errno(if noticed { libc::ENOENT } else { libc::ETIMEDOUT })));
+            }),
         }
     }
 

@@ -9,7 +9,7 @@
 //! This module decides and remembers; it reads no clock and no /proc, so it is tested as a function.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::ino::SlotNumber;
@@ -87,6 +87,8 @@ pub(crate) struct Name {
     cached_until: u64,
     /// Held by every answer that is on its way to the kernel.
     answers: Arc<()>,
+    /// The same of answers that were given before the kernel was last told to ask again.
+    earlier_answers: Vec<Weak<()>>,
     /// When the name was last asked for.
     pub(crate) asked: Instant,
     /// When its last use was last noted.
@@ -103,6 +105,7 @@ impl Name {
             seen: HashMap::new(),
             cached_until: 0,
             answers: Arc::new(()),
+            earlier_answers: Vec::new(),
             asked: now,
             noted: None,
         }
@@ -155,9 +158,17 @@ impl Name {
         self.newest = slot;
     }
 
-    /// What is dropped when every answer given so far has reached the kernel; later ones do not count.
-    pub(crate) fn answers_on_their_way(&mut self) -> Arc<()> {
-        std::mem::take(&mut self.answers)
+    /// What is gone when every answer given so far has reached the kernel; later ones do not count.
+    pub(crate) fn answers_on_their_way(&mut self) -> Vec<Weak<()>> {
+        let answers = std::mem::take(&mut self.answers);
+        self.earlier_answers.retain(|answers| answers.strong_count() > 0);
+        self.earlier_answers.push(Arc::downgrade(&answers));
+        self.earlier_answers.clone()
+    }
+
+    /// Whether the kernel may still answer for the name by itself although it has changed.
+    pub(crate) fn may_be_cached(&self) -> bool {
+        self.fresh.as_ref().is_some_and(|fresh| fresh.uncached.is_none())
     }
 
     /// The kernel was told at boot tick `tick` to ask again, and does.

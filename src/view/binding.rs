@@ -16,6 +16,9 @@ use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Progress;
 
+/// How often a snapshot may be replaced or cleared while it is opened, before that is an error.
+const ATTEMPTS: usize = 50;
+
 /// What a name asks for. Two names that ask for the same share their bindings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct What {
@@ -96,14 +99,24 @@ impl Binding {
         lock(&self.pointer).clone()
     }
 
-    fn show(&self, snapshot: Snapshot) -> Result<Arc<dyn tree::Snapshot>> {
-        let shown = Shown::new(self.shared.clone(), &self.label, &snapshot, &self.what)?;
-        *lock(&self.pointer) = Some(Pointer {
+    /// Shows `snapshot` from now on. `None` if it was replaced or cleared on its way here: who began to
+    /// wait after that must not be given it.
+    fn show(&self, snapshot: &Snapshot) -> Result<Option<Arc<dyn tree::Snapshot>>> {
+        let shown = Shown::new(self.shared.clone(), &self.label, snapshot, &self.what)?;
+        let pointer = Pointer {
             generation: snapshot.generation().to_owned(),
             revision: snapshot.revision().as_str().to_owned(),
             modified: Some(snapshot.modified()),
-        });
-        Ok(Arc::new(shown))
+        };
+        // First told, then compared: a change after the comparison disagrees with this binding, and
+        // whoever comes then is given another one.
+        *lock(&self.pointer) = Some(pointer.clone());
+        let state = self.shared.cache.state(&self.what.key)?;
+        if Pointer::of(state.as_deref(), &self.what.reference) != Some(pointer) {
+            *lock(&self.pointer) = None;
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(shown)))
     }
 
     fn materialize(&self, who: &str) -> Result<Arc<dyn tree::Snapshot>> {
@@ -112,8 +125,13 @@ impl Binding {
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, who, &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        let fetched = cache.get(source, key, reference, Freshness::Cached, who, &progress)?;
-        self.show(fetched.snapshot)
+        for _ in 0..ATTEMPTS {
+            let fetched = cache.get(source, key, reference, Freshness::Cached, who, &progress)?;
+            if let Some(shown) = self.show(&fetched.snapshot)? {
+                return Ok(shown);
+            }
+        }
+        Err(Error::new(Kind::Stale, format!("open {key}@{reference}"), "it is changed again and again"))
     }
 
     fn find_out(&self, who: &str) -> Result<Existence> {
@@ -188,9 +206,7 @@ impl tree::View for Binding {
     fn local(&self) -> Result<Option<Arc<dyn tree::Snapshot>>, Errno> {
         let What { key, reference, .. } = &self.what;
         match self.shared.cache.peek(key, reference) {
-            Ok(Some(snapshot)) => {
-                self.show(snapshot).map(Some).map_err(|error| self.fail(error, "the cache"))
-            }
+            Ok(Some(snapshot)) => self.show(&snapshot).map_err(|error| self.fail(error, "the cache")),
             Ok(None) => Ok(None),
             // What is damaged is fetched again.
             Err(error) if error.kind() == Kind::Corrupt => {

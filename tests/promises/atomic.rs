@@ -41,7 +41,7 @@ fn clearing_and_fetching_the_same_key_at_once_is_one_or_the_other() {
     std::thread::scope(|scope| {
         let readers: Vec<_> = mounts
             .iter()
-            .map(|mount| scope.spawn(|| (0..40).map(|_| walk(mount)).collect::<Vec<_>>()))
+            .map(|mount| scope.spawn(|| (0..25).map(|_| walk(mount)).collect::<Vec<_>>()))
             .collect();
         let cleared = scope.spawn(|| {
             let mut cleared = 0;

@@ -58,7 +58,7 @@ fn open_mapped_and_executed_files_outlive_a_clear() {
 
 #[test]
 fn a_working_directory_in_a_retired_view_goes_on_working() {
-    let mut setting = Setting::new();
+    let mut setting = Setting::with("quiet = \"200ms\"\n", &few("one"));
     let mount = Mounted::new(&setting.program);
     let view = mount.path(KEY);
     let script = "cd \"$1\" && echo ready && read go && /bin/pwd && cat f00000.txt && cat ../d001/f00050.txt \
@@ -96,7 +96,7 @@ fn a_working_directory_in_a_retired_view_goes_on_working() {
 
 #[test]
 fn after_a_full_walk_and_a_clear_the_bytes_leave_while_the_mount_lives() {
-    let setting = Setting::with("", &many_files(500, "one"));
+    let setting = Setting::with("quiet = \"200ms\"\n", &many_files(500, "one"));
     let mount = Mounted::new(&setting.program);
     let mut shell = Reader::shell(
         "cd \"$1\" && grep -rc of . | wc -l && read go && grep -rc of . | wc -l && cd / && echo left && read go",
@@ -176,8 +176,8 @@ fn git_gc_in_a_mirror_takes_nothing_away() {
     for arguments in [&["gc", "--prune=now"][..], &["gc", "--aggressive", "--prune=now"], &["repack", "-adq"]]
     {
         let mut git = crate::harness::repository::hermetic("git");
-        let git = git.arg("--git-dir").arg(&generation).args(arguments).status().unwrap();
-        assert!(git.success(), "{arguments:?}");
+        let git = git.arg("--git-dir").arg(&generation).args(arguments).output().unwrap();
+        assert!(git.status.success(), "{arguments:?}: {git:?}");
         for (name, version) in [(KEY, "two"), (old.as_str(), "one")] {
             let seen = Reader::play("walk", &mount.path(name)).end().lines();
             assert_eq!(seen, [format!("{version} 60")], "after {arguments:?}");

@@ -176,6 +176,23 @@ fn what_starts_after_a_verb_sees_what_the_verb_did() {
 }
 
 #[test]
+fn what_starts_after_a_verb_sees_the_change_also_if_others_noticed_it_before() {
+    let mut setting = Setting::with("", &few("v1"));
+    let mount = Mounted::new(&setting.program);
+    let script = "while :; do cat \"$1\" > /dev/null || exit 1; done";
+    let mut busy: Vec<Reader> = (0..3).map(|_| Reader::shell(script, &mount.path(KEY).join(ONE))).collect();
+    for round in 2..=6 {
+        // With nobody left on an older view, the kernel remembers the name for a second again.
+        wait_until("the change before is over", || mount.views(KEY).len() == 1);
+        setting.docs.commit(&few(&format!("v{round}")));
+        let verb = if round % 2 == 0 { "update" } else { "clear" };
+        setting.program.json(&[verb, KEY]);
+        assert_eq!(seen(&mount), round, "after {verb}");
+    }
+    assert!(busy.iter_mut().all(|reader| !reader.is_over()), "none of them ever failed");
+}
+
+#[test]
 fn nobody_keeps_an_old_snapshot_for_longer_than_max_drain() {
     let mut setting = Setting::with("max_drain = \"2s\"\n", &few("v1"));
     let mount = Mounted::new(&setting.program);

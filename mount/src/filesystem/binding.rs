@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::{FileSystem, Found};
@@ -161,13 +162,14 @@ impl FileSystem {
     }
 
     /// Looks at every name in use and rebinds those that changed; then makes the kernel ask again for
-    /// them. Waits for the kernel, so it never runs on an event-loop thread.
-    pub(super) fn refresh_names(self: &Arc<Self>) {
+    /// them, and for those of which somebody else noticed it a moment ago. Waits for the kernel, so it
+    /// never runs on an event-loop thread. False if the kernel was not told of all of them in time.
+    pub(super) fn refresh_names(self: &Arc<Self>) -> bool {
         let paths: Vec<PathBuf> = locked(&self.names).keys().cloned().collect();
         let changed: Vec<PathBuf> = paths
             .into_iter()
             .filter(|path| match self.tree.entry(path) {
-                Entry::View(view) => self.bind(path, &view).unwrap_or(false),
+                Entry::View(view) => self.bind(path, &view).unwrap_or(false) || self.may_be_cached(path),
                 Entry::Missing | Entry::Directory => {
                     self.unbind(path);
                     true
@@ -175,13 +177,14 @@ impl FileSystem {
                 Entry::File(_) | Entry::Barrier => false,
             })
             .collect();
-        self.expire(&changed);
+        let told = self.expire(&changed);
         self.refresh_listings();
+        told
     }
 
     /// Makes the kernel ask again for these names; returns when it was told of all of them, or a second
-    /// has passed.
-    fn expire(self: &Arc<Self>, paths: &[PathBuf]) {
+    /// has passed: then false.
+    fn expire(self: &Arc<Self>, paths: &[PathBuf]) -> bool {
         if !paths.is_empty() {
             self.park_working_directories();
         }
@@ -194,7 +197,7 @@ impl FileSystem {
             });
         }
         drop(done);
-        let _ = all_done.recv_timeout(Duration::from_secs(1));
+        all_done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// Makes the kernel ask again for one name. An answer that allows it to remember the name may still
@@ -211,7 +214,7 @@ impl FileSystem {
             }
             for _ in 0..100 {
                 std::thread::sleep(Duration::from_millis(2));
-                if on_their_way.as_ref().is_none_or(|answers| Arc::strong_count(answers) == 1) {
+                if on_their_way.iter().flatten().all(|answers| answers.strong_count() == 0) {
                     break;
                 }
             }
@@ -219,6 +222,10 @@ impl FileSystem {
         if let Some(name) = locked(&self.names).get_mut(path) {
             name.uncached_since(process::boot_ticks_now());
         }
+    }
+
+    fn may_be_cached(&self, path: &Path) -> bool {
+        locked(&self.names).get(path).is_some_and(Name::may_be_cached)
     }
 
     pub(super) fn is_newest(&self, slot: &Slot) -> bool {
@@ -236,17 +243,24 @@ impl FileSystem {
         }
     }
 
-    /// Takes notice of every change, then calls `answer`.
-    pub(super) fn barrier(self: &Arc<Self>, answer: impl FnOnce() + Send + 'static) {
+    /// Takes notice of every change, then calls `answer`, in a later clock tick: a process that starts
+    /// after that can be told from those that were there before.
+    ///
+    /// `answer` is told whether all changes were noticed in time.
+    pub(super) fn barrier(self: &Arc<Self>, answer: impl FnOnce(bool) + Send + 'static) {
         let this = self.clone();
         // If no thread can be had, `answer` is dropped, which answers with an error: nobody then
         // believes that the change was seen.
         let _ = self.local.run(move || {
-            this.refresh_names();
+            let noticed = this.refresh_names();
             // What nobody uses since the change goes now, so that a verb can tell what became of it.
             this.settle_drains();
             this.give_back_unused();
-            answer();
+            let tick = process::boot_ticks_now();
+            while process::boot_ticks_now() == tick {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            answer(noticed);
         });
     }
 }
