@@ -8,7 +8,18 @@ mod mounted2;
 #[path = "../harness/program.rs"]
 mod program;
 
+mod degrade;
 mod honest_errors;
 mod hostile_names;
+mod hostile_trees;
+mod hostile_urls;
 mod integrity;
+mod no_execution;
 mod offline;
+mod power_loss;
+mod private;
+mod references;
+mod secrets;
+mod submodules;
+mod subpaths;
+mod verbs;
