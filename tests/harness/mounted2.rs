@@ -327,3 +327,14 @@ pub fn xattr(path: &Path, name: &str) -> Result<String, i32> {
     value.truncate(length);
     Ok(String::from_utf8(value).unwrap())
 }
+
+/// Makes a program. Another process writes it: were it open for writing here, whatever a parallel test
+/// starts just now would inherit that for a moment, and the program would be busy. The text is not
+/// among that process's arguments, because it may hold a secret.
+pub fn executable(path: &Path, text: &str) {
+    use std::io::Write;
+    let script = "mkdir -p \"$(dirname \"$0\")\" && cat >\"$0\" && chmod 755 \"$0\"";
+    let mut writer = Command::new("sh").args(["-c", script]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
+}

@@ -3,15 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::harness::repository::{File, Repository, hermetic};
-use super::mounted2::{Site, run};
+use super::mounted2::{Site, executable, run};
 
-/// A program that leaves a mark when it is run. Another process writes it: a file that is open for
-/// writing while something else is started would be busy.
+/// A program that leaves a mark when it is run.
 pub fn marking(path: &Path, mark: &Path) {
-    let script = format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\n", mark.display());
-    let write = "mkdir -p \"$(dirname \"$0\")\" && printf '%s' \"$1\" >\"$0\" && chmod 755 \"$0\"";
-    let written = run(hermetic("sh").args(["-c", write]).arg(path).arg(script));
-    assert_eq!(written.code, 0, "{written:?}");
+    executable(path, &format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\ncat\n", mark.display()));
 }
 
 const HOOKS: &[&str] = &[

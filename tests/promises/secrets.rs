@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::harness::git_server::{Fault, GitServer, Stage};
-use super::harness::repository::{File, Repository, hermetic, many_files};
-use super::mounted2::{Site, errnos, files_below, run, xattr};
+use super::harness::repository::{File, Repository, many_files};
+use super::mounted2::{Site, errnos, executable, files_below, xattr};
 use super::no_execution::marking;
 
 const SECRET: &str = "hunter2-is-the-secret";
@@ -29,8 +29,7 @@ fn helper(site: &mut Site) -> std::path::PathBuf {
          echo \"$request\" | grep -qx 'host={host}' && printf 'username=user\\npassword={SECRET}\\n'\nexit 0\n",
         asked = asked.display()
     );
-    let write = "mkdir -p \"$(dirname \"$0\")\" && printf '%s' \"$1\" >\"$0\" && chmod 755 \"$0\"";
-    assert_eq!(run(hermetic("sh").args(["-c", write]).arg(&script).arg(text)).code, 0);
+    executable(&script, &text);
     let config = directory.join("gitconfig");
     std::fs::write(&config, format!("[credential]\n\thelper = {}\n", script.display())).unwrap();
     site.set("GIT_CONFIG_GLOBAL", config.to_str().unwrap());
