@@ -5,8 +5,8 @@
 //! what may take longer is done by the bindings it hands out ([`binding`]), on the mount's pool.
 //!
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
-//! snapshot as the mount serves it), [`citation`], [`listing`] (what a directory lists), [`journal`]
-//! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`).
+//! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`).
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

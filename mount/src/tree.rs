@@ -92,8 +92,8 @@ pub trait View: Send + Sync + 'static {
     /// Opens the snapshot if that needs neither network nor lock: `None` if it must be fetched.
     fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno>;
 
-    /// Whether the name is known to exist without asking anybody (configured or cached).
-    fn known(&self) -> bool;
+    /// What is known of the name without asking anybody, if that it exists is (configured or cached).
+    fn known(&self) -> Option<Existence>;
 
     /// Decides whether the name exists, asking the network if need be. `caller` is who waits.
     fn exists(&self, caller: Caller) -> Result<Existence, Errno>;
@@ -136,6 +136,7 @@ pub struct Node {
 /// One immutable tree. Nodes are numbered densely from 0, the root; every directory's children are a
 /// contiguous range, sorted by name (bytewise), and every child has a greater index than its parent.
 /// What it is built on stays on disk for as long as this value lives: it is the pin.
+#[allow(clippy::len_without_is_empty, reason = "there is always the root")]
 pub trait Snapshot: Send + Sync + 'static {
     /// The number of nodes, the root included; at least 1.
     fn len(&self) -> u32;

@@ -27,6 +27,9 @@ use crate::source::{Progress, Resolved, Revision, Source};
 /// How often work is begun again when somebody else clears or replaces what it stands on.
 const ATTEMPTS: usize = 5;
 
+/// How old an answer may be that is fetched without asking again.
+const RECENT: Duration = Duration::from_secs(60);
+
 /// How old an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Freshness {
@@ -306,9 +309,14 @@ impl Cache {
     /// Asks, prepares and commits.
     fn bring(&self, order: &Order<'_>, fetch: &HeldFetch) -> Result<(Fetched, Option<Changed>)> {
         let Order { source, key, reference, freshness, progress, .. } = *order;
-        let (resolved, checked) = match self.resolved(key, reference, freshness)? {
-            Some(known) => known,
-            None => self.ask(order)?,
+        let recent = match freshness {
+            Freshness::NotOlderThan(age) => Freshness::NotOlderThan(age.min(RECENT)),
+            Freshness::Cached => Freshness::NotOlderThan(RECENT),
+            Freshness::Now => Freshness::Now,
+        };
+        let (answered, (resolved, checked)) = match self.resolved(key, reference, recent)? {
+            Some(known) => (true, known),
+            None => (false, self.ask(order)?),
         };
         fault!("fetch.resolved")?;
         let revision = &resolved.revision;
@@ -333,7 +341,16 @@ impl Cache {
                 Some(state) if borrows => self.lender(key, state)?,
                 _ => None,
             };
-            let mut staged = prepare(&self.layout, &self.limits, source, key, &resolved, lender, progress)?;
+            let prepared = prepare(&self.layout, &self.limits, source, key, &resolved, lender, progress);
+            let mut staged = match prepared {
+                // The upstream may have taken back what it answered before.
+                Err(error) if answered && error.kind() != Kind::Interrupted => {
+                    log::info!("{error}; asking again what {key}@{reference} is");
+                    self.remembered.remove(&(key.digest(), reference.clone()));
+                    return self.bring(order, fetch);
+                }
+                prepared => prepared?,
+            };
             let transferred = staged.transferred;
             let committed = loop {
                 match self.commit(key, fetch, |desk| desk.publish(staged, &meaning))? {
@@ -348,7 +365,7 @@ impl Cache {
             };
             let Some(committed) = committed else { continue };
             fault!("publish.released")?;
-            let Committed { state, pin, moved } = committed;
+            let Committed { state, pin, moved } = *committed;
             let Some(record) = state.snapshots.get(revision.as_str()) else { continue };
             match self.opened.contents(Arc::clone(&pin), revision, record) {
                 Ok(contents) => {

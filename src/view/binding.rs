@@ -11,7 +11,7 @@ use srcfs_mount::tree::{self, Caller, Errno, Existence};
 
 use super::snapshot::Shown;
 use super::{Shared, lock};
-use crate::cache::{Freshness, Snapshot, State};
+use crate::cache::{Freshness, Snapshot, SnapshotState, State};
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Progress;
@@ -32,14 +32,17 @@ pub struct What {
 pub(super) struct Pointer {
     pub(super) generation: String,
     pub(super) revision: String,
+    /// The revision's own time.
+    modified: Option<SystemTime>,
 }
 
 impl Pointer {
     fn of(state: Option<&State>, reference: &Reference) -> Option<Pointer> {
         let state = state?;
         let generation = state.generation.clone()?;
-        let (resolved, ..) = state.find(reference)?;
-        Some(Pointer { generation, revision: resolved.revision.as_str().to_owned() })
+        let (resolved, record, _) = state.find(reference)?;
+        let revision = resolved.revision.as_str().to_owned();
+        Some(Pointer { generation, revision, modified: Some(record.modified()) })
     }
 }
 
@@ -52,7 +55,7 @@ pub struct Binding {
     label: String,
     configured: bool,
     pointer: Mutex<Option<Pointer>>,
-    /// The last authoritative "no", and until when it is believed.
+    /// The last answer that asking again would not change, and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
 }
 
@@ -98,6 +101,7 @@ impl Binding {
         *lock(&self.pointer) = Some(Pointer {
             generation: snapshot.generation().to_owned(),
             revision: snapshot.revision().as_str().to_owned(),
+            modified: Some(snapshot.modified()),
         });
         Ok(Arc::new(shown))
     }
@@ -123,8 +127,11 @@ impl Binding {
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, who, &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        cache.resolve(source, key, reference, Freshness::Cached, &progress)?;
-        Ok(Existence { modified: None })
+        let resolved = cache.resolve(source, key, reference, Freshness::Cached, &progress)?;
+        // Another reference may have brought the revision already.
+        let state = cache.state(key)?;
+        let record = state.as_ref().and_then(|state| state.snapshots.get(resolved.revision.as_str()));
+        Ok(Existence { modified: record.map(SnapshotState::modified) })
     }
 
     fn check_refusal(&self) -> Result<()> {
@@ -137,8 +144,8 @@ impl Binding {
     /// Notes a failure where people look for it and turns it into the number that the kernel takes.
     fn fail(&self, error: Error, who: &str) -> Errno {
         let errno = error.kind().errno();
-        let authoritative =
-            matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate | Kind::Denied | Kind::TooLarge);
+        let authoritative = !error.kind().passes()
+            && !matches!(error.kind(), Kind::Offline | Kind::Full | Kind::Corrupt | Kind::Io);
         let mut refused = lock(&self.refused);
         let remembered = refused.as_ref().is_some_and(|(_, until)| Instant::now() < *until);
         if !remembered {
@@ -194,8 +201,10 @@ impl tree::View for Binding {
         }
     }
 
-    fn known(&self) -> bool {
-        self.configured || lock(&self.pointer).is_some()
+    fn known(&self) -> Option<Existence> {
+        let pointer = lock(&self.pointer);
+        let modified = pointer.as_ref().and_then(|pointer| pointer.modified);
+        (self.configured || pointer.is_some()).then_some(Existence { modified })
     }
 
     fn exists(&self, caller: Caller) -> Result<Existence, Errno> {

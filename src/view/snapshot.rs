@@ -33,12 +33,11 @@ pub struct Shown {
     failed: Mutex<String>,
     snapshot: Snapshot,
     table: Arc<Table>,
-    key: String,
     citation: Citation,
 }
 
 impl Shown {
-    /// Shows what `what` asks for of a snapshot; `label` is the name it has in messages.
+    /// Shows what `what` asks for of a snapshot; `label` is its name below the mount.
     ///
     /// Fails with `NotFound` if a subpath does not exist in it.
     pub fn new(shared: Arc<Shared>, label: &str, snapshot: &Snapshot, what: &What) -> Result<Self> {
@@ -48,13 +47,9 @@ impl Shown {
             let narrowed = snapshot.table().narrowed(&what.subpaths);
             Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
         };
-        let mut key = what.key.to_string();
-        if what.reference != crate::key::Reference::Default {
-            key = format!("{key}@{}", what.reference.to_path());
-        }
         let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
         let (label, what, failed) = (label.to_owned(), what.clone(), Mutex::default());
-        Ok(Shown { shared, what, label, failed, snapshot: snapshot.clone(), table, key, citation })
+        Ok(Shown { shared, what, label, failed, snapshot: snapshot.clone(), table, citation })
     }
 
     /// Tells of a read that failed, and takes a mirror that is not what it was out of use. That may
@@ -119,7 +114,7 @@ impl tree::Snapshot for Shown {
         self.snapshot.objects().read(&node.object, offset, size, with).map_err(|error| {
             let errno = Errno(error.kind().errno());
             let path = self.table.path(index);
-            self.failed(error.during(format_args!("read {} of {}", path.display(), self.key)));
+            self.failed(error.during(format_args!("read {} of {}", path.display(), self.label)));
             errno
         })
     }
@@ -127,7 +122,7 @@ impl tree::Snapshot for Shown {
     fn xattr(&self, index: u32, name: &OsStr) -> Option<Vec<u8>> {
         let node = self.table.node(index)?;
         let value = match name.to_str()? {
-            KEY => self.key.clone(),
+            KEY => self.label.clone(),
             REVISION => self.snapshot.revision().to_string(),
             URL => self.snapshot.url().to_owned(),
             CITATION => {

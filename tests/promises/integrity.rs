@@ -68,9 +68,12 @@ fn flip(bit: u64) -> impl Fn(&std::fs::File, u64) {
     }
 }
 
+/// Damages a file of that length.
+type Damage = Box<dyn Fn(&std::fs::File, u64)>;
+
 /// Damages a file of each of some repositories while nobody has them open; then everything that can be
 /// read is right, and after an access or two all of it can.
-fn damaged_before_opening(end: &str, ways: &[Box<dyn Fn(&std::fs::File, u64)>]) {
+fn damaged_before_opening(end: &str, ways: &[Damage]) {
     let mut site = Site::mounted("");
     let name = |number: usize| format!("m{number:02}x");
     let _repositories: Vec<Repository> = (0..ways.len())
@@ -100,14 +103,13 @@ fn damaged_before_opening(end: &str, ways: &[Box<dyn Fn(&std::fs::File, u64)>]) 
     assert!(site.is_serving());
 }
 
-fn flips() -> Vec<Box<dyn Fn(&std::fs::File, u64)>> {
-    (0..=16).map(|bit| Box::new(flip(bit)) as Box<dyn Fn(&std::fs::File, u64)>).collect()
+fn flips() -> Vec<Damage> {
+    (0..=16).map(|bit| Box::new(flip(bit)) as Damage).collect()
 }
 
-fn truncations() -> Vec<Box<dyn Fn(&std::fs::File, u64)>> {
+fn truncations() -> Vec<Damage> {
     let cut = |part: u64| {
-        Box::new(move |file: &std::fs::File, length: u64| file.set_len(length * part / 8).unwrap())
-            as Box<dyn Fn(&std::fs::File, u64)>
+        Box::new(move |file: &std::fs::File, length: u64| file.set_len(length * part / 8).unwrap()) as Damage
     };
     (0..8).map(cut).collect()
 }

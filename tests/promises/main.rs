@@ -1,25 +1,45 @@
-//! The promises, each through a real mount and the real program.
-#![allow(clippy::disallowed_methods, reason = "tests start programs and read the environment")]
+//! What srcfs promises, with real mounts, processes and git servers: one module a promise.
+#![allow(clippy::disallowed_methods, reason = "tests start programs of their own")]
 
 #[path = "../harness.rs"]
 mod harness;
+#[path = "../harness/mounted.rs"]
+mod mounted;
 #[path = "../harness/mounted2.rs"]
 mod mounted2;
 #[path = "../harness/program.rs"]
 mod program;
+#[path = "../harness/reader.rs"]
+mod reader;
+#[path = "../harness/setting.rs"]
+mod setting;
 
+mod atomic;
+mod contained;
 mod degrade;
+mod honest_death;
 mod honest_errors;
 mod hostile_names;
 mod hostile_trees;
 mod hostile_urls;
+mod immutable;
 mod integrity;
+mod interruptible;
+mod listing;
+mod mounting;
+mod no_dead_lock;
 mod no_execution;
 mod offline;
+mod pins;
 mod power_loss;
 mod private;
+mod read_only;
 mod references;
+mod responsive;
+mod role;
 mod secrets;
+mod single_flight;
 mod submodules;
 mod subpaths;
 mod verbs;
+mod whole_walk;

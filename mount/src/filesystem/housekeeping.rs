@@ -28,6 +28,7 @@ impl FileSystem {
                 return;
             }
             self.refresh_names();
+            self.park_working_directories();
             self.settle_drains();
             self.give_back_unused();
         }

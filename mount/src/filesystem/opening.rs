@@ -55,8 +55,8 @@ impl FileSystem {
         let opened = slot.clone();
         let lane = if fetch { &self.fetch } else { &self.local };
         let started = lane.run(move || {
-            if !this.is_wanted(&opened) {
-                return this.opened(&opened, Err(Errno(libc::EINTR)));
+            if this.nobody_waits(&mut locked(&opened.opening).opening) {
+                return;
             }
             let view = &opened.view;
             let outcome: Outcome<_> =
@@ -72,9 +72,14 @@ impl FileSystem {
         }
     }
 
-    fn is_wanted(&self, slot: &Slot) -> bool {
-        let opening = locked(&slot.opening);
-        opening.opening.iter().flatten().any(|&id| self.waiters.waits(id))
+    /// Whether everybody who waited has gone meanwhile; then the next one starts the work anew. Called
+    /// with the lock under which waiters are added, so that nobody is left waiting for nothing.
+    fn nobody_waits(&self, waiting: &mut Option<Vec<WaiterId>>) -> bool {
+        let nobody = !waiting.iter().flatten().any(|&id| self.waiters.waits(id));
+        if nobody {
+            *waiting = None;
+        }
+        nobody
     }
 
     fn opened(&self, slot: &Slot, result: Result<Arc<dyn Snapshot>, Errno>) {
@@ -93,9 +98,9 @@ impl FileSystem {
         caller: Caller,
         answer: impl FnOnce(Result<(Arc<Slot>, Existence), Errno>) + Send + 'static,
     ) {
-        let known = locked(&slot.opening).existence;
+        let found_out = locked(&slot.opening).existence;
         let unknown_time = Existence { modified: None };
-        if let Some(existence) = known.or_else(|| slot.view.known().then_some(unknown_time)) {
+        if let Some(existence) = slot.view.known().or(found_out) {
             return answer(Ok((slot, existence)));
         }
         let (waiting, this) = (slot.clone(), self.clone());
@@ -129,9 +134,10 @@ impl FileSystem {
         let this = self.clone();
         let asked = slot.clone();
         let started = self.fetch.run(move || {
-            let wanted = locked(&asked.opening).asking.iter().flatten().any(|&id| this.waiters.waits(id));
-            let result = if wanted { guarded(|| asked.view.exists(caller)) } else { Err(Errno(libc::EINTR)) };
-            this.asked(&asked, result);
+            if this.nobody_waits(&mut locked(&asked.opening).asking) {
+                return;
+            }
+            this.asked(&asked, guarded(|| asked.view.exists(caller)));
         });
         if started.is_err() {
             self.asked(&slot, Err(Errno(libc::EAGAIN)));

@@ -164,8 +164,8 @@ impl View for MemoryView {
         }
         self.get().map(Some)
     }
-    fn known(&self) -> bool {
-        self.known
+    fn known(&self) -> Option<Existence> {
+        self.known.then_some(Existence { modified: None })
     }
     fn exists(&self, _: Caller) -> Result<Existence, Errno> {
         if let Some(gate) = &self.gate {
