@@ -82,7 +82,13 @@ impl Shared {
     fn report(&self, what: &What, label: &str, who: &str, error: &Error) {
         log::warn!("{label}: {error}");
         self.journal.note(label, who, error);
-        self.cache.note_failure(&what.key, &what.reference, error);
+        // A missing subpath is the matter of the configuration and not of the repository, whose note
+        // would stay when that is corrected. Whoever explains it looks for itself.
+        let is_there = || self.cache.peek(&what.key, &what.reference).is_ok_and(|found| found.is_some());
+        let subpath = error.kind() == Kind::NotFound && !what.subpaths.is_empty() && is_there();
+        if !subpath {
+            self.cache.note_failure(&what.key, &what.reference, error);
+        }
     }
 }
 

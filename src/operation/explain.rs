@@ -51,7 +51,14 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         about.max_by_key(|error| error.at).cloned()
     };
     let age = |at: u64| Some(unix_now().saturating_sub(at));
+    let subpath = match &snapshot {
+        Ok(Some(snapshot)) if !target.subpaths.is_empty() => {
+            snapshot.table().narrowed(&target.subpaths).err()
+        }
+        _ => None,
+    };
     let (failure, age) = match (noted, &snapshot) {
+        _ if subpath.is_some() => (subpath.as_ref().map(Failure::from), None),
         (Some(noted), _) => (Some(Failure::from(noted.clone())), age(noted.at)),
         (None, Err(error)) => (Some(Failure::from(error)), None),
         (None, Ok(Some(_))) => (None, None),

@@ -311,3 +311,30 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// The value of an extended attribute, or the error number.
+pub fn xattr(path: &Path, name: &str) -> Result<String, i32> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    let name = std::ffi::CString::new(name).unwrap();
+    let mut value = vec![0_u8; 64 << 10];
+    // SAFETY: both names end with a NUL, and the kernel writes at most the length of the buffer.
+    let length =
+        unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    let Ok(length) = usize::try_from(length) else {
+        return Err(std::io::Error::last_os_error().raw_os_error().unwrap());
+    };
+    value.truncate(length);
+    Ok(String::from_utf8(value).unwrap())
+}
+
+/// Makes a program. Another process writes it: were it open for writing here, whatever a parallel test
+/// starts just now would inherit that for a moment, and the program would be busy. The text is not
+/// among that process's arguments, because it may hold a secret.
+pub fn executable(path: &Path, text: &str) {
+    use std::io::Write;
+    let script = "mkdir -p \"$(dirname \"$0\")\" && cat >\"$0\" && chmod 755 \"$0\"";
+    let mut writer = Command::new("sh").args(["-c", script]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
+}

@@ -197,3 +197,16 @@ fn only_an_authoritative_no_is_remembered_and_only_for_its_time() {
     brief.repository_of("team/absent", &[File::new("a", "there now\n")]);
     wait_until("the no is forgotten", || std::fs::read(brief.forge("team/absent/a")).is_ok());
 }
+
+#[test]
+fn a_named_resource_whose_repository_is_missing_is_not_an_empty_directory() {
+    let mut site = Site::new("");
+    let url = site.server().url("team/absent.git");
+    site.configure(&format!("{ASK_AGAIN}\n[[resource]]\nname = \"docs\"\ngit = \"{url}\""));
+    site.mount();
+    let path = site.path("docs");
+    assert_eq!(errno(std::fs::read(path.join("a"))), libc::ENOENT);
+    let listed = site.sh("ls docs");
+    assert!(listed.code != 0 && !listed.err.is_empty(), "{listed:?}");
+    is_explained(&site, &path, libc::ENOENT, "no such repository");
+}

@@ -52,6 +52,12 @@ impl FileSystem {
             return answer(Ok(Listing::View { slot, snapshot, directory, position }));
         }
         self.when_open(slot, caller, move |result| {
+            // readdir(3) of glibc takes ENOENT for the end of a directory that was removed: what failed
+            // would be shown as empty.
+            let result = result.map_err(|error| match error {
+                Errno(libc::ENOENT) => Errno(libc::EIO),
+                other => other,
+            });
             answer(result.map(|(slot, snapshot)| Listing::View { slot, snapshot, directory, position }));
         });
     }
