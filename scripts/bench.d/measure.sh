@@ -21,7 +21,7 @@ note() {
 }
 
 # How many seconds one search may take.
-patience=240
+patience=120
 
 # timed ROW SIDE COMMAND...: runs it, its output in $work/out, and records the seconds. `too_slow` says
 # whether a rival's search was ended by `timeout`, which is no measurement.
