@@ -60,8 +60,10 @@ impl Unfinished {
         fs::rename(&self.path, place)
     }
 
-    /// Takes the place only if it is free.
+    /// Takes the place only if it is free, and for good: its content is on the disk first, for what
+    /// was written by nobody else would be empty there after a power loss.
     pub fn settle(self, place: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
         fs::hard_link(&self.path, place)
     }
 }

@@ -87,9 +87,9 @@ fn a_configuration_with_such_urls_is_refused_whole_and_the_old_one_stays() {
     assert_eq!(run.code, 3, "{run:?}");
     let text = run.json()["error"].to_string();
     let first = good.lines().count() + 1;
-    for number in 0..HOSTILE.len() {
+    for (number, url) in HOSTILE.iter().enumerate() {
         let line = format!("line {},", first + 3 * number + 2);
-        assert!(text.contains(&line), "{:?}: no {line} in {text}", HOSTILE[number]);
+        assert!(text.contains(&line), "{:?}: no {line} in {text}", url);
     }
     assert!(!text.contains("user:hunter2"), "{text}");
     // The daemon keeps what it had, and says so.
