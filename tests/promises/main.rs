@@ -20,6 +20,7 @@ mod interruptible;
 mod listing;
 mod mounting;
 mod no_dead_lock;
+mod no_stolen_lock;
 mod pins;
 mod read_only;
 mod responsive;
