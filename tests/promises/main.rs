@@ -29,6 +29,7 @@ mod listing;
 mod mounting;
 mod no_dead_lock;
 mod no_execution;
+mod no_stolen_lock;
 mod offline;
 mod pins;
 mod power_loss;
