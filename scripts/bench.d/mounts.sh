@@ -34,7 +34,7 @@ stop_srcfs() {
 }
 
 daemon_gone() {
-    ! kill -0 "$daemon"
+    ! kill -0 "$daemon" 2>/dev/null
 }
 
 # verb ARGUMENTS: the program with this run's cache and configuration, and no other.
