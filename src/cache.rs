@@ -7,7 +7,7 @@
 //! | `lock`, `key_lock` | file locks; the fetch and the commit lock of a key |
 //! | `serializer`, `single_flight` | order and joining within the process |
 //! | `state`, `clock` | what is published, and since when |
-//! | `staging`, `prepare`, `publish`, `materialize` | how a revision gets there |
+//! | `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
 //! | `pin`, `snapshot` | what readers hold |
 //! | `clear`, `reap`, `trash`, `removal` | how it goes away |
 //! | `failures`, `durable` | notes of failures; writing whole or not at all |
@@ -16,6 +16,7 @@
 //! published take none. Nothing here knows what a git url is or how objects come: that is the
 //! source's, and reading them is the store's.
 
+mod bring;
 mod clear;
 mod clock;
 mod durable;
@@ -38,7 +39,7 @@ mod state;
 mod trash;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
@@ -98,7 +99,7 @@ pub struct Cache {
     limits: Limits,
     pins: Pins,
     opened: Opened,
-    states: DashMap<String, (Stamp, Arc<State>)>,
+    states: DashMap<PathBuf, (Stamp, Arc<State>)>,
     serializer: KeyedSerializer,
     flights: SingleFlight<Seat, Fetched>,
     questions: SingleFlight<Seat, Resolved>,
@@ -140,6 +141,12 @@ impl Cache {
         self.layout.root()
     }
 
+    /// The directory in which the `state.json` of `key` is replaced, for those who watch it. It is made
+    /// when `key` is first published.
+    pub fn mirror_directory(&self, key: &Key) -> PathBuf {
+        self.layout.mirror(key)
+    }
+
     /// What tells it from every other cache, wherever it is mounted or linked.
     pub fn id(&self) -> &str {
         self.layout.id()
@@ -149,27 +156,27 @@ impl Cache {
     /// One that cannot be understood counts as absent.
     pub fn state(&self, key: &Key) -> Result<Option<Arc<State>>> {
         let mirror = self.layout.mirror(key);
-        let name = key.digest();
+        let why = match self.state_in(&mirror) {
+            Ok(Some(state)) if !state.is_of(key) => format!("{} is of {}", mirror.display(), state.url),
+            Err(error) if error.kind() == Kind::Corrupt => error.to_string(),
+            state => return state,
+        };
+        log::warn!("{why}; {key} counts as absent");
+        Ok(None)
+    }
+
+    fn state_in(&self, mirror: &Path) -> Result<Option<Arc<State>>> {
         // Taken before reading: if it is replaced in between, the next call reads again.
-        let Some(stamp) = Stamp::of(&mirror) else {
-            self.states.remove(&name);
+        let Some(stamp) = Stamp::of(mirror) else {
+            self.states.remove(mirror);
             return Ok(None);
         };
-        let cached =
-            self.states.get(&name).filter(|cached| cached.0 == stamp).map(|cached| Arc::clone(&cached.1));
-        if cached.is_some() {
-            return Ok(cached);
+        let cached = self.states.get(mirror).filter(|cached| cached.0 == stamp);
+        if let Some(state) = cached.map(|cached| Arc::clone(&cached.1)) {
+            return Ok(Some(state));
         }
-        let state = match State::read(&mirror) {
-            Ok(Some(state)) => Arc::new(state),
-            Ok(None) => return Ok(None),
-            Err(error) if error.kind() == Kind::Corrupt => {
-                log::warn!("{error}; {key} counts as absent");
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        self.states.insert(name, (stamp, Arc::clone(&state)));
+        let Some(state) = State::read(mirror)?.map(Arc::new) else { return Ok(None) };
+        self.states.insert(mirror.to_owned(), (stamp, Arc::clone(&state)));
         Ok(Some(state))
     }
 
@@ -178,17 +185,14 @@ impl Cache {
     pub fn mirrors(&self) -> Result<Vec<Arc<State>>> {
         let mut found = Vec::new();
         for mirror in self.mirror_directories() {
-            let belongs = |state: &State| {
-                let key = state.key()?;
-                let there = self.layout.mirror(&key) == mirror;
-                let misplaced =
-                    || Error::new(Kind::Corrupt, format!("read {}", mirror.display()), "it is another's");
-                if there { Ok(key) } else { Err(misplaced()) }
-            };
-            match State::read(&mirror)
-                .and_then(|state| state.map(|state| Ok((belongs(&state)?, state))).transpose())
+            match self
+                .state_in(&mirror)
+                .and_then(|state| state.map(|state| Ok((state.key()?, state))).transpose())
             {
-                Ok(Some((key, state))) => found.push((key, Arc::new(state))),
+                Ok(Some((key, state))) if self.layout.mirror(&key) == mirror => found.push((key, state)),
+                Ok(Some((key, _))) => {
+                    log::warn!("not listed: {} is not the place of {key}", mirror.display())
+                }
                 Ok(None) => {}
                 Err(error) => log::warn!("not listed: {error}"),
             }

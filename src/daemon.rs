@@ -3,13 +3,13 @@
 //! Foreground is the real mode. The background mode is this program again with `--foreground`, which
 //! announces on its standard output that the mount answers, or why it does not; then it lets go of the
 //! terminal. It ends when the mount is gone and the last handle on it is closed, or within
-//! [`signals::GRACE`] of the first SIGTERM or SIGINT, or at the second one at once.
+//! a few seconds of the first SIGTERM or SIGINT, or at the second one at once.
 //!
 //! The daemon never touches its own mount: what must look into it is done by a child with a bound.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use srcfs_mount::mounting::{self, Access, MountOptions, MountRequest};
 use srcfs_mount::{Config as MountConfig, Session};
@@ -100,7 +100,7 @@ pub fn run(
         }
     };
     tree.attach(session.monitor());
-    reap(cache.clone());
+    tidy(cache.clone());
     signals.handle(session.monitor(), mounted.directory.clone(), mounted.id)?;
     log::info!("serving {} from {}", mounted.directory.display(), options.cache.display());
     ready(&mounted.directory);
@@ -120,12 +120,29 @@ fn mount_config(config: &Config, options: MountOptions, directory: &Path) -> Mou
     mount_config.quiet = config.quiet;
     mount_config.max_drain = config.max_drain;
     mount_config.idle = config.idle;
-    mount_config.reply_bound = config.reply_bound;
+    mount_config.reply_bound = below_the_kernels_bound(config.reply_bound);
     mount_config.only_root_besides = options.access == Access::OwnerAndRoot;
     mount_config.park = Some(Arc::new(move |path: &Path| {
         probe::ask(Ask::LookUp, &[mount.join(path)]);
     }));
     mount_config
+}
+
+/// The kernel aborts a whole mount over one request that takes longer than its own bound, if the
+/// administrator has set one; so ours stays below it.
+fn below_the_kernels_bound(bound: Duration) -> Duration {
+    let kernels = ["max_request_timeout", "default_request_timeout"].iter().filter_map(|name| {
+        let text = std::fs::read_to_string(format!("/proc/sys/fs/fuse/{name}")).ok()?;
+        text.trim().parse().ok().filter(|&seconds: &u64| seconds > 0)
+    });
+    match kernels.min() {
+        Some(seconds) if Duration::from_secs(seconds) <= bound => {
+            let lower = Duration::from_secs(seconds).mul_f64(0.75);
+            log::warn!("the kernel ends requests after {seconds} s: waiting at most {lower:?}");
+            lower
+        }
+        _ => bound,
+    }
 }
 
 /// The absolute path of the mount point, made if it is missing.
@@ -165,10 +182,25 @@ fn resolved(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// Deletes what processes that were killed have left in the cache. It may take its time, so nobody waits.
-fn reap(cache: Arc<Cache>) {
-    let reaping = std::thread::Builder::new().name("srcfs-reap".to_owned());
-    if let Err(error) = reaping.spawn(move || cache.reap()) {
+/// How often the memory of blobs that nobody goes on with is given back.
+const TIDY: Duration = Duration::from_secs(10);
+/// After how many of those rounds the cache is looked through again: ten minutes.
+const REAP_ROUNDS: u64 = 60;
+
+/// Deletes what processes that were killed have left in the cache, now and every ten minutes, and gives
+/// back memory that is not used. It may take its time, so nobody waits.
+fn tidy(cache: Arc<Cache>) {
+    let tidying = std::thread::Builder::new().name("srcfs-tidy".to_owned());
+    let started = tidying.spawn(move || {
+        for round in 0_u64.. {
+            if round % REAP_ROUNDS == 0 {
+                cache.reap();
+            }
+            std::thread::sleep(TIDY);
+            crate::store::Objects::trim();
+        }
+    });
+    if let Err(error) = started {
         log::warn!("what was left in the cache stays for now: {error}");
     }
 }

@@ -4,7 +4,7 @@
 //! In a release build it is `Ok(())`, known at compile time. In a debug build the environment
 //! variable `SRCFS_FAULT` chooses one point and what happens there:
 //!
-//! - `<point>:<mode>`: every time that point is reached,
+//! - `<point>:<mode>`: the first time that point is reached,
 //! - `<number>:<mode>`: at the so-manieth point that this process reaches, whichever it is, so that a
 //!   driver can go through all of them without knowing their names.
 //!
@@ -26,7 +26,7 @@ macro_rules! fault {
 #[cfg(debug_assertions)]
 mod injected {
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::time::Duration;
 
     use nix::sys::signal::{Signal, raise};
@@ -47,6 +47,7 @@ mod injected {
     }
 
     static REACHED: AtomicU64 = AtomicU64::new(0);
+    static HIT: AtomicBool = AtomicBool::new(false);
 
     /// What `SRCFS_FAULT` asks for; nothing if it is absent or cannot be read.
     fn plan() -> Option<&'static (Where, Mode)> {
@@ -93,7 +94,7 @@ mod injected {
             Where::Point(name) => name == point,
             Where::Number(wanted) => *wanted == number,
         };
-        if !hit {
+        if !hit || HIT.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
         log::info!("fault {number} {point}");

@@ -10,7 +10,7 @@
 //! | [`cache`] | layout, locks, staging, mirrors, snapshots, pins, clear, reaping |
 //! | [`store`] | git objects on disk: the table of a snapshot's nodes, and its blobs |
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
-//! | [`config`], [`key`], [`error`], [`redact`], [`fault`] | the words that all of them use |
+//! | [`config`], [`key`], [`error`], [`redact`], [`mod@fault`] | the words that all of them use |
 
 pub mod cache;
 pub mod cli;

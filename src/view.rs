@@ -5,8 +5,8 @@
 //! what may take longer is done by the bindings it hands out ([`binding`]), on the mount's pool.
 //!
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
-//! snapshot as the mount serves it), [`citation`], [`listing`] (what a directory lists), [`journal`]
-//! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`).
+//! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`).
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -75,6 +75,21 @@ struct Loaded {
     file: Option<PathBuf>,
     stamp: Option<Stamp>,
     problem: Option<Error>,
+}
+
+impl Shared {
+    /// Notes a failure where people look for it: the log, `.srcfs/errors.json` and the cache.
+    fn report(&self, what: &What, label: &str, who: &str, error: &Error) {
+        log::warn!("{label}: {error}");
+        self.journal.note(label, who, error);
+        // A missing subpath is the matter of the configuration and not of the repository, whose note
+        // would stay when that is corrected. Whoever explains it looks for itself.
+        let is_there = || self.cache.peek(&what.key, &what.reference).is_ok_and(|found| found.is_some());
+        let subpath = error.kind() == Kind::NotFound && !what.subpaths.is_empty() && is_there();
+        if !subpath {
+            self.cache.note_failure(&what.key, &what.reference, error);
+        }
+    }
 }
 
 /// What tells one content of a file from the next: modification time, length and inode number.
@@ -175,7 +190,11 @@ impl SourceTree {
             return None;
         }
         let id = self.shared.next.fetch_add(1, Relaxed);
-        let configured = matches!(name, Name::Resource { .. });
+        let configured = config.resources.iter().any(|resource| {
+            resource.git == *what.key.url()
+                && resource.reference == what.reference
+                && resource.subpaths == what.subpaths
+        });
         let label = path.display().to_string();
         let binding = Arc::new(Binding::new(
             id,

@@ -56,6 +56,30 @@ fn well_formed_packs_of_this_writer_are_read() {
 }
 
 #[test]
+fn a_delta_that_is_turned_to_another_base_shows_no_wrong_bytes() {
+    // What no checksum of zlib covers: the header of a delta says where its base is.
+    let (right, wrong) = (entry(BLOB, 5, b"", b"right"), entry(BLOB, 5, b"", b"wrong"));
+    let copy = [delta_size(5), delta_size(5), vec![0x90, 5]].concat();
+    let distance = (right.len() + wrong.len()) as u8;
+    let delta = entry(OFFSET_DELTA, copy.len() as u64, &[distance], &copy);
+    let tail = delta.len() as u64 + 20 - 1;
+    let entries = [named("right", right), named("wrong", wrong), named("a", delta)];
+    assert_eq!(read(&entries, "a").unwrap(), b"right");
+
+    let repository = Repository::new();
+    let records = write(&repository.path(), &entries);
+    let pack = repository.path().join("objects/pack/pack-00.pack");
+    let mut content = std::fs::read(&pack).unwrap();
+    let at = content.len() - tail as usize;
+    assert_eq!(content[at], distance);
+    content[at] = entries[1].raw.len() as u8;
+    std::fs::write(&pack, content).unwrap();
+    let objects = Objects::open(&repository.path(), &records).unwrap();
+    let error = objects.read(&id("a"), 0, 9, &mut |bytes| panic!("read {bytes:?}")).unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt);
+}
+
+#[test]
 fn deltas_in_a_circle_are_corrupt() {
     let circle =
         [named("a", delta_of("b", &insertion(1, b"x"))), named("b", delta_of("a", &insertion(1, b"x")))];

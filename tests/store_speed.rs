@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
+use sha1::Digest;
 use srcfs::store::{Kind, Limits, Objects, Table, packs};
+
+/// What the kernel asks for at once.
+const REQUEST: u32 = 1 << 20;
 
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -51,30 +55,40 @@ fn measure() {
         .filter(|&node| matches!(table.node(node).unwrap().kind, Kind::File { .. } | Kind::Symlink))
         .collect();
     nodes.sort_by_key(|&node| table.path(node));
-    for threads in [1, 2, 4] {
+    for (threads, how) in [(1, ""), (2, ""), (4, ""), (2, "from the disk"), (2, "and hash")] {
+        if how == "from the disk" {
+            for record in &records {
+                let pack = repository.join(format!("objects/pack/{}.pack", record.name));
+                let pack = std::fs::File::open(pack).unwrap();
+                nix::fcntl::posix_fadvise(&pack, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+                    .unwrap();
+            }
+        }
         let objects = timed("open and check the packs", || Objects::open(&repository, &records).unwrap());
         let (next, bytes, peak) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        timed(&format!("read everything, {threads} threads"), || {
-            std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(|| {
-                        while let Some(&node) = nodes.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                            let node = table.node(node).unwrap();
-                            for offset in (0..node.size).step_by(1 << 20) {
-                                let count = &mut |part: &[u8]| {
-                                    bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
-                                };
-                                objects.read(&node.object, offset, 1 << 20, count).unwrap();
-                            }
+        let read_on = || {
+            while let Some(&node) = nodes.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                let node = table.node(node).unwrap();
+                let mut hash = sha1::Sha1::new_with_prefix(format!("blob {}\0", node.size));
+                for offset in (0..node.size).step_by(REQUEST as usize) {
+                    let mut take = |part: &[u8]| {
+                        bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
+                        if how == "and hash" {
+                            hash.update(part);
                         }
-                    });
+                    };
+                    objects.read(&node.object, offset, REQUEST, &mut take).unwrap();
                 }
-                scope.spawn(|| {
-                    while next.load(Ordering::Relaxed) < nodes.len() as u32 {
-                        peak.fetch_max(anonymous(), Ordering::Relaxed);
-                        std::thread::sleep(std::time::Duration::from_millis(5));
-                    }
-                });
+                assert!(how != "and hash" || hash.finalize()[..] == node.object.0);
+            }
+        };
+        timed(&format!("read all, {threads} threads {how}"), || {
+            std::thread::scope(|scope| {
+                (0..threads).for_each(|_| drop(scope.spawn(read_on)));
+                while next.load(Ordering::Relaxed) < nodes.len() as u32 {
+                    peak.fetch_max(anonymous(), Ordering::Relaxed);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
             });
         });
         assert_eq!(bytes.into_inner(), table.bytes());

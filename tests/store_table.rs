@@ -166,6 +166,20 @@ fn a_submodule_is_an_empty_directory_with_its_commit_and_url() {
 }
 
 #[test]
+fn a_staged_update_borrows_what_the_generation_has() {
+    let (generation, staging) = (Repository::new(), Repository::new());
+    let old = generation.tree(&[("100644", b"old", generation.blob(b"old"))]);
+    generation.pack();
+    let new = staging.tree(&[("40000", b"dir", old), ("100644", b"new", staging.blob(b"new"))]);
+    assert_eq!(staging.build(new).unwrap_err().kind(), Kind::Corrupt);
+    let objects = generation.path().join("objects");
+    std::fs::write(staging.path().join("objects/info/alternates"), format!("{}\n", objects.display()))
+        .unwrap();
+    let table = staging.build(new).unwrap();
+    assert_eq!(table.node(table.find("dir/old").unwrap()).unwrap().size, 3);
+}
+
+#[test]
 fn a_missing_subpath_says_what_may_have_been_meant() {
     let repository = Repository::new();
     let table = sample(&repository);
@@ -246,20 +260,50 @@ fn walk(table: &Table) {
     let _ = table.narrowed(&["guide".to_owned()]);
 }
 
+/// Loads a file that is not what was saved, under a record that fits it.
+fn load_forged(file: &std::path::Path, content: &[u8]) -> srcfs::error::Result<Table> {
+    use sha2::Digest;
+    std::fs::write(file, content).unwrap();
+    let sha256 = sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    Table::load(file, &TableRecord { bytes: content.len() as u64, sha256 })
+}
+
+#[test]
+fn no_forged_table_has_bad_names_or_a_directory_in_itself() {
+    let repository = Repository::new();
+    let below = repository
+        .tree(&[("100644", b"xgit", repository.blob(b"x")), ("100644", b"y.", repository.blob(b"x"))]);
+    let table = repository.build(repository.tree(&[("40000", b"a", below)])).unwrap();
+    let file = repository.beside("table");
+    table.save(&file).unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    let names = whole.windows(7).position(|bytes| bytes == b"axgity.").unwrap();
+    let counts = 24 + 4;
+    assert_eq!(whole[counts..counts + 8], [1, 0, 0, 0, 2, 0, 0, 0]);
+    let load = |changes: &[(usize, u8)]| {
+        let mut changed = whole.clone();
+        changes.iter().for_each(|&(at, value)| changed[at] = value);
+        load_forged(&file, &changed).map(|_| ()).map_err(|error| error.kind())
+    };
+    assert_eq!(load(&[]), Ok(()));
+    assert_eq!(load(&[(names + 1, b'.')]), Err(Kind::Corrupt), ".git");
+    assert_eq!(load(&[(names + 5, b'.')]), Err(Kind::Corrupt), "..");
+    assert_eq!(load(&[(names + 2, b'/')]), Err(Kind::Corrupt), "a slash");
+    assert_eq!(load(&[(names + 5, b'a')]), Err(Kind::Corrupt), "unsorted");
+    assert_eq!(load(&[(counts, 0), (counts + 4, 3)]), Err(Kind::Corrupt), "its own parent");
+    assert_eq!(load(&[(counts, 3), (counts + 4, 0)]), Ok(()), "a tree again");
+    assert_eq!(load(&[(24, 1)]), Err(Kind::Corrupt), "a root that is a file");
+}
+
 #[test]
 fn no_file_makes_a_table_that_panics_even_with_a_hash_that_fits() {
-    use sha2::Digest;
     let repository = Repository::new();
     let file = repository.beside("table");
     sample(&repository).save(&file).unwrap();
     let whole = std::fs::read(&file).unwrap();
-    let try_load = |content: &[u8]| {
-        std::fs::write(&file, content).unwrap();
-        let sha256 = sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-        match Table::load(&file, &TableRecord { bytes: content.len() as u64, sha256 }) {
-            Ok(table) => walk(&table),
-            Err(error) => assert_eq!(error.kind(), Kind::Corrupt),
-        }
+    let try_load = |content: &[u8]| match load_forged(&file, content) {
+        Ok(table) => walk(&table),
+        Err(error) => assert_eq!(error.kind(), Kind::Corrupt),
     };
     for at in 0..whole.len() {
         for value in [0, 1, 2, 0x7f, 0xff, whole[at].wrapping_add(1), whole[at] ^ 0x80] {

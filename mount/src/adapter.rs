@@ -331,6 +331,22 @@ impl Filesystem for Adapter {
         reply.error(fuser::Errno::ENOSYS);
     }
 
+    /// Every `isatty` asks; fuser's own answer is a warning in the log.
+    fn ioctl(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: fuser::IoctlFlags,
+        _: u32,
+        _: &[u8],
+        _: u32,
+        reply: fuser::ReplyIoctl,
+    ) {
+        self.fs.counters.other.one();
+        reply.error(fuser::Errno::ENOTTY);
+    }
+
     fn access(&self, _: &Request, _: INodeNo, _: fuser::AccessFlags, reply: ReplyEmpty) {
         self.fs.counters.other.one();
         reply.error(fuser::Errno::ENOSYS);

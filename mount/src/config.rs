@@ -15,7 +15,8 @@ pub type Park = Arc<dyn Fn(&Path) + Send + Sync>;
 /// The settings of a mount. [`Config::default`] gives those of the field's comments.
 #[derive(Clone)]
 pub struct Config {
-    /// Event-loop threads. Default: the number of cores, between 2 and 8.
+    /// Event-loop threads. More than cores, so that one large file
+    /// being decoded does not hold up the next name. Default: the number of cores, between 4 and 8.
     pub threads: usize,
     /// Views that may be fetched at the same time. Default: 8.
     pub fetch_threads: usize,
@@ -43,7 +44,7 @@ impl Default for Config {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Config {
-            threads: cores.clamp(2, 8),
+            threads: cores.clamp(4, 8),
             fetch_threads: 8,
             quiet: Duration::from_secs(30),
             max_drain: Duration::from_secs(600),

@@ -5,6 +5,7 @@
 //!
 //! - `opening`: a view on its way to its snapshot, and who waits for it
 //! - `binding`: which view a process gets under a name, and what happens when a name changes
+//! - `parking`: views that lost their name while somebody works in them
 //! - `retiring`: giving back what only the kernel's caches hold
 //! - `housekeeping`: once a second, what nobody asked for
 //! - `report`: what is going on
@@ -24,7 +25,7 @@ use crate::counters::Counters;
 use crate::ino::Ino;
 use crate::kernel::Kernel;
 use crate::name::{Bounds, Name, STABLE_TTL};
-use crate::namespace::Namespace;
+use crate::namespace::{Content, Namespace};
 use crate::pool::Lane;
 use crate::slot::{Slot, Slots};
 use crate::tree::{Caller, Entry, Errno, ListedKind, NodeKind, Snapshot, Tree};
@@ -34,6 +35,7 @@ mod binding;
 mod housekeeping;
 mod listing;
 mod opening;
+mod parking;
 mod report;
 mod retiring;
 
@@ -41,8 +43,6 @@ pub use report::{Report, ViewReport, WaitingReport};
 
 /// For ever: a snapshot never changes.
 pub(crate) const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
-/// Below the root: where views are moved to that lost their name while somebody works in them.
-pub(crate) const RETIRED: &str = ".srcfs/views";
 
 /// What a node looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl FileSystem {
     ) {
         let Some(directory) = self.namespace.path(parent) else { return answer(Err(Errno(libc::ESTALE))) };
         let path = directory.join(name);
-        if let Some(found) = self.lookup_retired(&path) {
+        if let Some(found) = self.lookup_parked(&path) {
             return answer(found);
         }
         match self.tree.entry(&path) {
@@ -150,16 +150,9 @@ impl FileSystem {
             }
             Entry::Directory => {
                 self.unbind(&path);
-                let ino = self.namespace.directory(&path);
-                let attributes = self.virtual_directory(ino);
-                answer(Ok(Found::Node { attributes, entry_ttl: STABLE_TTL, attribute_ttl: STABLE_TTL }));
+                answer(Ok(self.found_virtual(&path, Content::Directory)));
             }
-            Entry::File(content) => {
-                let size = content.len() as u64;
-                let ino = self.namespace.file(&path, content);
-                let attributes = self.virtual_file(ino, size);
-                answer(Ok(Found::Node { attributes, entry_ttl: Duration::ZERO, attribute_ttl: FOREVER }));
-            }
+            Entry::File(content) => answer(Ok(self.found_virtual(&path, Content::File(content)))),
             Entry::View(view) => match self.lookup_view(&path, &view, caller) {
                 Ok((found, on_its_way)) => {
                     answer(Ok(found));
@@ -171,24 +164,6 @@ impl FileSystem {
                 answer(Err(Errno(if noticed { libc::ENOENT } else { libc::ETIMEDOUT })));
             }),
         }
-    }
-
-    /// `.srcfs/views/<number>`: a view by its number, for as long as the kernel holds it.
-    fn lookup_retired(&self, path: &Path) -> Option<Result<Found, Errno>> {
-        let rest = path.strip_prefix(RETIRED).ok()?;
-        let entry_ttl = STABLE_TTL;
-        if rest.as_os_str().is_empty() {
-            let attributes = self.virtual_directory(self.namespace.directory(path));
-            return Some(Ok(Found::Node { attributes, entry_ttl, attribute_ttl: STABLE_TTL }));
-        }
-        let slot = rest.to_str().and_then(|text| text.parse().ok()).and_then(|number| self.slots.get(number));
-        let Some(slot) = slot.filter(|slot| slot.snapshot().is_some()) else {
-            return Some(Err(Errno(libc::ENOENT)));
-        };
-        let found = self.found_view(&slot, entry_ttl);
-        // Counted, and still there: then the count holds it.
-        let held = self.slots.get(slot.number).is_some();
-        Some(if held { Ok(found) } else { Err(Errno(libc::ENOENT)) })
     }
 
     /// What the root of a view looks like; for one that is not open, only that it is there.
@@ -208,14 +183,20 @@ impl FileSystem {
         Attributes { ino: slot.ino(0), kind: NodeKind::Directory, size: 0, modified }
     }
 
-    fn virtual_directory(&self, ino: Ino) -> Attributes {
-        let modified = self.namespace.modified(ino.index());
-        Attributes { ino, kind: NodeKind::Directory, size: 0, modified }
+    /// A node of the name space, with the reference that its lookup hands out.
+    fn found_virtual(&self, path: &Path, content: Content) -> Found {
+        let (entry_ttl, attribute_ttl) = match content {
+            Content::Directory => (STABLE_TTL, STABLE_TTL),
+            // Each content is a node of its own for ever, so it is the name that must be asked for.
+            Content::File(_) | Content::Link(_) => (Duration::ZERO, FOREVER),
+        };
+        let ino = self.namespace.take(path, content.clone());
+        Found::Node { attributes: self.virtual_node(ino, &content), entry_ttl, attribute_ttl }
     }
 
-    fn virtual_file(&self, ino: Ino, size: u64) -> Attributes {
-        let modified = self.namespace.modified(ino.index());
-        Attributes { ino, kind: NodeKind::File { executable: false }, size, modified }
+    fn virtual_node(&self, ino: Ino, content: &Content) -> Attributes {
+        let (kind, size) = content.kind();
+        Attributes { ino, kind, size, modified: self.namespace.modified(ino.index()) }
     }
 
     /// GETATTR, with how long the answer may be remembered. For the root of a view that nobody has
@@ -246,13 +227,14 @@ impl FileSystem {
     }
 
     fn virtual_attributes(&self, ino: Ino) -> Result<(Attributes, Duration), Errno> {
-        if let Some(content) = self.namespace.content(ino.index()) {
-            return Ok((self.virtual_file(ino, content.len() as u64), FOREVER));
+        let content = self.namespace.content(ino.index()).ok_or(Errno(libc::ESTALE))?;
+        if content != Content::Directory {
+            return Ok((self.virtual_node(ino, &content), FOREVER));
         }
         let path = self.namespace.path(ino.index()).ok_or(Errno(libc::ESTALE))?;
         // The listing decides the modification time, and that whether a cached listing is still good.
-        self.namespace.list(ino.index(), self.tree.list(&path));
-        Ok((self.virtual_directory(ino), STABLE_TTL))
+        self.namespace.list(ino.index(), self.names_in(&path));
+        Ok((self.virtual_node(ino, &content), STABLE_TTL))
     }
 
     /// READ: calls `with` once with the bytes.
@@ -264,7 +246,9 @@ impl FileSystem {
         with: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Errno> {
         if ino.slot() == 0 {
-            let content = self.namespace.content(ino.index()).ok_or(Errno(libc::EISDIR))?;
+            let Some(Content::File(content)) = self.namespace.content(ino.index()) else {
+                return Err(Errno(libc::EISDIR));
+            };
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
             let end = start.saturating_add(size as usize).min(content.len());
             with(&content[start..end]);
@@ -280,6 +264,13 @@ impl FileSystem {
 
     /// READLINK: calls `with` once with the target.
     pub(crate) fn readlink(&self, ino: Ino, with: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+        if ino.slot() == 0 {
+            let Some(Content::Link(target)) = self.namespace.content(ino.index()) else {
+                return Err(Errno(libc::EINVAL));
+            };
+            with(&target);
+            return Ok(());
+        }
         let snapshot = self.open_snapshot(ino)?;
         match snapshot.node(ino.index()) {
             Some(node) if node.kind == NodeKind::Symlink => {

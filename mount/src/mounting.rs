@@ -1,4 +1,4 @@
-//! Mounting and unmounting, without fuser, whose own has faults.
+//! Mounting and unmounting, done here because that of the FUSE library has faults.
 //!
 //! [`mount`] gives the open /dev/fuse of a new mount, for whoever serves it; [`unmount`] takes a mount
 //! away, and never another one that stands on the same path. What holds:
@@ -44,7 +44,7 @@ use fusermount::Failure;
 use lock::Lock;
 use place::Place;
 
-/// How long another process may hold up a mount or an unmount of the same place.
+/// How long another process may hold up a mount: longer than fusermount3 may take.
 const LOCK_BOUND: Duration = Duration::from_secs(12);
 
 /// What is to be mounted.
@@ -71,37 +71,58 @@ pub struct Mounted {
 
 /// Mounts. See the module for what holds; fails with one of [`MountError`].
 pub fn mount(request: &MountRequest<'_>) -> Result<Mounted, MountError> {
-    let path = absolute(request.directory)
-        .map_err(|error| MountError::system("read the working directory, give an absolute path", error))?;
+    let path =
+        absolute(request.directory).map_err(|error| MountError::system("find the mount point", error))?;
     let mut mounts =
         mountinfo::Source::open().map_err(|error| MountError::system("read mountinfo", error))?;
-    let found = Place::of_mount_point(&path)?;
-    let busy = || MountError::Busy { directory: path.clone() };
-    let _lock = Lock::acquire(&found.path, LOCK_BOUND)
-        .map_err(|error| MountError::system("take the lock of the mount point", error))?
-        .ok_or_else(busy)?;
-    let place = clear_place(&path, &mut mounts)?;
-    if place.path != found.path {
-        return Err(busy());
-    }
-    place.check()?;
-    let before = read(&mut mounts)?;
-    let device = attempt(&place, request);
-    let after = mounts.read();
-    let handed_over = match (device, &after) {
-        (Ok(device), Ok(after)) => {
-            ours(&place, &before, after).map(|mount| (device, MountId::of(mount, &place.path)))
+    // As often as dead mounts can be stacked by accident, or others can be faster; more is somebody
+    // mounting in a loop.
+    for _ in 0..100 {
+        // What is there is asked without the lock: the answer may take its time. It is asked only of
+        // mounts of ours, and a dead one stays dead.
+        let dead = find_dead(&path, &mut mounts)?;
+        let place = Place::of_mount_point(&path)?;
+        let _lock = Lock::acquire(&place.path, LOCK_BOUND)
+            .map_err(|error| MountError::system("take the lock of the mount point", error))?
+            .ok_or_else(|| MountError::Busy { directory: path.clone() })?;
+        let again = Place::of_mount_point(&path)?;
+        let table = read(&mut mounts)?;
+        if again.path != place.path || table.by_id(again.mount_id).is_none() {
+            continue;
         }
-        (Ok(_), Err(error)) => Err(MountError::system("read mountinfo", io::Error::from(error.kind()))),
+        match (again.mounted(&table), dead) {
+            (None, _) => return mount_on(again, table, &mut mounts, request),
+            (Some(mount), Some(dead)) if dead.names(&again, mount) => detach_dead(&again)?,
+            // Somebody else was faster.
+            (Some(_), _) => {}
+        }
+    }
+    Err(MountError::Busy { directory: path })
+}
+
+/// Mounts on a place where nothing is mounted, under its lock.
+fn mount_on(
+    place: Place,
+    before: Table,
+    mounts: &mut mountinfo::Source,
+    request: &MountRequest<'_>,
+) -> Result<Mounted, MountError> {
+    place.check()?;
+    let device = attempt(&place, request);
+    let after = read(mounts);
+    let mounted = match (device, &after) {
+        (Ok(device), Ok(after)) => ours(&place, &before, after).map(|mount| Mounted {
+            device,
+            id: MountId::of(mount, &place.path),
+            directory: place.path.clone(),
+        }),
+        (Ok(_), Err(error)) => Err(MountError::system("find the new mount", io::Error::other(error.why()))),
         (Err(error), _) => Err(error),
     };
-    match handed_over {
-        Ok((device, id)) => Ok(Mounted { device, id, directory: place.path }),
-        Err(error) => {
-            take_back(&place, &before, after.as_ref().ok());
-            Err(error)
-        }
+    if mounted.is_err() {
+        take_back(&place, &before, after.as_ref().ok());
     }
+    mounted
 }
 
 /// Whether the mount at `directory` answers, hangs or is dead. Waits at most [`PROBE_BOUND`].
@@ -109,35 +130,29 @@ pub fn liveness(directory: &Path) -> io::Result<Liveness> {
     Place::open(&absolute(directory)?)?.liveness()
 }
 
-/// The place at `path` with nothing mounted there, after dead mounts of ours are detached.
-fn clear_place(path: &Path, mounts: &mut mountinfo::Source) -> Result<Place, MountError> {
-    // As often as mounts can be stacked by accident; more is somebody mounting in a loop.
-    for _ in 0..100 {
-        let place = Place::of_mount_point(path)?;
-        let table = read(mounts)?;
-        if table.by_id(place.mount_id).is_none() {
-            // It was unmounted between the two looks.
-            continue;
-        }
-        let Some(mount) = place.mounted(&table) else { return Ok(place) };
-        let directory = place.path.clone();
-        let source = mount.source.clone();
-        if !is_of_this_user(mount) {
-            return Err(MountError::Foreign { directory, fs_type: mount.fs_type.clone(), source });
-        }
-        match place.liveness().map_err(|error| MountError::system("ask the mount that is there", error))? {
-            Liveness::Answers => return Err(MountError::AlreadyMounted { directory, source, answers: true }),
-            Liveness::Silent => return Err(MountError::AlreadyMounted { directory, source, answers: false }),
-            Liveness::Dead => {
-                log::info!("detaching a dead mount of ours from {}", directory.display());
-                unmounting::take_away(&directory, true).map_err(|error| MountError::System {
-                    what: format!("detach the dead mount on {}", directory.display()),
-                    error: io::Error::other(error.to_string()),
-                })?;
-            }
-        }
+/// The dead mount of ours on `path`; `None` if nothing is mounted there. Anything else is refused.
+fn find_dead(path: &Path, mounts: &mut mountinfo::Source) -> Result<Option<MountId>, MountError> {
+    let place = Place::of_mount_point(path)?;
+    let table = read(mounts)?;
+    let Some(mount) = place.mounted(&table) else { return Ok(None) };
+    let directory = place.path.clone();
+    let source = mount.source.clone();
+    if !is_of_this_user(mount) {
+        return Err(MountError::Foreign { directory, fs_type: mount.fs_type.clone(), source });
     }
-    Err(MountError::Busy { directory: path.to_owned() })
+    match place.liveness().map_err(|error| MountError::system("ask the mount that is there", error))? {
+        Liveness::Answers => Err(MountError::AlreadyMounted { directory, source, answers: true }),
+        Liveness::Silent => Err(MountError::AlreadyMounted { directory, source, answers: false }),
+        Liveness::Dead => Ok(Some(MountId::of_place(mount, &place))),
+    }
+}
+
+fn detach_dead(place: &Place) -> Result<(), MountError> {
+    log::info!("detaching a dead mount of ours from {}", place.path.display());
+    unmounting::take_away(&place.path, true).map_err(|error| {
+        let what = format!("detach the dead mount on {}", place.path.display());
+        MountError::system(what, io::Error::other(error.to_string()))
+    })
 }
 
 /// Whether a mount is srcfs and was mounted by this user.

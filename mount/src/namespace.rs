@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use crate::ino::Ino;
 use crate::locked;
-use crate::tree::ListedKind;
+use crate::tree::{ListedKind, NodeKind};
 
 /// One name of a directory, with the position after which the next one follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +25,33 @@ pub(crate) struct Listed {
 
 struct VirtualNode {
     path: PathBuf,
-    content: Option<Arc<[u8]>>,
+    content: Content,
     references: u64,
     listing: Vec<Listed>,
     last_cookie: u64,
     modified: SystemTime,
+}
+
+/// What a node of the name space holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Names.
+    Directory,
+    /// Bytes.
+    File(Arc<[u8]>),
+    /// A target.
+    Link(Arc<[u8]>),
+}
+
+impl Content {
+    /// What it looks like, and its size.
+    pub(crate) fn kind(&self) -> (NodeKind, u64) {
+        match self {
+            Content::Directory => (NodeKind::Directory, 0),
+            Content::File(bytes) => (NodeKind::File { executable: false }, bytes.len() as u64),
+            Content::Link(target) => (NodeKind::Symlink, target.len() as u64),
+        }
+    }
 }
 
 /// All nodes of slot 0.
@@ -45,7 +67,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn add(&mut self, path: PathBuf, content: Option<Arc<[u8]>>, references: u64) -> u32 {
+    fn add(&mut self, path: PathBuf, content: Content, references: u64) -> u32 {
         // 2^32 status files are never read within one mount's life at any rate that matters; should the
         // number come round all the same, a number in use is skipped.
         loop {
@@ -67,21 +89,12 @@ impl Namespace {
     /// The name space with nothing but its root, which is never forgotten.
     pub(crate) fn new() -> Self {
         let mut nodes = Nodes::default();
-        nodes.add(PathBuf::new(), None, 1);
+        nodes.add(PathBuf::new(), Content::Directory, 1);
         Namespace { nodes: Mutex::new(nodes) }
     }
 
-    /// The directory at `path`, with one more reference.
-    pub(crate) fn directory(&self, path: &Path) -> Ino {
-        self.take(path, None)
-    }
-
-    /// The file at `path` with this content, with one more reference.
-    pub(crate) fn file(&self, path: &Path, content: Arc<[u8]>) -> Ino {
-        self.take(path, Some(content))
-    }
-
-    fn take(&self, path: &Path, content: Option<Arc<[u8]>>) -> Ino {
+    /// The node at `path` with this content, with one more reference.
+    pub(crate) fn take(&self, path: &Path, content: Content) -> Ino {
         let mut nodes = locked(&self.nodes);
         let known = nodes.by_path.get(path).copied();
         if let Some(index) = known
@@ -120,9 +133,9 @@ impl Namespace {
         locked(&self.nodes).by_path.get(path).map(|&index| Ino::new(0, index))
     }
 
-    /// The content of a file; none of a directory.
-    pub(crate) fn content(&self, index: u32) -> Option<Arc<[u8]>> {
-        locked(&self.nodes).by_index.get(&index)?.content.clone()
+    /// What a node holds; none if the kernel does not know it any more.
+    pub(crate) fn content(&self, index: u32) -> Option<Content> {
+        locked(&self.nodes).by_index.get(&index).map(|node| node.content.clone())
     }
 
     /// When a node last changed.
@@ -162,7 +175,7 @@ impl Namespace {
     /// The directories that the kernel knows.
     pub(crate) fn directories(&self) -> Vec<(Ino, PathBuf)> {
         let nodes = locked(&self.nodes);
-        let directories = nodes.by_index.iter().filter(|(_, node)| node.content.is_none());
+        let directories = nodes.by_index.iter().filter(|(_, node)| node.content == Content::Directory);
         directories.map(|(&index, node)| (Ino::new(0, index), node.path.clone())).collect()
     }
 
@@ -197,11 +210,12 @@ mod tests {
     #[test]
     fn a_new_content_is_a_new_node_and_the_old_one_stays_until_forgotten() {
         let space = Namespace::new();
-        let old = space.file(Path::new("status"), Arc::from(&b"1"[..]));
-        let new = space.file(Path::new("status"), Arc::from(&b"2"[..]));
+        let content = |text: &[u8]| Content::File(Arc::from(text));
+        let old = space.take(Path::new("status"), content(b"1"));
+        let new = space.take(Path::new("status"), content(b"2"));
         assert_ne!(old, new);
-        assert_eq!(space.file(Path::new("status"), Arc::from(&b"2"[..])), new);
-        assert_eq!(space.content(old.index()).as_deref(), Some(&b"1"[..]));
+        assert_eq!(space.take(Path::new("status"), content(b"2")), new);
+        assert_eq!(space.content(old.index()), Some(content(b"1")));
         space.forget(old.index(), 1);
         assert!(space.content(old.index()).is_none());
         assert_eq!(space.known(Path::new("status")), Some(new));

@@ -28,6 +28,8 @@ pub(crate) struct Slot {
     pub(crate) references: References,
     /// Whether its name may still be answered with it.
     pub(crate) bound: AtomicBool,
+    /// Whether it was last looked up under the name for views that lost theirs.
+    pub(crate) parked: AtomicBool,
     /// Whether a pass that gives it back is running.
     pub(crate) retiring: AtomicBool,
     snapshot: RwLock<Option<Arc<dyn Snapshot>>>,
@@ -105,6 +107,7 @@ impl Slots {
             path,
             references: References::default(),
             bound: AtomicBool::new(true),
+            parked: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             snapshot: RwLock::new(None),
             opening: Mutex::default(),

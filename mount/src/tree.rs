@@ -100,6 +100,12 @@ pub trait View: Send + Sync + 'static {
 
     /// Materializes the snapshot, joining whoever does it already. `caller` is who waits.
     fn open(&self, caller: Caller) -> Result<Arc<dyn Snapshot>, Errno>;
+
+    /// Called when `caller` was answered ETIMEDOUT, because it had waited as long as a request may
+    /// wait, while the work goes on: the place to note why.
+    fn kept_waiting(&self, caller: Caller) {
+        let _ = caller;
+    }
 }
 
 /// The kind of a node of a snapshot.
@@ -130,6 +136,7 @@ pub struct Node {
 /// One immutable tree. Nodes are numbered densely from 0, the root; every directory's children are a
 /// contiguous range, sorted by name (bytewise), and every child has a greater index than its parent.
 /// What it is built on stays on disk for as long as this value lives: it is the pin.
+#[allow(clippy::len_without_is_empty, reason = "there is always the root")]
 pub trait Snapshot: Send + Sync + 'static {
     /// The number of nodes, the root included; at least 1.
     fn len(&self) -> u32;

@@ -4,7 +4,7 @@
 //! fetch: pinned generations stay for those who read them, and a fetch that is under way becomes the
 //! first snapshot of the next generation.
 //!
-//! A generation that turned out to be corrupt goes the same way ([`quarantine`]).
+//! A generation that turned out to be corrupt goes the same way ([`Cache::quarantine`]).
 
 use std::fs;
 
@@ -13,9 +13,10 @@ use super::clock::Changed;
 use super::key_lock::KeyLock;
 use super::prepare::mark_corrupt;
 use super::publish::read_for_change;
-use super::state::is_generation;
+use super::snapshot::Snapshot;
+use super::state::{State, is_generation};
 use super::trash::{self, Discarded};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::Key;
 
@@ -47,6 +48,12 @@ impl Cache {
         Ok(Cleared { generation, ..self.sweep(key) })
     }
 
+    /// Takes the generation of a snapshot out of use, in which a read found bytes that are not what
+    /// their id says. Who reads it goes on; the next who asks fetches it again.
+    pub fn distrust(&self, snapshot: &Snapshot, found: &Error) -> Result<()> {
+        self.quarantine(snapshot.key(), snapshot.generation(), found)
+    }
+
     /// Takes a generation that was found corrupt out of use. The next who asks fetches it again.
     pub(super) fn quarantine(&self, key: &Key, generation: &str, found: &Error) -> Result<()> {
         log::error!("{found}; {key} is taken out of use and fetched again");
@@ -72,7 +79,16 @@ impl Cache {
         state.snapshots.clear();
         state.changed = changed.clone();
         state.cleared = Some(changed.clone());
-        state.write(&mirror, || commit.still_ours())?;
+        match state.write(&mirror, || commit.still_ours()) {
+            // Who clears a full disk must not need space for it. Without a tombstone the change has
+            // no date: a daemon takes the moment at which it sees it.
+            Err(error) if error.kind() == Kind::Full => {
+                let file = State::file(&mirror);
+                commit.still_ours()?;
+                fs::remove_file(&file).map_err(|error| Error::io("remove", &file, &error))?;
+            }
+            written => written?,
+        }
         fault!("clear.stated")?;
         Ok((generation, Some(changed)))
     }

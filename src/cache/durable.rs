@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::layout::random_id;
 use crate::error::{Error, Result};
 use crate::fault;
 
@@ -37,6 +38,42 @@ pub(super) fn sync_tree(directory: &Path) -> Result<()> {
     sync_directory(directory)
 }
 
+/// A file that is being written beside its place; removed when it is dropped without having taken it.
+pub(super) struct Unfinished {
+    file: File,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// Writes `content` to a new file beside `place`.
+    pub fn write(place: &Path, content: &[u8]) -> io::Result<Unfinished> {
+        let mut path = place.as_os_str().to_owned();
+        path.push(format!(".{}{UNFINISHED}", random_id()));
+        let path = PathBuf::from(path);
+        let mut unfinished = Unfinished { file: File::create_new(&path)?, path };
+        unfinished.file.write_all(content)?;
+        Ok(unfinished)
+    }
+
+    /// Takes the place of whatever is there.
+    pub fn replace(self, place: &Path) -> io::Result<()> {
+        fs::rename(&self.path, place)
+    }
+
+    /// Takes the place only if it is free, and for good: its content is on the disk first, for what
+    /// was written by nobody else would be empty there after a power loss.
+    pub fn settle(self, place: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::hard_link(&self.path, place)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Replaces `file` by one with this content. `before` is asked after the new one is on the disk and
 /// before it takes the name: its failure leaves the old one.
 ///
@@ -45,21 +82,15 @@ pub(super) fn sync_tree(directory: &Path) -> Result<()> {
 pub(super) fn replace(file: &Path, content: &[u8], before: impl FnOnce() -> Result<()>) -> Result<()> {
     let failed = |error: io::Error| Error::io("write", file, &error);
     let directory = file.parent().unwrap_or(Path::new("."));
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    remove_unfinished(directory, &name);
-    let mut temporary = tempfile::Builder::new()
-        .prefix(&format!("{name}."))
-        .suffix(UNFINISHED)
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    temporary.write_all(content).map_err(failed)?;
+    remove_unfinished(directory, &file.file_name().unwrap_or_default().to_string_lossy());
+    let new = Unfinished::write(file, content).map_err(failed)?;
     // Readers tell two contents by inode, size and this time; the kernel's own is as coarse as its
     // tick, and inodes are used again.
-    temporary.as_file().set_modified(SystemTime::now()).map_err(failed)?;
+    new.file.set_modified(SystemTime::now()).map_err(failed)?;
     fault!("replace.written")?;
-    temporary.as_file().sync_all().map_err(failed)?;
+    new.file.sync_all().map_err(failed)?;
     before()?;
-    temporary.persist(file).map_err(|error| failed(error.error))?;
+    new.replace(file).map_err(failed)?;
     fault!("replace.renamed")?;
     sync_directory(directory)
 }

@@ -4,7 +4,6 @@
 //! disk, and trouble with them is logged and otherwise ignored.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
 use super::clock::unix_now;
+use super::durable::Unfinished;
 use crate::error::Error;
 use crate::key::{Key, Reference};
 use crate::redact::redact;
@@ -59,9 +59,8 @@ pub(super) fn note(directory: &Path, key: &Key, reference: &Reference, error: &E
         at: unix_now(),
     };
     let written = serde_json::to_vec(&failure).map_err(std::io::Error::from).and_then(|text| {
-        let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
-        temporary.write_all(&text)?;
-        temporary.persist(file(directory, key, reference)).map(drop).map_err(|error| error.error)
+        let file = file(directory, key, reference);
+        Unfinished::write(&file, &text)?.replace(&file)
     });
     if let Err(error) = written {
         log::debug!("could not note a failure of {key}: {error}");
@@ -101,8 +100,10 @@ pub(super) fn last(directory: &Path, key: &Key, reference: &Reference) -> Option
 /// All of them, the newest first.
 pub(super) fn all(directory: &Path) -> Vec<Failure> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let written = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let read = |path: PathBuf| serde_json::from_slice(&fs::read(path).ok()?).ok();
-    let mut found: Vec<Failure> = entries.filter_map(|entry| read(entry.path())).collect();
+    let mut found: Vec<Failure> = written.filter_map(read).collect();
     found.sort_by_key(|failure| std::cmp::Reverse(failure.at));
     found
 }

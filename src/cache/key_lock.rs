@@ -11,6 +11,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,17 @@ pub(super) struct HeldCommit(Held);
 struct Held {
     lock: Locked,
     path: PathBuf,
+    // Stands after `lock`, so it is dropped, and logs, when the lock is free again.
+    _time: HeldTime,
+}
+
+/// Logs for how long a lock was held: what `scripts/bench` holds against the promise of short commits.
+#[derive(Debug)]
+struct HeldTime {
+    lock: LockKind,
+    key: String,
+    what: String,
+    since: Instant,
 }
 
 impl<'a> KeyLock<'a> {
@@ -128,8 +140,10 @@ impl<'a> KeyLock<'a> {
             )
             .hint("wait for that process, or end it: its lock is free at that moment"));
         };
+        let time =
+            HeldTime { lock: kind, key: self.key.to_string(), what: what.to_owned(), since: Instant::now() };
         write_holder(lock.file(), kind, self.key, what);
-        Ok(Held { lock, path })
+        Ok(Held { lock, path, _time: time })
     }
 }
 
@@ -148,6 +162,14 @@ impl Drop for Held {
     fn drop(&mut self) {
         // An empty file tells a listing that nobody needs to be asked.
         let _ = self.lock.file().set_len(0);
+    }
+}
+
+impl Drop for HeldTime {
+    fn drop(&mut self) {
+        let micros = self.since.elapsed().as_micros();
+        let what = crate::redact::redact(&self.what);
+        log::debug!("the {} lock of {} was held for {micros} us: {what}", self.lock.as_str(), self.key);
     }
 }
 

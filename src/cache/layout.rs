@@ -8,11 +8,11 @@
 //! backend, read-only, full.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::durable;
+use super::durable::{Unfinished, sync_directory};
 use super::file_system;
 use crate::error::{Error, Kind, Result};
 use crate::key::Key;
@@ -36,6 +36,10 @@ pub(super) struct Layout {
 impl Layout {
     /// Makes or checks the cache at `root`.
     pub fn open(root: &Path) -> Result<Layout> {
+        // A daemon changes its working directory.
+        let root =
+            std::path::absolute(root).map_err(|error| Error::io("find the cache directory", root, &error))?;
+        let root = root.as_path();
         make_private(root)?;
         file_system::refuse_network(root)?;
         let v1 = root.join("v1");
@@ -152,13 +156,10 @@ fn settle(file: &Path, content: &str) -> Result<String> {
         Err(error) => return Err(Error::io("read", file, &error)),
     }
     let directory = file.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-    temporary.write_all(content.as_bytes()).map_err(failed)?;
-    temporary.as_file().sync_all().map_err(failed)?;
-    match temporary.persist_noclobber(file) {
-        Ok(_) => durable::sync_directory(directory)?,
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(error.error)),
+    let new = Unfinished::write(file, content.as_bytes()).map_err(failed)?;
+    match new.settle(file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => sync_directory(directory)?,
     }
     fs::read_to_string(file).map_err(|error| Error::io("read", file, &error))
 }

@@ -12,10 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
-use super::clock::{Changed, ticks, unix_now};
-use super::key_lock::{HeldFetch, KeyLock};
-use super::prepare::{Lender, prepare};
-use super::publish::{Committed, Desk, Meaning, Outcome};
+use super::clock::{ticks, unix_now};
+use super::key_lock::KeyLock;
 use super::single_flight::Flight;
 use super::snapshot::{Contents, Snapshot};
 use super::state::{SnapshotState, State};
@@ -25,7 +23,7 @@ use crate::key::{Key, Reference};
 use crate::source::{Progress, Resolved, Revision, Source};
 
 /// How often work is begun again when somebody else clears or replaces what it stands on.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// How old an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +67,7 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    fn cached(snapshot: Snapshot) -> Fetched {
+    pub(super) fn cached(snapshot: Snapshot) -> Fetched {
         Fetched { snapshot, fetched: false, changed: false, transferred: 0, failed: None }
     }
 }
@@ -85,13 +83,14 @@ pub(super) struct Remembered {
     ticks: u64,
 }
 
-struct Order<'a> {
-    source: &'a dyn Source,
-    key: &'a Key,
-    reference: &'a Reference,
-    freshness: Freshness,
-    who: &'a str,
-    progress: &'a Arc<Progress>,
+/// What somebody wants.
+pub(super) struct Order<'a> {
+    pub source: &'a dyn Source,
+    pub key: &'a Key,
+    pub reference: &'a Reference,
+    pub freshness: Freshness,
+    pub who: &'a str,
+    pub progress: &'a Arc<Progress>,
 }
 
 impl Cache {
@@ -175,7 +174,7 @@ impl Cache {
 
     /// Pins and opens a revision that `state` names. `None`: it is not published any more, also
     /// because it was found corrupt just now.
-    fn open_revision(
+    pub(super) fn open_revision(
         &self,
         key: &Key,
         state: &State,
@@ -203,7 +202,7 @@ impl Cache {
     }
 
     /// A resolution that is fresh enough, and when it was asked for.
-    fn resolved(
+    pub(super) fn resolved(
         &self,
         key: &Key,
         reference: &Reference,
@@ -229,7 +228,7 @@ impl Cache {
         Ok(Some((remembered.resolved, remembered.checked)))
     }
 
-    fn ask(&self, order: &Order<'_>) -> Result<(Resolved, u64)> {
+    pub(super) fn ask(&self, order: &Order<'_>) -> Result<(Resolved, u64)> {
         let (key, reference) = (order.key, order.reference);
         let state = self.state(key)?;
         let known: Vec<Revision> =
@@ -300,103 +299,6 @@ impl Cache {
                 Ok(Fetched { failed: Some(error), ..Fetched::cached(cached) })
             }
             (Err(error), _) => Err(error),
-        }
-    }
-
-    /// Asks, prepares and commits.
-    fn bring(&self, order: &Order<'_>, fetch: &HeldFetch) -> Result<(Fetched, Option<Changed>)> {
-        let Order { source, key, reference, freshness, progress, .. } = *order;
-        let (resolved, checked) = match self.resolved(key, reference, freshness)? {
-            Some(known) => known,
-            None => self.ask(order)?,
-        };
-        fault!("fetch.resolved")?;
-        let revision = &resolved.revision;
-        let meaning = Meaning { reference, resolved: &resolved, checked };
-        let mut borrows = true;
-        for _ in 0..ATTEMPTS {
-            let state = self.state(key)?;
-            let published =
-                state.as_ref().and_then(|state| Some((state, state.snapshots.get(revision.as_str())?)));
-            if let Some((state, record)) = published {
-                // Opened first, so that what is corrupt is not confirmed.
-                if let Some(contents) = self.open_revision(key, state, revision, record)?
-                    && let Some(noted) = self.commit(key, fetch, |desk| desk.note(&meaning))?
-                {
-                    let snapshot = Snapshot::new(key, reference, resolved.clone(), contents);
-                    let changed = noted.moved.is_some();
-                    return Ok((Fetched { changed, ..Fetched::cached(snapshot) }, noted.moved));
-                }
-                continue;
-            }
-            let lender = match &state {
-                Some(state) if borrows => self.lender(key, state)?,
-                _ => None,
-            };
-            let mut staged = prepare(&self.layout, &self.limits, source, key, &resolved, lender, progress)?;
-            let transferred = staged.transferred;
-            let committed = loop {
-                match self.commit(key, fetch, |desk| desk.publish(staged, &meaning))? {
-                    Outcome::Committed(committed) => break Some(committed),
-                    Outcome::Incomplete(back) => staged = *back,
-                }
-                if let Err(error) = staged.stand_alone() {
-                    log::info!("{error}; {key}@{revision} is fetched anew");
-                    borrows = false;
-                    break None;
-                }
-            };
-            let Some(committed) = committed else { continue };
-            fault!("publish.released")?;
-            let Committed { state, pin, moved } = committed;
-            let Some(record) = state.snapshots.get(revision.as_str()) else { continue };
-            match self.opened.contents(Arc::clone(&pin), revision, record) {
-                Ok(contents) => {
-                    let snapshot = Snapshot::new(key, reference, resolved.clone(), contents);
-                    let changed = moved.is_some();
-                    return Ok((
-                        Fetched { snapshot, fetched: true, changed, transferred, failed: None },
-                        moved,
-                    ));
-                }
-                Err(error) if error.kind() == Kind::Corrupt => {
-                    self.quarantine(key, pin.generation(), &error)?;
-                    borrows = false;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let what = format!("fetch {key}@{reference}");
-        Err(Error::new(Kind::Stale, what, "it is cleared again and again while it is published"))
-    }
-
-    fn commit<T>(
-        &self,
-        key: &Key,
-        fetch: &HeldFetch,
-        work: impl FnOnce(&Desk<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let locks = self.layout.locks();
-        let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("publish {key}"))?;
-        work(&Desk { layout: &self.layout, pins: &self.pins, key, fetch, commit: &commit })
-    }
-
-    /// The living generation, if objects can be borrowed from it.
-    fn lender(&self, key: &Key, state: &State) -> Result<Option<Lender>> {
-        let Some(generation) = &state.generation else { return Ok(None) };
-        let Some(pin) = self.pins.hold(&self.layout.mirror(key), generation)? else { return Ok(None) };
-        let mut packs: Vec<_> =
-            state.snapshots.values().flat_map(|snapshot| &snapshot.packs).cloned().collect();
-        packs.sort_by(|a, b| a.name.cmp(&b.name));
-        packs.dedup_by(|a, b| a.name == b.name);
-        // Objects that are built upon must be what they were.
-        match crate::store::Objects::open(pin.directory(), &packs) {
-            Ok(_) => Ok(Some(Lender { pin, packs })),
-            Err(error) if error.kind() == Kind::Corrupt => {
-                self.quarantine(key, generation, &error)?;
-                Ok(None)
-            }
-            Err(error) => Err(error),
         }
     }
 }

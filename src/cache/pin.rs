@@ -96,8 +96,9 @@ impl Pins {
         if let Some(pin) = self.held().get(&directory).and_then(Weak::upgrade) {
             return Ok(Some(pin));
         }
-        let Some(lock) = lock_shared(&directory)? else {
-            return if trash::is_named(mirror, generation)? && !directory.join(PIN).exists() {
+        let named = || trash::is_named(mirror, generation);
+        let Some(lock) = lock_shared(&directory, named)? else {
+            return if named()? && !directory.join(PIN).exists() {
                 let what = format!("open the generation {}", directory.display());
                 Err(Error::new(Kind::Corrupt, what, "it is published, but it or its pin file is gone"))
             } else {
@@ -108,7 +109,7 @@ impl Pins {
         // From here on a pin that is not kept is dropped as a pin, because holding it for a moment
         // may have kept somebody else from taking the generation away.
         let pin = self.pin(mirror, generation, lock);
-        if !trash::is_named(mirror, generation)? {
+        if !named()? {
             return Ok(None);
         }
         Ok(Some(self.keep(pin)))
@@ -147,8 +148,9 @@ impl Pins {
     }
 }
 
-/// The shared lock on the pin file of the generation in `directory`; `None` if it is gone.
-pub(super) fn lock_shared(directory: &Path) -> Result<Option<Locked>> {
+/// The shared lock on the pin file of the generation in `directory`; `None` if it is gone, or if
+/// somebody holds it exclusively and it is not `wanted` any more.
+pub(super) fn lock_shared(directory: &Path, wanted: impl Fn() -> Result<bool>) -> Result<Option<Locked>> {
     let path = directory.join(PIN);
     let wait = Wait { bound: BOUND, cancelled: &|| false };
     let outcome = wait.poll(|| {
@@ -159,7 +161,8 @@ pub(super) fn lock_shared(directory: &Path) -> Result<Option<Locked>> {
         };
         fault!("pin.opened")?;
         match Locked::attempt(file, &path, Mode::Shared)? {
-            None => Ok(None),
+            None if wanted()? => Ok(None),
+            None => Ok(Some(None)),
             Some(lock) if lock.is_at(&path)? => Ok(Some(Some(lock))),
             Some(_) => Ok(Some(None)),
         }

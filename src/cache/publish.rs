@@ -52,7 +52,7 @@ pub(super) struct Committed {
 
 /// What came of a prepared revision.
 pub(super) enum Outcome {
-    Committed(Committed),
+    Committed(Box<Committed>),
     /// The generation it borrowed from was cleared: it must be made complete, without the commit
     /// lock, and brought again.
     Incomplete(Box<Staged>),
@@ -87,7 +87,7 @@ impl Desk<'_> {
         fault!("publish.moved")?;
         state.write(&mirror, || self.still_ours())?;
         fault!("publish.stated")?;
-        Ok(Outcome::Committed(Committed { state, pin, moved }))
+        Ok(Outcome::Committed(Box::new(Committed { state, pin, moved })))
     }
 
     /// Publishes that a reference means a revision that is published already; `None` if that was
@@ -116,13 +116,15 @@ impl Desk<'_> {
     /// Moves the staged repository to the place of a new generation, pinned before anybody can see it.
     fn found_generation(&self, mirror: &Path, staged: &Staged, state: &mut State) -> Result<Arc<Pin>> {
         let generation = random_id();
-        let lock = lock_shared(staged.repository())?.ok_or_else(|| self.gone())?;
+        let lock = lock_shared(staged.repository(), || Ok(true))?.ok_or_else(|| self.gone())?;
         let place = mirror.join(&generation);
         fs::rename(staged.repository(), &place)
             .map_err(|error| Error::io("move the generation to", &place, &error))?;
         let pin = self.pins.adopt(mirror, &generation, lock);
         fault!("publish.renamed")?;
         sync_directory(mirror)?;
+        // The mirror may be new as well.
+        sync_directory(mirror.parent().unwrap_or(mirror))?;
         state.generation = Some(generation);
         state.references.clear();
         state.snapshots.clear();
@@ -183,7 +185,15 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> Option<Changed> {
 /// The state of a mirror, by one who holds its commit lock and will replace it. A torn one is moved
 /// aside, and counts as absent.
 pub(super) fn read_for_change(mirror: &Path, key: &Key) -> Result<State> {
-    match State::read(mirror) {
+    let foreign = |state: &State| {
+        let what = format!("read {}", State::file(mirror).display());
+        Error::new(Kind::Corrupt, what, format!("it is of {}", state.url))
+    };
+    let read = match State::read(mirror) {
+        Ok(Some(state)) if !state.is_of(key) => Err(foreign(&state)),
+        read => read,
+    };
+    match read {
         Ok(state) => Ok(state.unwrap_or_else(|| State::empty(key))),
         Err(error) if error.kind() == Kind::Corrupt => {
             let (file, aside) = (State::file(mirror), mirror.join("state.json.bad"));

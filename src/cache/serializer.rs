@@ -147,11 +147,12 @@ mod tests {
 
     /// Queues `tasks` in order behind a first task that ends when all of them stand in line.
     fn in_line(serializer: &KeyedSerializer, key: &str, tasks: Vec<Box<dyn FnOnce() -> Result<()> + Send>>) {
+        let all_there = Barrier::new(2);
         thread::scope(|scope| {
-            let count = tasks.len();
+            let all_there = &all_there;
             scope.spawn(move || {
                 serializer.serialize(key, &LONG, || {
-                    wait_for_line(serializer, key, count + 1);
+                    all_there.wait();
                     Ok(())
                 })
             });
@@ -162,6 +163,7 @@ mod tests {
                 });
                 wait_for_line(serializer, key, number + 2);
             }
+            all_there.wait();
         });
     }
 

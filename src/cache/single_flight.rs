@@ -260,14 +260,15 @@ mod tests {
         let flights = flights();
         let (worker, waiter) = (Arc::new(Progress::default()), Arc::new(Progress::default()));
         thread::scope(|scope| {
-            let work = |_: &Flight<'_, _, _>| {
-                worker.set(10, 2, 3);
-                while waiter.bytes() != 10 {
-                    thread::yield_now();
-                }
-                Ok(1)
-            };
-            let first = scope.spawn(|| flights.run(&"a", &worker, &LONG, work));
+            let first = scope.spawn(|| {
+                flights.run(&"a", &worker, &LONG, |_| {
+                    worker.set(10, 2, 3);
+                    while waiter.bytes() != 10 {
+                        thread::yield_now();
+                    }
+                    Ok(1)
+                })
+            });
             while worker.bytes() != 10 {
                 thread::yield_now();
             }

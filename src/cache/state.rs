@@ -124,6 +124,11 @@ impl State {
         Ok(Key::git(GitUrl::parse(&self.url)?))
     }
 
+    /// Whether it is the state of this key's mirror, and not one that was copied there.
+    pub fn is_of(&self, key: &Key) -> bool {
+        self.key().is_ok_and(|own| own == *key)
+    }
+
     /// What `reference` means here, and since when that is known; `None` if it is not cached. A full
     /// id needs no entry of its own.
     pub fn find(&self, reference: &Reference) -> Option<(Resolved, &SnapshotState, u64)> {

@@ -61,7 +61,7 @@ fn lines(cleared: &Cleared) -> String {
     if let Some(error) = &cleared.error {
         return format!("{keys}  failed\n  {error}\n");
     }
-    if !cleared.was_cached {
+    if !cleared.was_cached && cleared.freed + cleared.being_freed + cleared.held == 0 {
         return format!("{keys}  was not cached\n");
     }
     let mut text = format!("{keys}  freed {}", bytes(cleared.freed));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exit::Failed;
 use super::invocation::Invocation;
-use super::table::{age, bytes, count, hidden, reader, seconds};
+use super::table::{age, bytes, count, reader, seconds};
 use crate::operation::status::{self, MountReport, StatusReport};
 
 const AFTER_HELP: &str = "\
@@ -72,7 +72,6 @@ fn text(report: &StatusReport) -> String {
     for one in &report.readers {
         text.push_str(&format!("reader   {}\n", reader(one)));
     }
-    text.push_str(&hidden(report.hidden));
     for error in &report.errors {
         text.push_str(&format!("failed   {} ago: {}\n", age(error.at), error.failure));
     }
@@ -91,5 +90,13 @@ fn mount_line(mounted: &MountReport) -> String {
         Some(number) if number > 0 => format!(", {number} of them for older processes"),
         _ => String::new(),
     };
-    format!("mount    {place}: process {pid}, since {since}, {views}{draining}\n")
+    let waiting = match mounted.waiting {
+        Some(number) if number > 0 => format!(", {} waiting", count(number as u64, "request")),
+        _ => String::new(),
+    };
+    let mut text = format!("mount    {place}: process {pid}, since {since}, {views}{draining}{waiting}\n");
+    if let Some(problem) = &mounted.configuration_problem {
+        text.push_str(&format!("         keeps its old configuration: {problem}\n"));
+    }
+    text
 }

@@ -65,12 +65,12 @@ pub fn count(number: u64, one: &str) -> String {
 /// A process and what it holds.
 pub fn reader(reader: &Reader) -> String {
     let Reader { pid, command, holds, view } = reader;
-    let of = if view.is_empty() { String::new() } else { format!(" of {view}") };
+    let place = if view.is_empty() { "the mount" } else { view };
     match holds.as_str() {
-        "directory" => format!("process {pid} ({command}): its working directory{of}"),
-        "mapping" => format!("process {pid} ({command}): a mapped file{of}"),
-        "walk" => format!("process {pid} ({command}): it walks through the old snapshot{of}"),
-        _ => format!("process {pid} ({command}): an open file{of}"),
+        "directory" => format!("process {pid} ({command}): a working directory in {place}"),
+        "mapping" => format!("process {pid} ({command}): a mapped file in {place}"),
+        "walk" => format!("process {pid} ({command}): it has begun to read {place}"),
+        _ => format!("process {pid} ({command}): an open file in {place}"),
     }
 }
 
@@ -86,8 +86,8 @@ pub fn unanswered(mounts: &[Unanswered]) -> String {
 pub fn hidden(number: usize) -> String {
     match number {
         0 => String::new(),
-        1 => "1 process of another user could not be looked into\n".to_owned(),
-        many => format!("{many} processes of other users could not be looked into\n"),
+        1 => "1 process could not be looked into\n".to_owned(),
+        many => format!("{many} processes could not be looked into\n"),
     }
 }
 

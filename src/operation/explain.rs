@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::target::{Target, described};
-use super::{Context, Failure, daemon_status, mounts, status, unix_now};
+use super::{Context, Failure, daemon_status, mounts, unix_now};
 use crate::cache::Snapshot;
 use crate::error::Result;
 
@@ -41,13 +41,31 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
     let snapshot = context.cache.peek(&target.key, &target.reference);
     let known = described(&target.key, &target.reference);
-    let noted = status::errors(context, &daemons)
-        .into_iter()
-        .find(|error| error.path == known || error.path == target.text || error.path == text);
+    // The cache's note goes with the next success. What daemons remember is history, and counts only
+    // where the cache could not be written and has nothing to show.
+    let noted = context.cache.failure(&target.key, &target.reference);
+    let remembered = || {
+        let errors = daemons.iter().filter_map(|daemon| daemon.status.as_ref().ok()).flat_map(|s| &s.errors);
+        let about =
+            errors.filter(|error| error.path == known || error.path == target.text || error.path == text);
+        about.max_by_key(|error| error.at).cloned()
+    };
+    let age = |at: u64| Some(unix_now().saturating_sub(at));
+    let subpath = match &snapshot {
+        Ok(Some(snapshot)) if !target.subpaths.is_empty() => {
+            snapshot.table().narrowed(&target.subpaths).err()
+        }
+        _ => None,
+    };
     let (failure, age) = match (noted, &snapshot) {
-        (Some(noted), _) => (Some(noted.failure), Some(unix_now().saturating_sub(noted.at))),
+        _ if subpath.is_some() => (subpath.as_ref().map(Failure::from), None),
+        (Some(noted), _) => (Some(Failure::from(noted.clone())), age(noted.at)),
         (None, Err(error)) => (Some(Failure::from(error)), None),
-        (None, Ok(_)) => (None, None),
+        (None, Ok(Some(_))) => (None, None),
+        (None, Ok(None)) => match remembered() {
+            Some(remembered) => (Some(remembered.failure), age(remembered.at)),
+            None => (None, None),
+        },
     };
     let snapshot = snapshot.ok().flatten();
     let state = match (&failure, &snapshot) {

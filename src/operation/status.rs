@@ -44,6 +44,11 @@ pub struct MountReport {
     pub views: Option<usize>,
     /// Views that only older processes see.
     pub draining: Option<usize>,
+    /// How many requests wait for a slow answer.
+    pub waiting: Option<usize>,
+    /// What is wrong with a changed configuration, for which the daemon keeps the old one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration_problem: Option<String>,
     /// Why it does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent: Option<String>,
@@ -112,6 +117,8 @@ fn mount_report(daemon: &Daemon) -> MountReport {
         started: status.map(|status| status.started),
         views: status.map(|status| status.views.len()),
         draining: status.map(|status| status.views.iter().filter(|view| !view.newest).count()),
+        waiting: status.map(|status| status.waiting.len()),
+        configuration_problem: status.and_then(|status| status.configuration_problem.clone()),
         silent: daemon.status.as_ref().err().cloned(),
     }
 }
@@ -122,7 +129,7 @@ fn locks(context: &Context) -> Vec<LockReport> {
 }
 
 /// What daemons remember and what the cache keeps, newest first.
-pub(super) fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> {
+fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> {
     let mut errors: Vec<ErrorStatus> = daemons
         .iter()
         .filter_map(|daemon| daemon.status.as_ref().ok())

@@ -1,14 +1,14 @@
 //! One pack of git objects, and the decoding of blobs in it.
 //!
-//! Ours and not libgit2's, because of what a mount needs of its hot path (measured on the Linux tree,
-//! 78,635 blobs, 1.3 GB, two threads): libgit2 with SHA-1 of each blob 1.5 s and up to 185 MB of
-//! private memory, this 0.8 s and less than 60. And it cannot die of a disk: nothing is mapped, so a
-//! truncated file is an error and not a SIGBUS, and every access is checked.
+//! Ours and not libgit2's, because of what a mount needs of its hot path. Measured on the Linux tree
+//! (78,635 blobs, 1.3 GB, two threads, processor time and peak of private memory): libgit2 with SHA-1
+//! of each blob 2.85 s and 122 MB, this 1.95 s and 72 MB, whatever the number of packs. And it cannot
+//! die of a disk: no file is mapped, so a truncated one is an error and not a SIGBUS.
 //!
 //! What makes the bytes right: the index is compared with its record when the pack is opened, in the
 //! buffer it is then read from. It has a CRC-32 of every entry as it lies in the pack, which git wrote
 //! when it had compared the object with its id. Each entry read is compared with that, and zlib's own
-//! checksum covers what it inflates to. That costs 0.05 s where SHA-1 of all blobs costs 0.7 s.
+//! checksum covers what it inflates to. That costs 0.02 s where SHA-1 of all blobs costs 0.75 s.
 //!
 //! The formats are those of gitformat-pack(5). Object sizes and chains come from a stranger, so both
 //! are bounded, and chains are followed without recursion.

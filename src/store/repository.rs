@@ -99,3 +99,12 @@ pub(super) fn open_odb(repository: &Path) -> Result<git2::Odb<'static>> {
     odb.add_disk_alternate(path).map_err(|error| failed(error.message().to_owned()))?;
     Ok(odb)
 }
+
+/// An error if the process has no descriptor left.
+pub(super) fn check_descriptors(repository: &Path) -> Result<()> {
+    let head = repository.join("HEAD");
+    match fs::File::open(&head).map_err(|error| Error::io("open", &head, &error)) {
+        Err(error) if error.kind() == Kind::Exhausted => Err(error),
+        _ => Ok(()),
+    }
+}

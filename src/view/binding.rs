@@ -58,7 +58,7 @@ pub struct Binding {
     label: String,
     configured: bool,
     pointer: Mutex<Option<Pointer>>,
-    /// The last authoritative "no", and until when it is believed.
+    /// The last answer that asking again would not change, and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
 }
 
@@ -102,7 +102,7 @@ impl Binding {
     /// Shows `snapshot` from now on. `None` if it was replaced or cleared on its way here: who began to
     /// wait after that must not be given it.
     fn show(&self, snapshot: &Snapshot) -> Result<Option<Arc<dyn tree::Snapshot>>> {
-        let shown = Shown::new(snapshot, &self.what)?;
+        let shown = Shown::new(self.shared.clone(), &self.label, snapshot, &self.what)?;
         let pointer = Pointer {
             generation: snapshot.generation().to_owned(),
             revision: snapshot.revision().as_str().to_owned(),
@@ -162,14 +162,12 @@ impl Binding {
     /// Notes a failure where people look for it and turns it into the number that the kernel takes.
     fn fail(&self, error: Error, who: &str) -> Errno {
         let errno = error.kind().errno();
-        let authoritative =
-            matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate | Kind::Denied | Kind::TooLarge);
+        let authoritative = !error.kind().passes()
+            && !matches!(error.kind(), Kind::Offline | Kind::Full | Kind::Corrupt | Kind::Io);
         let mut refused = lock(&self.refused);
         let remembered = refused.as_ref().is_some_and(|(_, until)| Instant::now() < *until);
         if !remembered {
-            log::warn!("{}: {error}", self.label);
-            self.shared.journal.note(&self.label, who, &error);
-            self.shared.cache.note_failure(&self.what.key, &self.what.reference, &error);
+            self.shared.report(&self.what, &self.label, who, &error);
             if authoritative {
                 *refused = Some((error, Instant::now() + self.shared.negative_ttl));
             }
@@ -233,6 +231,18 @@ impl tree::View for Binding {
     fn open(&self, caller: Caller) -> Result<Arc<dyn tree::Snapshot>, Errno> {
         let who = who(caller);
         self.materialize(&who).map_err(|error| self.fail(error, &who))
+    }
+
+    fn kept_waiting(&self, caller: Caller) {
+        // It came just now.
+        if self.shown().is_some() {
+            return;
+        }
+        let what = format!("wait for {}", self.label);
+        let error =
+            Error::new(Kind::TimedOut, what, "it did not come within reply_bound, and is still awaited")
+                .hint("try again: the fetch goes on and is joined; see `srcfs status` for how far it is");
+        self.shared.report(&self.what, &self.label, &who(caller), &error);
     }
 }
 

@@ -94,6 +94,12 @@ impl Name {
         }
         match first {
             "git" => split_git(text, config),
+            "npm" | "crates" | "pypi" | "local" | "projects" => Err(Error::new(
+                Kind::NotFound,
+                what(text),
+                format!("this version knows no {first}/: the name is reserved for a later one"),
+            )
+            .hint("git/<host>/<owner>/<repository> and configured names are there")),
             _ => split_resource(text, config),
         }
     }

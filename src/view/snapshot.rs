@@ -3,15 +3,16 @@
 
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use srcfs_mount::tree::{self, Errno, NodeKind};
 
 use super::binding::What;
 use super::citation::Citation;
+use super::{Shared, lock};
 use crate::cache::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::store::{self, Table};
 
 /// The extended attributes of a view. `.blob` stands on files and links, the last two on submodules.
@@ -25,29 +26,55 @@ const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 
 /// A snapshot being shown. While it lives its generation is pinned.
 pub struct Shown {
+    shared: Arc<Shared>,
+    what: What,
+    label: String,
+    /// The last sentence about a read that failed, so that each is told once.
+    failed: Mutex<String>,
     snapshot: Snapshot,
     table: Arc<Table>,
-    key: String,
     citation: Citation,
 }
 
 impl Shown {
-    /// Shows what `what` asks for of a snapshot.
+    /// Shows what `what` asks for of a snapshot; `label` is its name below the mount.
     ///
     /// Fails with `NotFound` if a subpath does not exist in it.
-    pub fn new(snapshot: &Snapshot, what: &What) -> Result<Self> {
+    pub fn new(shared: Arc<Shared>, label: &str, snapshot: &Snapshot, what: &What) -> Result<Self> {
         let table = if what.subpaths.is_empty() {
             snapshot.table().clone()
         } else {
             let narrowed = snapshot.table().narrowed(&what.subpaths);
             Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
         };
-        let mut key = what.key.to_string();
-        if what.reference != crate::key::Reference::Default {
-            key = format!("{key}@{}", what.reference.to_path());
-        }
         let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
-        Ok(Shown { snapshot: snapshot.clone(), table, key, citation })
+        let (label, what, failed) = (label.to_owned(), what.clone(), Mutex::default());
+        Ok(Shown { shared, what, label, failed, snapshot: snapshot.clone(), table, citation })
+    }
+
+    /// Tells of a read that failed, and takes a mirror that is not what it was out of use. That may
+    /// take a while and a read is answered on a thread of the mount, so it is done on another one.
+    fn failed(&self, error: Error) {
+        let mut last = lock(&self.failed);
+        if *last == error.to_string() {
+            return;
+        }
+        *last = error.to_string();
+        let (shared, snapshot) = (self.shared.clone(), self.snapshot.clone());
+        let (what, label) = (self.what.clone(), self.label.clone());
+        let started = std::thread::Builder::new().name("srcfs-distrust".to_owned()).spawn(move || {
+            shared.report(&what, &label, "a reader", &error);
+            if error.kind() == Kind::Corrupt
+                && let Err(second) = shared.cache.distrust(&snapshot, &error)
+            {
+                log::error!("{second}");
+            }
+        });
+        if let Err(error) = started {
+            // The next read tries again.
+            last.clear();
+            log::error!("{}: a read failed, and no thread can be started: {error}", self.label);
+        }
     }
 }
 
@@ -85,15 +112,17 @@ impl tree::Snapshot for Shown {
     fn read(&self, index: u32, offset: u64, size: u32, with: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         let node = self.table.node(index).ok_or(Errno(libc::ESTALE))?;
         self.snapshot.objects().read(&node.object, offset, size, with).map_err(|error| {
-            log::error!("read {} of {}: {error}", self.table.path(index).display(), self.key);
-            Errno(error.kind().errno())
+            let errno = Errno(error.kind().errno());
+            let path = self.table.path(index);
+            self.failed(error.during(format_args!("read {} of {}", path.display(), self.label)));
+            errno
         })
     }
 
     fn xattr(&self, index: u32, name: &OsStr) -> Option<Vec<u8>> {
         let node = self.table.node(index)?;
         let value = match name.to_str()? {
-            KEY => self.key.clone(),
+            KEY => self.label.clone(),
             REVISION => self.snapshot.revision().to_string(),
             URL => self.snapshot.url().to_owned(),
             CITATION => {

@@ -157,6 +157,11 @@ impl GitServer {
         self.shared.state.lock().unwrap().counts.get(repository).copied().unwrap_or_default()
     }
 
+    /// All requests so far, whatever they were about.
+    pub fn requests(&self) -> usize {
+        self.shared.state.lock().unwrap().counts.values().map(|counts| counts.requests).sum()
+    }
+
     /// Waits until what was asked about `repository` is as `wanted`; fails the test after 20 s.
     pub fn wait_for(&self, repository: &str, wanted: impl Fn(&Counts) -> bool) -> Counts {
         let until = Instant::now() + Duration::from_secs(20);

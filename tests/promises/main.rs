@@ -5,6 +5,8 @@
 mod harness;
 #[path = "../harness/mounted.rs"]
 mod mounted;
+#[path = "../harness/mounted2.rs"]
+mod mounted2;
 #[path = "../harness/program.rs"]
 mod program;
 #[path = "../harness/reader.rs"]
@@ -14,16 +16,31 @@ mod setting;
 
 mod atomic;
 mod contained;
+mod degrade;
 mod honest_death;
+mod honest_errors;
+mod hostile_names;
+mod hostile_trees;
+mod hostile_urls;
 mod immutable;
+mod integrity;
 mod interruptible;
 mod listing;
 mod mounting;
 mod no_dead_lock;
+mod no_execution;
 mod no_stolen_lock;
+mod offline;
 mod pins;
+mod power_loss;
+mod private;
 mod read_only;
+mod references;
 mod responsive;
 mod role;
+mod secrets;
 mod single_flight;
+mod submodules;
+mod subpaths;
+mod verbs;
 mod whole_walk;

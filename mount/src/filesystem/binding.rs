@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use super::{FileSystem, Found, RETIRED};
+use super::{FileSystem, Found};
 use crate::holders;
 use crate::ino::{Ino, SlotNumber};
 use crate::locked;
@@ -33,7 +33,10 @@ impl FileSystem {
         let asker = asker(caller);
         if self.bind(path, view)? {
             let (this, path) = (self.clone(), path.to_owned());
-            let _ = self.notifications.run(move || this.expire_one(&path));
+            let _ = self.notifications.run(move || {
+                this.park_working_directories();
+                this.expire_one(&path);
+            });
         }
         let mut names = locked(&self.names);
         let now = Instant::now();
@@ -43,6 +46,8 @@ impl FileSystem {
         let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
         // Counted under the lock: a slot is unbound under it too, and is gone only without references.
         let found = self.found_view(&slot, name.ttl());
+        // The kernel moves it back to this name.
+        slot.parked.store(false, SeqCst);
         let note = name.noted.is_none_or(|noted| now.duration_since(noted) >= NOTE_USE);
         if note {
             name.noted = Some(now);
@@ -180,7 +185,9 @@ impl FileSystem {
     /// Makes the kernel ask again for these names; returns when it was told of all of them, or a second
     /// has passed: then false.
     fn expire(self: &Arc<Self>, paths: &[PathBuf]) -> bool {
-        self.park_working_directories(paths);
+        if !paths.is_empty() {
+            self.park_working_directories();
+        }
         let (done, all_done) = std::sync::mpsc::channel::<()>();
         for path in paths {
             let (this, path, done) = (self.clone(), path.clone(), done.clone());
@@ -218,36 +225,11 @@ impl FileSystem {
         }
     }
 
-    /// A directory whose name is answered with another view loses its name in the kernel, and getcwd
-    /// fails in it. So a view in whose root somebody works is first given another name, by which the
-    /// kernel moves it there whole.
-    fn park_working_directories(&self, paths: &[PathBuf]) {
-        let (Some(park), Some(mount)) = (&self.config.park, self.config.mount()) else { return };
-        if paths.is_empty() {
-            return;
-        }
-        let mut parked: Vec<SlotNumber> = holders::directories_of(mount)
-            .found
-            .iter()
-            .filter(|holder| Ino(holder.ino).index() == 0)
-            .map(|holder| Ino(holder.ino).slot())
-            .filter(|&slot| {
-                let slot = self.slots.get(slot);
-                slot.is_some_and(|slot| paths.contains(&slot.path) && !self.is_newest(&slot))
-            })
-            .collect();
-        parked.sort_unstable();
-        parked.dedup();
-        for slot in parked {
-            park(&Path::new(RETIRED).join(slot.to_string()));
-        }
-    }
-
     fn may_be_cached(&self, path: &Path) -> bool {
         locked(&self.names).get(path).is_some_and(Name::may_be_cached)
     }
 
-    fn is_newest(&self, slot: &Slot) -> bool {
+    pub(super) fn is_newest(&self, slot: &Slot) -> bool {
         locked(&self.names).get(&slot.path).is_some_and(|name| name.newest() == slot.number)
     }
 
@@ -255,7 +237,7 @@ impl FileSystem {
     fn refresh_listings(&self) {
         let Some(kernel) = self.kernel.get() else { return };
         for (ino, path) in self.namespace.directories() {
-            let (_, changed) = self.namespace.list(ino.index(), self.tree.list(&path));
+            let (_, changed) = self.namespace.list(ino.index(), self.names_in(&path));
             if changed && let Err(error) = kernel.refresh(ino) {
                 log::warn!("the kernel did not take notice of a new name in {}: {error}", path.display());
             }
@@ -272,6 +254,9 @@ impl FileSystem {
         // believes that the change was seen.
         let _ = self.local.run(move || {
             let noticed = this.refresh_names();
+            // What nobody uses since the change goes now, so that a verb can tell what became of it.
+            this.settle_drains();
+            this.give_back_unused();
             let tick = process::boot_ticks_now();
             while process::boot_ticks_now() == tick {
                 std::thread::sleep(Duration::from_millis(1));

@@ -28,6 +28,7 @@ impl FileSystem {
                 return;
             }
             self.refresh_names();
+            self.park_working_directories();
             self.settle_drains();
             self.give_back_unused();
         }
@@ -44,7 +45,8 @@ impl FileSystem {
         }
     }
 
-    fn settle_drains(&self) {
+    /// Ends the drains in which nobody is left on an older view.
+    pub(super) fn settle_drains(&self) {
         let now = Instant::now();
         let watched: Vec<_> = locked(&self.names)
             .iter()
@@ -70,7 +72,8 @@ impl FileSystem {
         self.unbound(&mut ended.into_iter().filter_map(|slot| self.slots.get(slot)));
     }
 
-    fn give_back_unused(self: &Arc<Self>) {
+    /// Starts giving back what is not offered any more, and what nobody asks for.
+    pub(super) fn give_back_unused(self: &Arc<Self>) {
         let now = Instant::now();
         for slot in self.slots.all() {
             if !slot.bound.load(SeqCst) {

@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Attributes, FOREVER, FileSystem, attributes_of, listed_kind};
+use super::{Attributes, FOREVER, FileSystem, Found, attributes_of, listed_kind};
 use crate::ino::Ino;
-use crate::namespace;
+use crate::namespace::{self, Content};
 use crate::slot::Slot;
-use crate::tree::{Caller, Errno, NodeKind, Snapshot};
+use crate::tree::{Caller, Entry, Errno, NodeKind, Snapshot};
 
 /// One entry of a listing.
 pub(crate) struct Item {
@@ -52,16 +52,22 @@ impl FileSystem {
             return answer(Ok(Listing::View { slot, snapshot, directory, position }));
         }
         self.when_open(slot, caller, move |result| {
+            // readdir(3) of glibc takes ENOENT for the end of a directory that was removed: what failed
+            // would be shown as empty.
+            let result = result.map_err(|error| match error {
+                Errno(libc::ENOENT) => Errno(libc::EIO),
+                other => other,
+            });
             answer(result.map(|(slot, snapshot)| Listing::View { slot, snapshot, directory, position }));
         });
     }
 
     fn list_names(&self, directory: Ino, position: u64) -> Result<Listing, Errno> {
-        if self.namespace.content(directory.index()).is_some() {
+        if self.namespace.content(directory.index()).is_some_and(|content| content != Content::Directory) {
             return Err(Errno(libc::ENOTDIR));
         }
         let path = self.namespace.path(directory.index()).ok_or(Errno(libc::ESTALE))?;
-        let (names, _) = self.namespace.list(directory.index(), self.tree.list(&path));
+        let (names, _) = self.namespace.list(directory.index(), self.names_in(&path));
         Ok(Listing::Names { directory, path, names, position })
     }
 
@@ -87,23 +93,20 @@ impl FileSystem {
     }
 
     fn hand_out_name(self: &Arc<Self>, path: &Path, caller: Caller) -> Option<(Attributes, Duration)> {
-        use super::Found;
-        use crate::tree::Entry;
-        match self.tree.entry(path) {
-            Entry::Directory => {
-                Some((self.virtual_directory(self.namespace.directory(path)), crate::name::STABLE_TTL))
-            }
-            Entry::File(content) => {
-                let size = content.len() as u64;
-                // One TTL serves name and attributes here, and the name must be asked for again.
-                Some((self.virtual_file(self.namespace.file(path, content), size), Duration::ZERO))
-            }
-            Entry::View(view) => match self.lookup_view(path, &view, caller) {
-                // The reply is not sent here, so the kernel may not remember a name that is about to change.
-                Ok((Found::Node { attributes, .. }, _)) => Some((attributes, Duration::ZERO)),
-                _ => None,
+        let found = match self.lookup_parked(path) {
+            Some(found) => found.ok()?,
+            None => match self.tree.entry(path) {
+                Entry::Directory => self.found_virtual(path, Content::Directory),
+                Entry::File(content) => self.found_virtual(path, Content::File(content)),
+                Entry::View(view) => self.lookup_view(path, &view, caller).ok()?.0,
+                Entry::Missing | Entry::Barrier => return None,
             },
-            Entry::Missing | Entry::Barrier => None,
+        };
+        match found {
+            // One TTL serves name and attributes here, and the reply is sent elsewhere: a name that may
+            // change meanwhile must not be remembered.
+            Found::Node { attributes, .. } => Some((attributes, Duration::ZERO)),
+            Found::Never => None,
         }
     }
 

@@ -25,10 +25,12 @@ impl FileSystem {
         caller: Caller,
         answer: impl FnOnce(Result<(Arc<Slot>, Arc<dyn Snapshot>), Errno>) + Send + 'static,
     ) {
-        let waiting = slot.clone();
+        let (waiting, this) = (slot.clone(), self.clone());
         let id = self.waiters.enter(
             caller,
             Box::new(move |result| {
+                let goes_on = locked(&waiting.opening).opening.is_some();
+                this.note_bound(&waiting, caller, result, goes_on);
                 let snapshot = waiting.snapshot();
                 answer(result.and_then(|()| Ok((waiting, snapshot.ok_or(Errno(libc::EIO))?))));
             }),
@@ -53,8 +55,8 @@ impl FileSystem {
         let opened = slot.clone();
         let lane = if fetch { &self.fetch } else { &self.local };
         let started = lane.run(move || {
-            if !this.is_wanted(&opened) {
-                return this.opened(&opened, Err(Errno(libc::EINTR)));
+            if this.nobody_waits(&mut locked(&opened.opening).opening) {
+                return;
             }
             let view = &opened.view;
             let outcome: Outcome<_> =
@@ -70,9 +72,14 @@ impl FileSystem {
         }
     }
 
-    fn is_wanted(&self, slot: &Slot) -> bool {
-        let opening = locked(&slot.opening);
-        opening.opening.iter().flatten().any(|&id| self.waiters.waits(id))
+    /// Whether everybody who waited has gone meanwhile; then the next one starts the work anew. Called
+    /// with the lock under which waiters are added, so that nobody is left waiting for nothing.
+    fn nobody_waits(&self, waiting: &mut Option<Vec<WaiterId>>) -> bool {
+        let nobody = !waiting.iter().flatten().any(|&id| self.waiters.waits(id));
+        if nobody {
+            *waiting = None;
+        }
+        nobody
     }
 
     fn opened(&self, slot: &Slot, result: Result<Arc<dyn Snapshot>, Errno>) {
@@ -96,11 +103,15 @@ impl FileSystem {
         if let Some(existence) = slot.view.known().or(found_out) {
             return answer(Ok((slot, existence)));
         }
-        let waiting = slot.clone();
+        let (waiting, this) = (slot.clone(), self.clone());
         let id = self.waiters.enter(
             caller,
             Box::new(move |result| {
-                let existence = locked(&waiting.opening).existence;
+                let (existence, goes_on) = {
+                    let opening = locked(&waiting.opening);
+                    (opening.existence, opening.asking.is_some())
+                };
+                this.note_bound(&waiting, caller, result, goes_on);
                 answer(result.map(|()| (waiting, existence.unwrap_or(unknown_time))));
             }),
         );
@@ -123,9 +134,10 @@ impl FileSystem {
         let this = self.clone();
         let asked = slot.clone();
         let started = self.fetch.run(move || {
-            let wanted = locked(&asked.opening).asking.iter().flatten().any(|&id| this.waiters.waits(id));
-            let result = if wanted { guarded(|| asked.view.exists(caller)) } else { Err(Errno(libc::EINTR)) };
-            this.asked(&asked, result);
+            if this.nobody_waits(&mut locked(&asked.opening).asking) {
+                return;
+            }
+            this.asked(&asked, guarded(|| asked.view.exists(caller)));
         });
         if started.is_err() {
             self.asked(&slot, Err(Errno(libc::EAGAIN)));
@@ -141,6 +153,15 @@ impl FileSystem {
             opening.asking.take()
         };
         self.answer_all(waiting, result.map(|_| ()));
+    }
+
+    /// Lets the view note that a caller had to be sent away while the work for it goes on. A timeout of
+    /// the work itself comes when that is over, and is the view's own.
+    fn note_bound(&self, slot: &Arc<Slot>, caller: Caller, result: Result<(), Errno>, goes_on: bool) {
+        if goes_on && result == Err(Errno(libc::ETIMEDOUT)) {
+            let slot = slot.clone();
+            let _ = self.local.run(move || slot.view.kept_waiting(caller));
+        }
     }
 
     fn answer_all(&self, waiting: Option<Vec<WaiterId>>, result: Result<(), Errno>) {

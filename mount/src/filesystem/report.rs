@@ -2,6 +2,7 @@
 
 use super::FileSystem;
 use crate::locked;
+use crate::process;
 
 /// A mount at one moment.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +69,8 @@ impl FileSystem {
                     bound: slot.bound.load(std::sync::atomic::Ordering::SeqCst),
                     newest: name.is_some_and(|name| name.newest() == slot.number),
                     kept: name.map_or_else(Vec::new, |name| {
-                        name.kept_on(slot.number).into_iter().map(|identity| identity.tgid).collect()
+                        let kept = name.kept_on(slot.number).into_iter();
+                        kept.filter(|&who| process::is_alive(who)).map(|who| who.tgid).collect()
                     }),
                     inodes: (slot.ino(0).0, slot.ino(nodes - 1).0),
                 }

@@ -29,10 +29,10 @@ impl FileSystem {
         let this = self.clone();
         let retired = slot.clone();
         let started = self.notifications.run(move || {
-            if let Some(kernel) = this.kernel.get() {
-                if let Err(error) = this.give_back(&**kernel, &retired) {
-                    log::warn!("the kernel did not give back {}: {error}", retired.path.display());
-                }
+            if let Some(kernel) = this.kernel.get()
+                && let Err(error) = this.give_back(&**kernel, &retired)
+            {
+                log::warn!("the kernel did not give back {}: {error}", retired.path.display());
             }
             retired.retiring.store(false, SeqCst);
             this.drop_if_over(&retired);

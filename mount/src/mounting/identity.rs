@@ -25,8 +25,16 @@ pub struct MountId {
 impl MountId {
     /// Of a mount that is topmost on `path` just now.
     pub(super) fn of(mount: &Mount, path: &Path) -> Self {
-        let unique = Place::open(path).ok().filter(|place| place.mount_id == mount.id);
-        MountId { id: mount.id, device: mount.device, unique: unique.and_then(|place| unique_id(&place)) }
+        match Place::open(path) {
+            Ok(place) if place.mount_id == mount.id => Self::of_place(mount, &place),
+            // Out of descriptors: the two numbers must do.
+            _ => MountId { id: mount.id, device: mount.device, unique: None },
+        }
+    }
+
+    /// Of the mount whose root `place` is.
+    pub(super) fn of_place(mount: &Mount, place: &Place) -> Self {
+        MountId { id: mount.id, device: mount.device, unique: unique_id(place) }
     }
 
     /// Whether the mount whose root `place` is, which mountinfo tells of as `mount`, is this one.

@@ -36,7 +36,11 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     }
-    Ok(join(nix::unistd::getcwd()?, path))
+    let base = nix::unistd::getcwd().map_err(|error| {
+        let why = "the working directory was deleted or its mount is detached; give an absolute path";
+        io::Error::new(io::Error::from(error).kind(), why)
+    })?;
+    Ok(join(base, path))
 }
 
 fn join(mut base: PathBuf, path: &Path) -> PathBuf {

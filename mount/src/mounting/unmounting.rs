@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::mount::MntFlags;
 use nix::unistd::geteuid;
@@ -13,10 +14,13 @@ use nix::unistd::geteuid;
 use super::error::UnmountError;
 use super::fusermount::{self, Failure};
 use super::identity::MountId;
+use super::is_of_this_user;
 use super::lock::Lock;
 use super::place::{Place, absolute};
-use super::{LOCK_BOUND, is_of_this_user};
 use crate::mountinfo::Table;
+
+/// How long another process may hold up an unmount: a daemon that was told to end must do so in 5 s.
+const LOCK_BOUND: Duration = Duration::from_secs(3);
 
 /// Unmounts what is mounted on `directory`, if it is `meant` (without that: a srcfs of this user, for
 /// root of any user). With `detach` at once and for everybody, while what is open in it stays usable;

@@ -25,14 +25,15 @@ fn a_walk_sees_exactly_the_snapshot() {
 fn the_second_walk_asks_the_daemon_for_nothing_below_the_view() {
     let mount = Mount::new();
     mount.tree.bind("v", versioned("1", 500));
-    for _ in 0..2 {
-        walk(&mount.path("v")).unwrap();
-    }
     let counted = ["LOOKUP_IN_VIEW", "GETATTR_IN_VIEW", "READ", "READDIR", "READDIRPLUS", "OPEN", "OPENDIR"];
-    let before: Vec<u64> = counted.iter().map(|kind| mount.requests(kind)).collect();
-    walk(&mount.path("v")).unwrap();
-    let after: Vec<u64> = counted.iter().map(|kind| mount.requests(kind)).collect();
-    assert_eq!(before, after, "{counted:?}");
+    let count = || counted.map(|kind| mount.requests(kind));
+    // Another test may drop the kernel's caches at any moment, but not in every one of many walks.
+    let silent = (0..50).any(|_| {
+        let before = count();
+        walk(&mount.path("v")).unwrap();
+        before == count()
+    });
+    assert!(silent, "every walk asked for something: {counted:?}");
     assert!(mount.requests("OPEN") <= 1 && mount.requests("OPENDIR") <= 1);
 }
 
@@ -42,9 +43,13 @@ fn a_miss_is_asked_for_once() {
     mount.tree.bind("v", versioned("1", 10));
     let ignore = mount.path("v/d000/.gitignore");
     assert!(!ignore.exists());
-    let before = mount.requests("LOOKUP_IN_VIEW");
-    assert!((0..100).all(|_| !ignore.exists()));
-    assert_eq!(mount.requests("LOOKUP_IN_VIEW"), before);
+    // As above: another test may drop the kernel's caches.
+    let silent = (0..50).any(|_| {
+        let before = mount.requests("LOOKUP_IN_VIEW");
+        assert!((0..100).all(|_| !ignore.exists()));
+        before == mount.requests("LOOKUP_IN_VIEW")
+    });
+    assert!(silent);
 }
 
 #[test]

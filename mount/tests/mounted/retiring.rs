@@ -62,6 +62,7 @@ fn the_same_on_a_kernel_that_cannot_prune() {
 fn getcwd_works_in_the_root_of_a_replaced_view() {
     let mount = Mount::new();
     mount.tree.bind("v", versioned("old", 20));
+    mount.tree.bind("other", versioned("other", 20));
     let mut shell = Shell::start(&mount.path("v"));
     assert_eq!(shell.ask("cat d000/e/f1"), "old 1");
     mount.tree.bind("v", versioned("new", 20));
@@ -72,6 +73,8 @@ fn getcwd_works_in_the_root_of_a_replaced_view() {
         assert!(!here.is_empty(), "getcwd failed");
         assert_eq!(shell.ask("cat d000/e/f2"), "old 2");
         assert_eq!(shell.ask(&format!("cat {here}/d000/e/f3")), "old 3", "and names the same snapshot");
+        assert_eq!(shell.ask("cat ../v/d000/e/f4"), "old 4", "it is still called v");
+        assert_eq!(shell.ask("cat ../other/d000/e/f4"), "other 4", "and has its siblings beside it");
     }
 }
 
@@ -91,21 +94,20 @@ fn an_idle_view_is_given_back_and_an_open_file_keeps_it() {
 
 #[test]
 fn a_mapped_file_and_a_running_program_go_on() {
-    let mount = Mount::new();
+    let mount = Mount::with(|config| config.quiet = Duration::from_secs(1));
     let program = std::fs::read("/bin/sleep").unwrap();
     let tree = [("sleep".into(), Content::File(program, true))].into_iter().collect();
     let old = mount.tree.bind("v", MemorySnapshot::new(&tree));
-    let mut running = Command::new(mount.path("v/sleep")).arg("1000").spawn().unwrap();
+    let mut running = Running(Command::new(mount.path("v/sleep")).arg("1000").spawn().unwrap());
     mount.tree.bind("v", versioned("new", 1));
     mount.barrier();
     assert_eq!(cat(&mount, "v/d000/e/f0"), "new 0\n");
     wait("the view not to be offered any more", || {
         mount.monitor.report().views.iter().any(|view| !view.bound)
     });
-    assert!(running.try_wait().unwrap().is_none(), "the program goes on");
+    assert!(running.0.try_wait().unwrap().is_none(), "the program goes on");
     assert!(old.snapshot.upgrade().is_some());
-    running.kill().unwrap();
-    running.wait().unwrap();
+    drop(running);
     wait("the snapshot to be let go", || old.snapshot.upgrade().is_none());
 }
 
@@ -142,6 +144,16 @@ fn an_unmounted_view_is_served_to_the_last_close() {
 fn cat(mount: &Mount, path: &str) -> String {
     let out = Command::new("cat").arg(mount.path(path)).output().unwrap();
     String::from_utf8(out.stdout).unwrap()
+}
+
+/// A process that ends with the test, also when that fails.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A shell that stands in a directory.

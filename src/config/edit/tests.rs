@@ -132,3 +132,17 @@ fn many_edits_at_once_all_arrive() {
         fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "the file and its lock: {left:?}");
 }
+
+#[test]
+fn what_another_program_wrote_meanwhile_is_not_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    fs::write(&file, FILE).unwrap();
+    let error = change(&file, |text, _| {
+        fs::write(&file, "idle = \"1h\"\n").unwrap();
+        Ok(text.to_owned())
+    })
+    .unwrap_err();
+    assert_eq!(error.kind(), Kind::Stale);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "idle = \"1h\"\n");
+}

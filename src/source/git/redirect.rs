@@ -29,7 +29,9 @@ pub(super) fn target(
         return Ok(None);
     }
     let Some(location) = &ended.transcript.http.location else { return Ok(None) };
-    let refused = |why: String| Error::new(Kind::Network, what, why);
+    let refused = |why: String| {
+        Error::new(Kind::Network, what, why).hint("ask who runs the server: srcfs does not go there")
+    };
 
     let from = requested(asked, ended).ok_or_else(|| refused("it was redirected from nowhere".into()))?;
     let mut to = from
@@ -47,7 +49,11 @@ pub(super) fn target(
         })?;
     to.set_path(&repository);
     to.set_query(None);
-    let to = GitUrl::parse(to.as_str()).map_err(|error| error.during(what))?;
+    // What a server answers is no mistake of the user's, and says nothing about whether it exists.
+    let to = GitUrl::parse(to.as_str()).map_err(|error| {
+        let to = redact(to.as_str());
+        refused(format!("it was redirected to {to:.200}, which is not followed: {}", error.why()))
+    })?;
 
     if !matches!(to.transport(), Transport::Https | Transport::Http) {
         return Err(refused(format!("it was redirected to {to}, which is not http")));
@@ -128,7 +134,9 @@ mod tests {
             "ssh://a.org/x",
             "ext::sh",
         ] {
-            assert!(follow("https://a.org/x", &format!("{to}{TAIL}")).is_err(), "{to}");
+            let error = follow("https://a.org/x", &format!("{to}{TAIL}")).unwrap_err();
+            assert_eq!(error.kind(), Kind::Network, "{to}: {error}");
+            assert!(!error.to_string().contains("user:pw"), "{error}");
         }
         assert!(follow("https://a.org/x", "https://a.org/login").is_err());
     }

@@ -54,14 +54,23 @@ impl Table {
         }
         let root = ObjectId::parse(tree)
             .ok_or_else(|| Error::new(ErrorKind::Invalid, what(), "it is not the id of an object"))?;
-        let odb = repository::open_odb(repository)?;
-        let mut builder = Builder { odb: &odb, table: Table::with_root(root), limits };
-        builder.directories()?;
-        let mut table = builder.table;
-        measure(repository, &mut table)?;
-        attach_urls(&odb, &mut table)?;
-        Ok(table.finish())
+        let built = build(repository, root, limits);
+        if built.is_err() {
+            // libgit2 says "not found" when it has no descriptor left to open a pack with.
+            repository::check_descriptors(repository)?;
+        }
+        built
     }
+}
+
+fn build(repository: &Path, root: ObjectId, limits: &Limits) -> Result<Table> {
+    let odb = repository::open_odb(repository)?;
+    let mut builder = Builder { odb: &odb, table: Table::with_root(root), limits };
+    builder.directories()?;
+    let mut table = builder.table;
+    measure(repository, &mut table)?;
+    attach_urls(&odb, &mut table)?;
+    Ok(table.finish())
 }
 
 struct Builder<'a> {

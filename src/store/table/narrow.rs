@@ -104,8 +104,27 @@ impl Table {
                 }
             }
         }
-        let path = self.other_case(components)?;
-        Some(format!("did you mean {path:?}"))
+        if let Some(path) = self.other_case(components) {
+            return Some(format!("did you mean {path:?}"));
+        }
+        let at = above.split('/').filter(|part| !part.is_empty()).count();
+        self.neighbours(node, above, components.get(at)?)
+    }
+
+    /// What the directory has instead of `missing`: the name that is nearly it, or the first few.
+    fn neighbours(&self, node: u32, above: &str, missing: &str) -> Option<String> {
+        let names: Vec<_> =
+            self.children(node).map(|child| String::from_utf8_lossy(self.name_bytes(child))).collect();
+        let distance = |name: &str| strsim::damerau_levenshtein(name, missing);
+        // A directory may have a million names, and a slip has few differences.
+        let close = names.iter().filter(|name| name.len().abs_diff(missing.len()) <= 2);
+        if let Some(nearest) = close.min_by_key(|name| distance(name)).filter(|name| distance(name) <= 2) {
+            let path = if above.is_empty() { nearest.to_string() } else { format!("{above}/{nearest}") };
+            return Some(format!("did you mean {path:?}"));
+        }
+        let first: Vec<_> = names.iter().take(6).map(|name| format!("{name:?}")).collect();
+        let more = if names.len() > first.len() { ", ..." } else { "" };
+        (!first.is_empty()).then(|| format!("there are {}{more}", first.join(", ")))
     }
 
     /// The path that differs from this one only in upper and lower case.

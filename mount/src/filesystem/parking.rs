@@ -1,0 +1,88 @@
+//! Views that lost their name while somebody works in them.
+//!
+//! A directory whose name is answered with another view is unhashed by the kernel, and then getcwd fails
+//! in it: shells, git and cargo break. So a view in whose root somebody works is given another name,
+//! `.srcfs/views/<number>/<its name>`, by having it looked up there: the kernel moves the directory with
+//! all that is cached below it, because a directory has one name only. Its new parent shows the siblings
+//! of the old one as links, so `..` leads on.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::{FileSystem, Found};
+use crate::holders;
+use crate::ino::{Ino, SlotNumber};
+use crate::name::STABLE_TTL;
+use crate::namespace::Content;
+use crate::slot::Slot;
+use crate::tree::{Entry, Errno, ListedKind};
+
+/// Where they are, below the root of the mount.
+const PARKED: &str = ".srcfs/views";
+
+impl FileSystem {
+    /// The answer to a lookup below [`PARKED`]; `None` for any other path.
+    pub(super) fn lookup_parked(&self, path: &Path) -> Option<Result<Found, Errno>> {
+        let absent = Some(Err(Errno(libc::ENOENT)));
+        let mut rest = path.strip_prefix(PARKED).ok()?.components();
+        let Some(number) = rest.next() else { return Some(Ok(self.found_virtual(path, Content::Directory))) };
+        let Some(slot) = self.parked(number) else { return absent };
+        let Some(name) = rest.next() else { return Some(Ok(self.found_virtual(path, Content::Directory))) };
+        if name.as_os_str() != slot.name() {
+            let sibling = slot.path.with_file_name(name.as_os_str());
+            return match self.tree.entry(&sibling) {
+                Entry::Missing | Entry::Barrier => absent,
+                _ => Some(Ok(self.found_virtual(path, Content::Link(up_to_the_root(&sibling))))),
+            };
+        }
+        slot.parked.store(true, SeqCst);
+        let found = self.found_view(&slot, STABLE_TTL);
+        // Counted, and still there: then the count holds it.
+        if self.slots.get(slot.number).is_some() { Some(Ok(found)) } else { absent }
+    }
+
+    /// The names in a directory of the name space.
+    pub(super) fn names_in(&self, path: &Path) -> Vec<(String, ListedKind)> {
+        let Ok(rest) = path.strip_prefix(PARKED) else { return self.tree.list(path) };
+        let mut rest = rest.components();
+        let slot = rest.next().and_then(|number| self.parked(number));
+        let name = slot.and_then(|slot| slot.name().into_string().ok());
+        name.map(|name| (name, ListedKind::Directory)).into_iter().collect()
+    }
+
+    fn parked(&self, number: Component<'_>) -> Option<Arc<Slot>> {
+        let number: SlotNumber = number.as_os_str().to_str()?.parse().ok()?;
+        self.slots.get(number).filter(|slot| slot.snapshot().is_some())
+    }
+
+    /// Gives those views another name whose own is, or is about to be, answered with another one while
+    /// somebody works in their root. Has the mount looked into, so it never runs where that is answered.
+    pub(super) fn park_working_directories(&self) {
+        let (Some(park), Some(mount)) = (&self.config.park, self.config.mount()) else { return };
+        let replaced: Vec<Arc<Slot>> = self
+            .slots
+            .all()
+            .into_iter()
+            .filter(|slot| !slot.parked.load(SeqCst) && slot.references.total() > 0)
+            .filter(|slot| slot.snapshot().is_some() && !self.is_newest(slot))
+            .collect();
+        if replaced.is_empty() {
+            return;
+        }
+        let worked_in = holders::directories_of(mount).found;
+        for slot in replaced {
+            if worked_in.iter().any(|holder| Ino(holder.ino) == slot.ino(0)) {
+                park(&Path::new(PARKED).join(slot.number.to_string()).join(slot.name()));
+            }
+        }
+    }
+}
+
+/// The target of a link in a directory of parked views that leads to `path` below the root.
+fn up_to_the_root(path: &Path) -> Arc<[u8]> {
+    let up: PathBuf = std::iter::repeat_n("..", Path::new(PARKED).components().count() + 1).collect();
+    OsString::from(up.join(path)).into_vec().into()
+}

@@ -1,0 +1,18 @@
+//! The promises of the cache, each kept by real processes on real git repositories.
+//!
+//! Tests about several processes start this binary again as a [`process`] that does one job.
+
+// git and the test's own helpers are started here; the rules of clippy.toml are for the program.
+#![allow(clippy::disallowed_methods)]
+
+mod clear_and_pins;
+mod contained;
+mod corruption;
+mod crash;
+mod disk;
+mod locks;
+mod offline;
+mod one_fetch;
+mod process;
+mod update;
+mod upstream;
