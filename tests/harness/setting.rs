@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::harness::git_server::GitServer;
 use super::harness::repository::{File, Repository, many_files};
@@ -58,6 +59,11 @@ impl Setting {
         self.program.configure(&text);
     }
 
+    /// Runs a verb that changes something, and that every mount must have noticed when it returns.
+    pub fn change(&self, verb: &str) -> Value {
+        change(&self.program, verb)
+    }
+
     /// Another repository of the server, shown as `git/github.com/team/<name>`.
     pub fn repository(&self, name: &str, files: &[File]) -> Repository {
         let mut repository = Repository::new(self.program.path().join(format!("srv/team/{name}.git")));
@@ -102,6 +108,13 @@ impl Setting {
         nix::sys::signal::kill(super::reader::pid(&child), signal).unwrap();
         assert!(super::reader::ends(&mut child), "{arguments:?} did not end by {signal}");
     }
+}
+
+/// The same without the rest of the setting.
+pub fn change(program: &Program, verb: &str) -> Value {
+    let report = program.json(&[verb, KEY]);
+    assert_eq!(report["unanswered"], Value::Null, "{report}");
+    report
 }
 
 /// A few files that all name `version`.

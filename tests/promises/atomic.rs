@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::harness::git_server::{Fault, Stage};
 use crate::mounted::Mounted;
 use crate::reader::{Reader, cat};
-use crate::setting::{DOCS, KEY, ONE, Setting, few, one};
+use crate::setting::{DOCS, KEY, ONE, Setting, change, few, one};
 
 /// Walks the tree in a process of its own; it must be whole. The version that it is of.
 fn walk(mount: &Mounted<'_>) -> String {
@@ -46,7 +46,7 @@ fn clearing_and_fetching_the_same_key_at_once_is_one_or_the_other() {
         let cleared = scope.spawn(|| {
             let mut cleared = 0;
             while !over.load(Ordering::SeqCst) {
-                program.json(&["clear", KEY]);
+                change(program, "clear");
                 cleared += 1;
             }
             cleared
@@ -59,7 +59,7 @@ fn clearing_and_fetching_the_same_key_at_once_is_one_or_the_other() {
         assert!(cleared.join().unwrap() > 1);
     });
     setting.docs.commit(&few("two"));
-    setting.program.json(&["clear", KEY]);
+    setting.change("clear");
     for mount in &mounts {
         assert_eq!(cat(&mount.path(KEY).join(ONE)), one("two"));
     }
@@ -81,7 +81,7 @@ fn clearing_while_verbs_fetch_is_no_error_of_theirs() {
         };
         let threads = [scope.spawn(get), scope.spawn(get)];
         while !threads.iter().all(|thread| thread.is_finished()) {
-            setting.program.json(&["clear", KEY]);
+            setting.change("clear");
         }
     });
     setting.program.json(&["clear", "--all"]);

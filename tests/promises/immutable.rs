@@ -59,7 +59,7 @@ fn a_revision_is_the_same_by_every_name_after_every_change_and_from_every_daemon
         setting.docs.branch("other", &setting.first);
         setting.program.run(&["update"]);
         assert_eq!(difference(&record(&mount, &exact), &expected), NOTHING, "deleted upstream");
-        setting.program.json(&["clear", KEY]);
+        setting.change("clear");
         assert_eq!(difference(&record(&mount, &exact), &expected), NOTHING, "fetched again");
         expected
     };

@@ -32,7 +32,7 @@ fn the_one_who_fetches_is_killed_in_the_middle_and_the_next_one_fetches() {
         assert_eq!(setting.server.counts(DOCS).fetches, 2 * (n + 1));
         setting.server.release();
         setting.server.wait_for(DOCS, |counts| counts.stalled == 0);
-        setting.program.json(&["clear", KEY]);
+        setting.change("clear");
     }
     setting.program.json(&["get", KEY]);
     assert_tidy(&setting);
@@ -77,13 +77,14 @@ fn whoever_materializes_is_killed_at_every_step_and_the_next_one_is_whole() {
         setting.docs.commit(&few(&version));
         // By turns the first fetch of a mirror and an update of it, then the clear.
         if steps.is_multiple_of(2) {
-            setting.program.json(&["clear", KEY]);
+            setting.change("clear");
         }
         let arguments: &[&str] = if steps.is_multiple_of(2) { &["get", KEY] } else { &["update", KEY] };
         let killed = kill_at(&setting, steps.div_ceil(2), arguments);
-        setting.program.json(&["update", KEY]);
+        setting.change("update");
         let seen = Reader::play("walk", &mount.path(KEY)).end().lines();
-        assert_eq!(seen, [format!("{version} 60")], "after {arguments:?} was killed at {steps}");
+        let step = || format!("after {arguments:?} was killed at {steps}: {}", mount.status()["views"]);
+        assert_eq!(seen, [format!("{version} 60")], "{}", step());
         if !killed && steps.is_multiple_of(2) {
             break;
         }

@@ -31,7 +31,7 @@ fn open_mapped_and_executed_files_outlive_a_clear() {
     );
 
     setting.docs.commit(&few("two"));
-    let cleared = setting.program.json(&["clear", KEY]);
+    let cleared = setting.change("clear");
     let held: Vec<String> = cleared["mirrors"][0]["readers"]
         .as_array()
         .unwrap()
@@ -74,7 +74,7 @@ fn a_working_directory_in_a_retired_view_goes_on_working() {
     for (round, verb) in ["update", "clear", "clear"].into_iter().enumerate() {
         let version = format!("v{round}");
         setting.docs.commit(&few(&version));
-        setting.program.json(&[verb, KEY]);
+        setting.change(verb);
         assert_eq!(cat(&view.join(ONE)), one(&version), "others see the change");
         Reader::run("grep", &[&"-rq", &"nothing", &view]).end();
     }
@@ -103,7 +103,7 @@ fn after_a_full_walk_and_a_clear_the_bytes_leave_while_the_mount_lives() {
         &mount.path(KEY),
     );
     assert_eq!(shell.line(), "500");
-    let cleared = setting.program.json(&["clear", KEY]);
+    let cleared = setting.change("clear");
     assert_eq!(cleared["mirrors"][0]["freed"], 0, "somebody works there: {cleared}");
     shell.tell("go");
     assert_eq!([shell.line(), shell.line()], ["500", "left"]);
@@ -118,7 +118,7 @@ fn what_only_the_kernel_remembers_is_freed_by_the_clear_itself() {
     let mount = Mounted::new(&setting.program);
     Reader::run("grep", &[&"-rq", &"nothing", &mount.path(KEY)]).end();
     assert!(mount.references(KEY) > 500);
-    setting.program.json(&["clear", KEY]);
+    setting.change("clear");
     wait_for_generations(&setting, 0);
 }
 
@@ -168,7 +168,7 @@ fn git_gc_in_a_mirror_takes_nothing_away() {
     let mut setting = Setting::new();
     setting.program.json(&["get", KEY]);
     setting.docs.commit(&few("two"));
-    setting.program.json(&["update", KEY]);
+    setting.change("update");
     let old = format!("{KEY}@{}", setting.first);
     let mount = Mounted::new(&setting.program);
     assert_eq!(cat(&mount.path(&old).join(ONE)), one("one"));

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::harness::repository::many_files;
 use crate::mounted::Mounted;
 use crate::reader::{Reader, cat, wait_until};
-use crate::setting::{KEY, ONE, Setting, few, one};
+use crate::setting::{KEY, ONE, Setting, change, few, one, only_root_can};
 
 const MANY: usize = 2_000;
 
@@ -51,13 +51,13 @@ fn every_walk_is_whole_under_updates_clears_and_two_daemons() {
             .collect();
         let clearing = scope.spawn(move || {
             while !over.load(Ordering::SeqCst) {
-                program.json(&["clear", KEY]);
+                change(program, "clear");
             }
         });
         let changing = scope.spawn(|| {
             for round in 2..=6 {
                 docs.commit(&many_files(MANY, &format!("v{round}")));
-                program.json(&["update", KEY]);
+                change(program, "update");
                 for mount in &mounts {
                     let seen = seen(mount);
                     assert!(seen >= round, "v{round} was there, a new process saw v{seen}");
@@ -84,7 +84,7 @@ fn upstream_moves_three_times_during_a_walk() {
     for (round, verb) in [(2, "update"), (3, "clear"), (4, "update")] {
         walk.line();
         setting.docs.commit(&many_files(400, &format!("v{round}")));
-        let report = setting.program.json(&[verb, KEY]);
+        let report = setting.change(verb);
         assert_eq!(seen(&mount), round);
         if verb == "update" {
             let readers = report["references"][0]["readers"].to_string();
@@ -135,7 +135,7 @@ fn a_pager_that_stops_and_a_stop_signal_do_not_end_a_walk() {
 
     for round in 2..=4 {
         docs.commit(&many_files(MANY, &format!("v{round}")));
-        program.json(&["clear", KEY]);
+        change(program, "clear");
         assert_eq!(seen(&mount), round);
         // Not for order: time passes in which nobody of them asks for the name.
         std::thread::sleep(quiet.mul_f32(0.6));
@@ -165,7 +165,7 @@ fn what_starts_after_a_verb_sees_what_the_verb_did() {
     for round in 2..=16 {
         setting.docs.commit(&few(&format!("v{round}")));
         let verb = if round % 3 == 0 { "clear" } else { "update" };
-        setting.program.json(&[verb, KEY]);
+        setting.change(verb);
         for mount in &mounts {
             assert_eq!(seen(mount), round, "after {verb}");
         }
@@ -186,10 +186,27 @@ fn what_starts_after_a_verb_sees_the_change_also_if_others_noticed_it_before() {
         wait_until("the change before is over", || mount.views(KEY).len() == 1);
         setting.docs.commit(&few(&format!("v{round}")));
         let verb = if round % 2 == 0 { "update" } else { "clear" };
-        setting.program.json(&[verb, KEY]);
+        setting.change(verb);
         assert_eq!(seen(&mount), round, "after {verb}");
     }
     assert!(busy.iter_mut().all(|reader| !reader.is_over()), "none of them ever failed");
+}
+
+#[test]
+fn what_starts_after_a_verb_sees_the_change_also_if_the_kernel_had_dropped_the_name() {
+    if !only_root_can("drop the kernel's caches") {
+        return;
+    }
+    let mut setting = Setting::with("", &few("v1"));
+    let mount = Mounted::new(&setting.program);
+    for round in 2..=4 {
+        wait_until("the change before is over", || mount.views(KEY).len() <= 1);
+        seen(&mount);
+        setting.docs.commit(&few(&format!("v{round}")));
+        std::fs::write("/proc/sys/vm/drop_caches", "2").unwrap();
+        setting.change("update");
+        assert_eq!(seen(&mount), round);
+    }
 }
 
 #[test]
@@ -201,7 +218,7 @@ fn nobody_keeps_an_old_snapshot_for_longer_than_max_drain() {
     let own = || std::fs::read_to_string(&file).unwrap().trim_end().to_owned();
     assert_eq!(own(), one("v1"));
     setting.docs.commit(&few("v2"));
-    setting.program.json(&["update", KEY]);
+    setting.change("update");
     assert_eq!(cat(&file), one("v2"));
     wait_until("it is given the newest", || own() == one("v2"));
     wait_until("the old view is gone", || mount.views(KEY).len() == 1);

@@ -205,9 +205,10 @@ impl FileSystem {
     /// seen; so the kernel is told a second time a moment later.
     fn expire_one(&self, path: &Path) {
         let (Some(kernel), Some(name)) = (self.kernel.get(), path.file_name()) else { return };
-        let Some(parent) = path.parent().and_then(|parent| self.namespace.known(parent)) else { return };
+        let parent = path.parent().and_then(|parent| self.namespace.known(parent));
         let on_their_way = locked(&self.names).get_mut(path).map(Name::answers_on_their_way);
-        for _ in 0..2 {
+        // A directory that the kernel has forgotten has no names that it remembers.
+        for parent in parent.into_iter().flat_map(|parent| [parent; 2]) {
             if let Err(error) = kernel.expire(parent, name) {
                 log::warn!("the kernel did not take notice that {} changed: {error}", path.display());
                 return;
