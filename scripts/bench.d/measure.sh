@@ -92,8 +92,10 @@ clean_up() {
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    if [ "$status" -ne 0 ] && [ -s "$work/daemon.log" ]; then
-        tail -n 20 -- "$work/daemon.log" >&2
+    if [ "$status" -ne 0 ] && [ -s "$results" ]; then
+        [ ! -s "$work/daemon.log" ] || tail -n 5 -- "$work/daemon.log" >&2
+        say "ended early, with $status; what was measured until then:"
+        table || true
     fi
     if [ -n "$(mount_points)" ]; then
         say "left because something is still mounted there: $work"
@@ -106,6 +108,11 @@ clean_up() {
 # Mount points below $work. (mountinfo writes a space as \040; $work has none but what --dir brought.)
 mount_points() {
     awk -v work="$work/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo
+}
+
+table() {
+    machine_line >"$work/machine"
+    python3 "$parts/table.py" "$results" "$notes" "$work/machine" ${quick:+--quick}
 }
 
 version_of() {

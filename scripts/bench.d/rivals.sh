@@ -91,7 +91,8 @@ mount_rival() {
     esac
     wait_for "$1" mountpoint -q "$point"
     wait_for "the tree of $1" test -e "$tree/$changed"
-    [ "$1" != ghfs ] || in_page_cache "$work/ghfs/cache"
+    # Its database comes and goes meanwhile; what is read is the worktree.
+    [ "$1" != ghfs ] || in_page_cache "$work/ghfs/cache/ghfs/worktrees"
 }
 
 rival_daemon() {
