@@ -16,6 +16,9 @@ use crate::view::name;
 
 /// How long to wait for what only the kernel's caches hold.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long if no reader is found: for a second after a change a mount keeps what a process may be walking
+/// that it has not seen, because the kernel could answer for the name by itself; then it gives that back.
+const LONGER: Duration = Duration::from_millis(2500);
 
 /// One mirror that was cleared.
 #[derive(Clone, Debug, Serialize)]
@@ -106,6 +109,13 @@ pub fn clear(context: &Context, targets: &[Target]) -> Result<ClearReport> {
         look(context, &mut report);
     }
     look_for_readers(context, &mut report)?;
+    if report.is_pending() && report.mirrors.iter().all(|cleared| cleared.readers.is_empty()) {
+        while report.is_pending() && started.elapsed() < LONGER {
+            std::thread::sleep(Duration::from_millis(50));
+            look(context, &mut report);
+        }
+        look_for_readers(context, &mut report)?;
+    }
     Ok(report)
 }
 
