@@ -176,15 +176,20 @@ impl SourceTree {
         let (key, reference) = (name.key()?, name.reference()?);
         let what =
             What { key: key.clone(), reference: reference.clone(), subpaths: name.subpaths(config).to_vec() };
-        let state = self.shared.cache.state(key).unwrap_or_else(|error| {
-            log::warn!("{error}");
-            None
-        });
+        let state = self.shared.cache.state(key);
         let mut bindings = lock(&self.bindings);
-        let current = bindings.get(&what).filter(|binding| binding.agrees_with(state.as_deref()));
+        let current = bindings.get(&what).filter(|binding| match &state {
+            Ok(state) => binding.agrees_with(state.as_deref()),
+            // That it cannot be read now is no news of what it says.
+            Err(_) => true,
+        });
         if let Some(binding) = current {
             return Some(binding.clone());
         }
+        let state = state.unwrap_or_else(|error| {
+            log::warn!("{error}");
+            None
+        });
         let fresh = !bindings.contains_key(&what);
         if fresh && matches!(name, Name::Repository { .. }) && state.is_none() && self.is_case_twin(key) {
             return None;

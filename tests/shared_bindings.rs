@@ -77,3 +77,18 @@ fn a_name_that_is_opened_late_does_not_keep_another_on_what_is_old() {
     assert_ne!(view(&tree, NAMES[0]).id(), newest.id());
     assert_eq!(cache.state(&key()).unwrap().unwrap().references.len(), 1);
 }
+
+#[test]
+fn a_pointer_that_cannot_be_read_for_a_moment_changes_nothing() {
+    let world = World::new();
+    let cache = world.open();
+    let tree = tree(&world, &cache);
+    let bound = view(&tree, NAMES[0]);
+    bound.open(NOBODY).unwrap();
+    let (pointer, away) = (world.mirror().join("state.json"), world.directory().join("state"));
+    std::fs::rename(&pointer, &away).unwrap();
+    std::os::unix::fs::symlink(&pointer, &pointer).unwrap();
+    assert_eq!(view(&tree, NAMES[0]).id(), bound.id(), "a loop of links is no answer");
+    std::fs::remove_file(&pointer).unwrap();
+    assert_ne!(view(&tree, NAMES[0]).id(), bound.id(), "that it is gone is one");
+}
