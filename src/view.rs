@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 use srcfs_mount::Monitor;
 use srcfs_mount::tree::{Caller, Entry, ListedKind, Tree};
@@ -66,7 +67,7 @@ pub struct Shared {
     /// What is being fetched and what failed.
     pub journal: Journal,
     /// How long "does not exist" is believed.
-    pub negative_ttl: std::time::Duration,
+    pub negative_ttl: Duration,
     next: AtomicU64,
 }
 
@@ -74,7 +75,26 @@ struct Loaded {
     config: Arc<Config>,
     file: Option<PathBuf>,
     stamp: Option<Stamp>,
+    /// Since when a file that had content is gone or empty.
+    vanished: Option<Instant>,
     problem: Option<Error>,
+}
+
+/// For how long a configuration file must have been gone or empty until that is believed: an editor
+/// that truncates it and then writes takes a moment.
+const VANISHED: Duration = Duration::from_secs(1);
+
+impl Loaded {
+    /// Whether the file is not what was read last, and is whole as far as one can tell.
+    fn is_outdated(&self, now: Option<Stamp>) -> bool {
+        now != self.stamp && (!self.vanishes(now) || self.vanished.is_some_and(|at| at.elapsed() >= VANISHED))
+    }
+
+    /// Whether the file has content no more.
+    fn vanishes(&self, now: Option<Stamp>) -> bool {
+        let length = |stamp: Option<Stamp>| stamp.map_or(0, |(_, length, _)| length);
+        length(self.stamp) > 0 && length(now) == 0
+    }
 }
 
 impl Shared {
@@ -122,7 +142,8 @@ impl SourceTree {
                 Error::new(Kind::Exhausted, "start the thread that notes what is used", error.to_string())
             })?;
         let stamp = file.as_deref().and_then(stamp);
-        let configuration = RwLock::new(Loaded { config: Arc::new(config), file, stamp, problem: None });
+        let configuration =
+            RwLock::new(Loaded { config: Arc::new(config), file, stamp, vanished: None, problem: None });
         let (bindings, by_id, monitor) = (Mutex::default(), Mutex::default(), OnceLock::new());
         Ok(Arc::new(SourceTree { shared, configuration, bindings, by_id, uses, monitor, about }))
     }
@@ -138,17 +159,18 @@ impl SourceTree {
     }
 
     /// The configuration, read again if its file changed. A file with errors changes nothing; the
-    /// status says so.
+    /// status says so; one that is gone or empty counts when that lasts.
     pub fn config(&self) -> Arc<Config> {
         {
             let loaded = self.configuration.read().unwrap_or_else(PoisonError::into_inner);
-            if loaded.file.as_deref().and_then(stamp) == loaded.stamp {
+            if loaded.file.as_deref().and_then(stamp) == loaded.stamp && loaded.vanished.is_none() {
                 return loaded.config.clone();
             }
         }
         let mut loaded = self.configuration.write().unwrap_or_else(PoisonError::into_inner);
         let now = loaded.file.as_deref().and_then(stamp);
-        if now != loaded.stamp
+        loaded.vanished = loaded.vanishes(now).then(|| loaded.vanished.unwrap_or_else(Instant::now));
+        if loaded.is_outdated(now)
             && let Some(file) = loaded.file.clone()
         {
             match Config::load(&file) {
@@ -161,7 +183,7 @@ impl SourceTree {
                     loaded.problem = Some(error);
                 }
             }
-            loaded.stamp = now;
+            (loaded.stamp, loaded.vanished) = (now, None);
         }
         loaded.config.clone()
     }
