@@ -6,9 +6,9 @@
 //!
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
-//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`).
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`), `swept` (the tables
+//! of bindings).
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -33,10 +33,12 @@ mod listing;
 pub mod name;
 pub mod snapshot;
 pub mod status;
+mod swept;
 
 use binding::{Binding, What};
 use journal::Journal;
 use name::Name;
+use swept::Swept;
 
 /// The file of the mount that explains it.
 pub const README: &str = "README.md";
@@ -50,9 +52,9 @@ pub const BARRIER: &str = "sync-";
 pub struct SourceTree {
     shared: Arc<Shared>,
     configuration: RwLock<Loaded>,
-    bindings: Mutex<HashMap<What, Arc<Binding>>>,
+    bindings: Mutex<Swept<What, Arc<Binding>>>,
     /// All bindings that somebody still holds, by their id.
-    by_id: Mutex<HashMap<u64, Weak<Binding>>>,
+    by_id: Mutex<Swept<u64, Weak<Binding>>>,
     uses: SyncSender<Arc<Binding>>,
     monitor: OnceLock<Monitor>,
     about: status::About,
@@ -198,6 +200,11 @@ impl SourceTree {
         let (key, reference) = (name.key()?, name.reference()?);
         let what =
             What { key: key.clone(), reference: reference.clone(), subpaths: name.subpaths(config).to_vec() };
+        let fresh = lock(&self.bindings).get(&what).is_none();
+        // Looked for before the table is locked, because it looks at all mirrors.
+        if fresh && matches!(name, Name::Repository { .. }) && self.is_case_twin(key) {
+            return None;
+        }
         let state = self.shared.cache.state(key);
         let mut bindings = lock(&self.bindings);
         let current = bindings.get(&what).filter(|binding| match &state {
@@ -212,10 +219,6 @@ impl SourceTree {
             log::warn!("{error}");
             None
         });
-        let fresh = !bindings.contains_key(&what);
-        if fresh && matches!(name, Name::Repository { .. }) && state.is_none() && self.is_case_twin(key) {
-            return None;
-        }
         let id = self.shared.next.fetch_add(1, Relaxed);
         let configured = config.resources.iter().any(|resource| {
             resource.git == *what.key.url()
@@ -231,14 +234,9 @@ impl SourceTree {
             configured,
             state.as_deref(),
         ));
-        // Bounded: what nobody shows any more is only in this table.
-        if bindings.len() >= 4096 {
-            bindings.retain(|_, binding| Arc::strong_count(binding) > 1);
-        }
-        bindings.insert(what, binding.clone());
-        let mut by_id = lock(&self.by_id);
-        by_id.retain(|_, binding| binding.strong_count() > 0);
-        by_id.insert(id, Arc::downgrade(&binding));
+        // What nobody shows any more is only in this table.
+        bindings.insert(what, binding.clone(), |binding| Arc::strong_count(binding) > 1);
+        lock(&self.by_id).insert(id, Arc::downgrade(&binding), |binding| binding.strong_count() > 0);
         Some(binding)
     }
 
@@ -247,9 +245,12 @@ impl SourceTree {
         lock(&self.by_id).get(&id).and_then(Weak::upgrade)
     }
 
-    /// Whether a repository is cached whose name differs from this one only in case. Forges do not tell
-    /// such names apart, so it would be the same source a second time.
+    /// Whether a repository is not cached, but one is whose name differs only in case. Forges do not
+    /// tell such names apart, so it would be the same source a second time.
     fn is_case_twin(&self, key: &Key) -> bool {
+        if self.shared.cache.state(key).is_ok_and(|state| state.is_some()) {
+            return false;
+        }
         let identity = key.url().identity();
         let cached = self.shared.cache.mirrors().unwrap_or_default();
         cached.iter().filter_map(|state| state.key().ok()).any(|other| {
