@@ -71,6 +71,8 @@ pub struct Shared {
     /// How long "does not exist" is believed.
     pub negative_ttl: Duration,
     next: AtomicU64,
+    /// What is cached, for listings.
+    cached: listing::Recent,
 }
 
 struct Loaded {
@@ -134,6 +136,7 @@ impl SourceTree {
             journal: Journal::default(),
             negative_ttl: config.negative_ttl,
             next: AtomicU64::new(1),
+            cached: listing::Recent::default(),
         });
         let refresh = config.refresh.filter(|_| !config.offline);
         let (uses, used) = sync_channel::<Arc<Binding>>(256);
@@ -287,7 +290,7 @@ impl Tree for SourceTree {
         if path == Path::new(OWN) {
             return status::FILES.map(|name| (name.to_owned(), ListedKind::File)).into();
         }
-        listing::of(path, &self.config(), &self.shared.cache)
+        listing::of(path, &self.config(), &self.shared.cache, &self.shared.cached)
     }
 
     fn used(&self, path: &Path, _: Caller) {
@@ -307,6 +310,7 @@ impl SourceTree {
             return Entry::Directory;
         }
         if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
+            self.shared.cached.outdate();
             return Entry::Barrier;
         }
         match self.about.file(name, self) {

@@ -144,6 +144,7 @@ impl Binding {
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
         for _ in 0..ATTEMPTS {
             let fetched = cache.get(source, key, reference, Freshness::Cached, who, &progress)?;
+            self.shared.cached.outdate();
             if let Some(shown) = self.show(&fetched.snapshot)? {
                 return Ok(shown);
             }
@@ -207,10 +208,9 @@ impl Binding {
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, "refresh", &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        if let Err(error) =
-            cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress)
-        {
-            log::warn!("refresh {}: {error}", self.label);
+        match cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress) {
+            Ok(_) => self.shared.cached.outdate(),
+            Err(error) => log::warn!("refresh {}: {error}", self.label),
         }
     }
 }

@@ -97,7 +97,10 @@ impl Shown {
             let distrusted = &telling.0.distrusted;
             if error.kind() == Kind::Corrupt && !distrusted.load(SeqCst) {
                 match shared.cache.distrust(&snapshot, &error) {
-                    Ok(()) => distrusted.store(true, SeqCst),
+                    Ok(()) => {
+                        distrusted.store(true, SeqCst);
+                        shared.cached.outdate();
+                    }
                     Err(second) => log::error!("{second}"),
                 }
             }
