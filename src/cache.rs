@@ -167,7 +167,7 @@ impl Cache {
 
     fn state_in(&self, mirror: &Path) -> Result<Option<Arc<State>>> {
         // Taken before reading: if it is replaced in between, the next call reads again.
-        let Some(stamp) = Stamp::of(mirror) else {
+        let Some(stamp) = Stamp::of(mirror)? else {
             self.states.remove(mirror);
             return Ok(None);
         };

@@ -6,14 +6,15 @@
 //!
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
-//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`).
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`), `swept` (the tables
+//! of bindings).
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 use srcfs_mount::Monitor;
 use srcfs_mount::tree::{Caller, Entry, ListedKind, Tree};
@@ -32,10 +33,12 @@ mod listing;
 pub mod name;
 pub mod snapshot;
 pub mod status;
+mod swept;
 
 use binding::{Binding, What};
 use journal::Journal;
 use name::Name;
+use swept::Swept;
 
 /// The file of the mount that explains it.
 pub const README: &str = "README.md";
@@ -49,9 +52,9 @@ pub const BARRIER: &str = "sync-";
 pub struct SourceTree {
     shared: Arc<Shared>,
     configuration: RwLock<Loaded>,
-    bindings: Mutex<HashMap<What, Arc<Binding>>>,
+    bindings: Mutex<Swept<What, Arc<Binding>>>,
     /// All bindings that somebody still holds, by their id.
-    by_id: Mutex<HashMap<u64, Weak<Binding>>>,
+    by_id: Mutex<Swept<u64, Weak<Binding>>>,
     uses: SyncSender<Arc<Binding>>,
     monitor: OnceLock<Monitor>,
     about: status::About,
@@ -66,15 +69,36 @@ pub struct Shared {
     /// What is being fetched and what failed.
     pub journal: Journal,
     /// How long "does not exist" is believed.
-    pub negative_ttl: std::time::Duration,
+    pub negative_ttl: Duration,
     next: AtomicU64,
+    /// What is cached, for listings.
+    cached: listing::Recent,
 }
 
 struct Loaded {
     config: Arc<Config>,
     file: Option<PathBuf>,
     stamp: Option<Stamp>,
+    /// Since when a file that had content is gone or empty.
+    vanished: Option<Instant>,
     problem: Option<Error>,
+}
+
+/// For how long a configuration file must have been gone or empty until that is believed: an editor
+/// that truncates it and then writes takes a moment.
+const VANISHED: Duration = Duration::from_secs(1);
+
+impl Loaded {
+    /// Whether the file is not what was read last, and is whole as far as one can tell.
+    fn is_outdated(&self, now: Option<Stamp>) -> bool {
+        now != self.stamp && (!self.vanishes(now) || self.vanished.is_some_and(|at| at.elapsed() >= VANISHED))
+    }
+
+    /// Whether the file has content no more.
+    fn vanishes(&self, now: Option<Stamp>) -> bool {
+        let length = |stamp: Option<Stamp>| stamp.map_or(0, |(_, length, _)| length);
+        length(self.stamp) > 0 && length(now) == 0
+    }
 }
 
 impl Shared {
@@ -112,6 +136,7 @@ impl SourceTree {
             journal: Journal::default(),
             negative_ttl: config.negative_ttl,
             next: AtomicU64::new(1),
+            cached: listing::Recent::default(),
         });
         let refresh = config.refresh.filter(|_| !config.offline);
         let (uses, used) = sync_channel::<Arc<Binding>>(256);
@@ -122,7 +147,8 @@ impl SourceTree {
                 Error::new(Kind::Exhausted, "start the thread that notes what is used", error.to_string())
             })?;
         let stamp = file.as_deref().and_then(stamp);
-        let configuration = RwLock::new(Loaded { config: Arc::new(config), file, stamp, problem: None });
+        let configuration =
+            RwLock::new(Loaded { config: Arc::new(config), file, stamp, vanished: None, problem: None });
         let (bindings, by_id, monitor) = (Mutex::default(), Mutex::default(), OnceLock::new());
         Ok(Arc::new(SourceTree { shared, configuration, bindings, by_id, uses, monitor, about }))
     }
@@ -138,17 +164,18 @@ impl SourceTree {
     }
 
     /// The configuration, read again if its file changed. A file with errors changes nothing; the
-    /// status says so.
+    /// status says so; one that is gone or empty counts when that lasts.
     pub fn config(&self) -> Arc<Config> {
         {
             let loaded = self.configuration.read().unwrap_or_else(PoisonError::into_inner);
-            if loaded.file.as_deref().and_then(stamp) == loaded.stamp {
+            if loaded.file.as_deref().and_then(stamp) == loaded.stamp && loaded.vanished.is_none() {
                 return loaded.config.clone();
             }
         }
         let mut loaded = self.configuration.write().unwrap_or_else(PoisonError::into_inner);
         let now = loaded.file.as_deref().and_then(stamp);
-        if now != loaded.stamp
+        loaded.vanished = loaded.vanishes(now).then(|| loaded.vanished.unwrap_or_else(Instant::now));
+        if loaded.is_outdated(now)
             && let Some(file) = loaded.file.clone()
         {
             match Config::load(&file) {
@@ -161,7 +188,7 @@ impl SourceTree {
                     loaded.problem = Some(error);
                 }
             }
-            loaded.stamp = now;
+            (loaded.stamp, loaded.vanished) = (now, None);
         }
         loaded.config.clone()
     }
@@ -176,19 +203,25 @@ impl SourceTree {
         let (key, reference) = (name.key()?, name.reference()?);
         let what =
             What { key: key.clone(), reference: reference.clone(), subpaths: name.subpaths(config).to_vec() };
-        let state = self.shared.cache.state(key).unwrap_or_else(|error| {
-            log::warn!("{error}");
-            None
-        });
+        let fresh = lock(&self.bindings).get(&what).is_none();
+        // Looked for before the table is locked, because it looks at all mirrors.
+        if fresh && matches!(name, Name::Repository { .. }) && self.is_case_twin(key) {
+            return None;
+        }
+        let state = self.shared.cache.state(key);
         let mut bindings = lock(&self.bindings);
-        let current = bindings.get(&what).filter(|binding| binding.agrees_with(state.as_deref()));
+        let current = bindings.get(&what).filter(|binding| match &state {
+            Ok(state) => binding.agrees_with(state.as_deref()),
+            // That it cannot be read now is no news of what it says.
+            Err(_) => true,
+        });
         if let Some(binding) = current {
             return Some(binding.clone());
         }
-        let fresh = !bindings.contains_key(&what);
-        if fresh && matches!(name, Name::Repository { .. }) && state.is_none() && self.is_case_twin(key) {
-            return None;
-        }
+        let state = state.unwrap_or_else(|error| {
+            log::warn!("{error}");
+            None
+        });
         let id = self.shared.next.fetch_add(1, Relaxed);
         let configured = config.resources.iter().any(|resource| {
             resource.git == *what.key.url()
@@ -204,14 +237,9 @@ impl SourceTree {
             configured,
             state.as_deref(),
         ));
-        // Bounded: what nobody shows any more is only in this table.
-        if bindings.len() >= 4096 {
-            bindings.retain(|_, binding| Arc::strong_count(binding) > 1);
-        }
-        bindings.insert(what, binding.clone());
-        let mut by_id = lock(&self.by_id);
-        by_id.retain(|_, binding| binding.strong_count() > 0);
-        by_id.insert(id, Arc::downgrade(&binding));
+        // What nobody shows any more is only in this table.
+        bindings.insert(what, binding.clone(), |binding| Arc::strong_count(binding) > 1);
+        lock(&self.by_id).insert(id, Arc::downgrade(&binding), |binding| binding.strong_count() > 0);
         Some(binding)
     }
 
@@ -220,9 +248,12 @@ impl SourceTree {
         lock(&self.by_id).get(&id).and_then(Weak::upgrade)
     }
 
-    /// Whether a repository is cached whose name differs from this one only in case. Forges do not tell
-    /// such names apart, so it would be the same source a second time.
+    /// Whether a repository is not cached, but one is whose name differs only in case. Forges do not
+    /// tell such names apart, so it would be the same source a second time.
     fn is_case_twin(&self, key: &Key) -> bool {
+        if self.shared.cache.state(key).is_ok_and(|state| state.is_some()) {
+            return false;
+        }
         let identity = key.url().identity();
         let cached = self.shared.cache.mirrors().unwrap_or_default();
         cached.iter().filter_map(|state| state.key().ok()).any(|other| {
@@ -259,7 +290,7 @@ impl Tree for SourceTree {
         if path == Path::new(OWN) {
             return status::FILES.map(|name| (name.to_owned(), ListedKind::File)).into();
         }
-        listing::of(path, &self.config(), &self.shared.cache)
+        listing::of(path, &self.config(), &self.shared.cache, &self.shared.cached)
     }
 
     fn used(&self, path: &Path, _: Caller) {
@@ -279,6 +310,7 @@ impl SourceTree {
             return Entry::Directory;
         }
         if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
+            self.shared.cached.outdate();
             return Entry::Barrier;
         }
         match self.about.file(name, self) {

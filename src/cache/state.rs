@@ -241,14 +241,21 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Of the mirror in `mirror`; `None` if it has no state.
-    pub fn of(mirror: &Path) -> Option<Stamp> {
-        let metadata = std::fs::metadata(State::file(mirror)).ok()?;
-        Some(Stamp {
-            inode: metadata.ino(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            size: metadata.size(),
-        })
+    /// Of the mirror in `mirror`; `None` if it has no state. That it cannot be found out is an error,
+    /// and does not count as a clear.
+    pub fn of(mirror: &Path) -> Result<Option<Stamp>> {
+        let file = State::file(mirror);
+        match std::fs::metadata(&file) {
+            Ok(metadata) => Ok(Some(Stamp {
+                inode: metadata.ino(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                size: metadata.size(),
+            })),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::io("look at", &file, &error)),
+        }
     }
 }
 
@@ -302,7 +309,7 @@ mod tests {
         let mut stamps = Vec::new();
         for _ in 0..20 {
             state.write(mirror.path(), || Ok(())).unwrap();
-            let stamp = Stamp::of(mirror.path()).unwrap();
+            let stamp = Stamp::of(mirror.path()).unwrap().unwrap();
             assert!(!stamps.contains(&stamp));
             stamps.push(stamp);
         }

@@ -33,12 +33,15 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
     let report = crate::daemon::unmounting::unmount(&directory, arguments.force)?;
     invocation.output.confirm(&report, || {
         let place = report.mount_point.display();
-        if report.readers.is_empty() {
-            return format!("unmounted {place}\n");
-        }
-        let mut text = format!("detached {place}, which is still in use by\n");
+        let mut text = match report.readers.as_slice() {
+            [] => format!("unmounted {place}\n"),
+            _ => format!("detached {place}, which is still in use by\n"),
+        };
         for reader in &report.readers {
             text.push_str(&format!("  {}\n", super::table::reader(reader)));
+        }
+        if let Some(why) = report.not_told {
+            text.push_str(&format!("its daemon was not told to end: {why}\n"));
         }
         text
     })

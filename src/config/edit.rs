@@ -105,7 +105,8 @@ fn change(file: &Path, edit: impl FnOnce(&str, &Config) -> Result<String>) -> Re
         )
         .hint("try again"));
     }
-    replace(&target, directory, &after)?;
+    // A file without any content looks as if somebody were about to write it; this one is done.
+    replace(&target, directory, if after.is_empty() { "\n" } else { &after })?;
     config.file = Some(file.to_owned());
     Ok(config)
 }

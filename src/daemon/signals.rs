@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT: the first one unmounts and ends within a bound, the second one ends now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -36,7 +36,7 @@ impl Signals {
             .map_err(|error| Error::new(Kind::Exhausted, "start the thread of signals", error.to_string()))
     }
 
-    fn wait(&self, monitor: &Monitor, directory: &std::path::Path, mount: &MountId) {
+    fn wait(&self, monitor: &Monitor, directory: &Path, mount: &MountId) {
         let mut ending = false;
         loop {
             match self.0.wait() {
@@ -48,16 +48,10 @@ impl Signals {
                 Ok(signal) => {
                     log::info!("{signal}: unmounting {}", directory.display());
                     ending = true;
-                    // Whoever waits for a fetch is answered now; readers have until the bound.
-                    monitor.stop_waiting();
-                    if let Err(error) = mounting::unmount(directory, Some(mount), true) {
-                        log::warn!("{error}");
+                    if let Err(error) = end(monitor, directory, mount) {
+                        log::error!("no thread can be started to end with: {error}; ending now");
+                        std::process::exit(1);
                     }
-                    let _ = std::thread::Builder::new().name("srcfs-bound".to_owned()).spawn(|| {
-                        std::thread::sleep(GRACE);
-                        log::info!("readers are still there after {GRACE:?}: ending");
-                        std::process::exit(0);
-                    });
                 }
                 Err(error) => {
                     log::error!("cannot wait for signals: {error}");
@@ -66,6 +60,25 @@ impl Signals {
             }
         }
     }
+}
+
+/// Unmounts, and ends within the bound. The bound runs from the signal on, whatever unmounting waits
+/// for, and the caller hears the next signal meanwhile.
+fn end(monitor: &Monitor, directory: &Path, mount: &MountId) -> std::io::Result<()> {
+    std::thread::Builder::new().name("srcfs-bound".to_owned()).spawn(|| {
+        std::thread::sleep(GRACE);
+        log::info!("readers are still there after {GRACE:?}: ending");
+        std::process::exit(0);
+    })?;
+    let (monitor, directory, mount) = (monitor.clone(), directory.to_owned(), *mount);
+    std::thread::Builder::new().name("srcfs-unmount".to_owned()).spawn(move || {
+        // Whoever waits for a fetch is answered now; readers have until the bound.
+        monitor.stop_waiting();
+        if let Err(error) = mounting::unmount(&directory, Some(&mount), true) {
+            log::warn!("{error}");
+        }
+    })?;
+    Ok(())
 }
 
 fn failed(what: &str, error: nix::Error) -> Error {

@@ -1,8 +1,10 @@
 //! One binding of a name to a snapshot, perhaps one that must be fetched first.
 //!
-//! A binding never shows two things. It begins with what the cache's pointer says (or with nothing, and
-//! then takes on the first snapshot that comes); as soon as the pointer says something else, the tree
-//! makes a new binding, and the mount decides who still sees the old one.
+//! A binding stands for one thing. It begins with what the cache's pointer says (or with nothing) and
+//! takes on the first snapshot that it shows; as soon as the pointer says something else, the tree makes
+//! a new binding, and the mount decides who still sees the old one. Several names may share a binding
+//! and open it at different times: one that opens it after the pointer moved gets what is new, and the
+//! binding is over, so that the others are given a new one too.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -39,6 +41,15 @@ pub(super) struct Pointer {
     modified: Option<SystemTime>,
 }
 
+/// What a binding stands for.
+struct Stand {
+    pointer: Option<Pointer>,
+    /// Whether it was shown under some name: then the pointer above is final.
+    shown: bool,
+    /// Whether something else was shown as well since.
+    over: bool,
+}
+
 impl Pointer {
     fn of(state: Option<&State>, reference: &Reference) -> Option<Pointer> {
         let state = state?;
@@ -57,7 +68,7 @@ pub struct Binding {
     /// The name it was first asked for under, for messages.
     label: String,
     configured: bool,
-    pointer: Mutex<Option<Pointer>>,
+    stand: Mutex<Stand>,
     /// The last answer that asking again would not change, and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
 }
@@ -71,20 +82,22 @@ impl Binding {
         configured: bool,
         state: Option<&State>,
     ) -> Self {
-        let pointer = Mutex::new(Pointer::of(state, &what.reference));
-        Binding { id, shared, what, label, configured, pointer, refused: Mutex::default() }
+        let pointer = Pointer::of(state, &what.reference);
+        let stand = Mutex::new(Stand { pointer, shown: false, over: false });
+        Binding { id, shared, what, label, configured, stand, refused: Mutex::default() }
     }
 
     /// Whether this binding is still what the cache's pointer says.
     pub(super) fn agrees_with(&self, state: Option<&State>) -> bool {
         let now = Pointer::of(state, &self.what.reference);
-        let mut pointer = lock(&self.pointer);
-        match (&*pointer, now) {
+        let mut stand = lock(&self.stand);
+        match (&stand.pointer, now) {
+            _ if stand.over => false,
             (Some(mine), now) => Some(mine) == now.as_ref(),
             (None, None) => true,
             // The first thing that came is what this binding was waiting for.
             (None, now) => {
-                *pointer = now;
+                stand.pointer = now;
                 true
             }
         }
@@ -96,7 +109,7 @@ impl Binding {
 
     /// Where the cache's pointer pointed when this was bound or opened.
     pub(super) fn shown(&self) -> Option<Pointer> {
-        lock(&self.pointer).clone()
+        lock(&self.stand).pointer.clone()
     }
 
     /// Shows `snapshot` from now on. `None` if it was replaced or cleared on its way here: who began to
@@ -108,13 +121,17 @@ impl Binding {
             revision: snapshot.revision().as_str().to_owned(),
             modified: Some(snapshot.modified()),
         };
-        // First told, then compared: a change after the comparison disagrees with this binding, and
-        // whoever comes then is given another one.
-        *lock(&self.pointer) = Some(pointer.clone());
+        // Compared and told under one lock: a change after the comparison disagrees with this binding,
+        // and whoever comes then is given another one.
+        let mut stand = lock(&self.stand);
         let state = self.shared.cache.state(&self.what.key)?;
-        if Pointer::of(state.as_deref(), &self.what.reference) != Some(pointer) {
-            *lock(&self.pointer) = None;
+        if Pointer::of(state.as_deref(), &self.what.reference).as_ref() != Some(&pointer) {
             return Ok(None);
+        }
+        if !stand.shown {
+            (stand.pointer, stand.shown) = (Some(pointer), true);
+        } else if stand.pointer.as_ref() != Some(&pointer) {
+            stand.over = true;
         }
         Ok(Some(Arc::new(shown)))
     }
@@ -127,6 +144,7 @@ impl Binding {
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
         for _ in 0..ATTEMPTS {
             let fetched = cache.get(source, key, reference, Freshness::Cached, who, &progress)?;
+            self.shared.cached.outdate();
             if let Some(shown) = self.show(&fetched.snapshot)? {
                 return Ok(shown);
             }
@@ -190,10 +208,9 @@ impl Binding {
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, "refresh", &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        if let Err(error) =
-            cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress)
-        {
-            log::warn!("refresh {}: {error}", self.label);
+        match cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress) {
+            Ok(_) => self.shared.cached.outdate(),
+            Err(error) => log::warn!("refresh {}: {error}", self.label),
         }
     }
 }
@@ -218,7 +235,7 @@ impl tree::View for Binding {
     }
 
     fn known(&self) -> Option<Existence> {
-        let pointer = lock(&self.pointer);
+        let pointer = self.shown();
         let modified = pointer.as_ref().and_then(|pointer| pointer.modified);
         (self.configured || pointer.is_some()).then_some(Existence { modified })
     }

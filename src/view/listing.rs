@@ -1,18 +1,72 @@
 //! What the directories above the views list: what is configured or cached. Listing asks nobody.
+//!
+//! The mount lists all its directories in one pass, each second and in each barrier, so what is cached
+//! is read once for many of them ([`Recent`]).
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use srcfs_mount::tree::ListedKind;
 
 use super::name;
-use super::{OWN, README};
+use super::{OWN, README, lock};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::key::{Kind, Reference};
 
+/// How long what was read is good, if nothing is known to have changed.
+const RECENT: Duration = Duration::from_millis(100);
+
+/// What was cached a moment ago. What this process changed, and what changed before a barrier, is
+/// always seen; what another process changes is seen [`RECENT`] later.
+#[derive(Default)]
+pub(super) struct Recent {
+    /// How often something changed.
+    changes: AtomicU64,
+    read: Mutex<Option<Read>>,
+}
+
+struct Read {
+    /// How often it had when the reading began.
+    changes: u64,
+    ended: Instant,
+    config: Arc<Config>,
+    paths: Arc<Vec<String>>,
+}
+
+impl Recent {
+    /// What is being read, or was, is not good any more.
+    pub fn outdate(&self) {
+        self.changes.fetch_add(1, SeqCst);
+    }
+
+    fn paths(&self, config: &Arc<Config>, read: impl FnOnce() -> Vec<String>) -> Arc<Vec<String>> {
+        // Before the reading: a change during it may be missing in it.
+        let changes = self.changes.load(SeqCst);
+        if let Some(read) = &*lock(&self.read)
+            && read.changes == changes
+            && read.ended.elapsed() < RECENT
+            && Arc::ptr_eq(&read.config, config)
+        {
+            return read.paths.clone();
+        }
+        let paths = Arc::new(read());
+        let (config, ended) = (config.clone(), Instant::now());
+        *lock(&self.read) = Some(Read { changes, ended, config, paths: paths.clone() });
+        paths
+    }
+}
+
 /// The names in `directory`, sorted.
-pub(super) fn of(directory: &Path, config: &Config, cache: &Cache) -> Vec<(String, ListedKind)> {
+pub(super) fn of(
+    directory: &Path,
+    config: &Arc<Config>,
+    cache: &Cache,
+    recent: &Recent,
+) -> Vec<(String, ListedKind)> {
     let mut names = BTreeSet::new();
     let root = directory.as_os_str().is_empty();
     if root {
@@ -27,8 +81,8 @@ pub(super) fn of(directory: &Path, config: &Config, cache: &Cache) -> Vec<(Strin
         names.extend(below(directory, &resource.name));
     }
     if directory.starts_with(Kind::Git.as_str()) {
-        for path in cached(config, cache) {
-            names.extend(below(directory, &path));
+        for path in &*recent.paths(config, || cached(config, cache)) {
+            names.extend(below(directory, path));
         }
     }
     names.into_iter().collect()
@@ -69,5 +123,31 @@ mod tests {
         assert_eq!(listed("git/h/o").as_deref(), Some("r@v1"));
         assert_eq!(listed("git/h/o/r@v1"), None);
         assert_eq!(listed("git/h2"), None);
+    }
+
+    #[test]
+    fn what_is_cached_is_read_once_until_something_changes() {
+        let (recent, config) = (Recent::default(), Arc::new(Config::default()));
+        let mut readings = 0;
+        let mut paths = |config: &Arc<Config>| {
+            recent.paths(config, || {
+                readings += 1;
+                vec![readings.to_string()]
+            })[0]
+                .clone()
+        };
+        // A machine that is busy may take longer than it is good for.
+        while paths(&config) != paths(&config) {}
+        let last = paths(&config);
+        recent.outdate();
+        assert_ne!(paths(&config), last, "something changed");
+        let last = paths(&config);
+        assert_ne!(paths(&Arc::new(Config::default())), last, "another configuration");
+        let during = recent.paths(&config, || {
+            recent.outdate();
+            vec!["during".to_owned()]
+        });
+        assert_eq!(*during, ["during"]);
+        assert_ne!(*recent.paths(&config, || vec!["after".to_owned()]), *during, "a change during it");
     }
 }

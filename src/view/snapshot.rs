@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -29,11 +30,37 @@ pub struct Shown {
     shared: Arc<Shared>,
     what: What,
     label: String,
-    /// The last sentence about a read that failed, so that each is told once.
-    failed: Mutex<String>,
+    failed: Arc<Failed>,
     snapshot: Snapshot,
     table: Arc<Table>,
     citation: Citation,
+}
+
+/// What is known of reads that failed.
+#[derive(Default)]
+struct Failed {
+    /// The last sentence about one, so that each is told once.
+    last: Mutex<String>,
+    /// Whether one is being told of.
+    telling: AtomicBool,
+    /// Whether the generation was taken out of use.
+    distrusted: AtomicBool,
+}
+
+/// The telling of one failed read; the next may be told of when this is dropped.
+struct Telling(Arc<Failed>);
+
+impl Telling {
+    /// `None` while another one is told of.
+    fn begin(failed: &Arc<Failed>) -> Option<Telling> {
+        (!failed.telling.swap(true, SeqCst)).then(|| Telling(failed.clone()))
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.telling.store(false, SeqCst);
+    }
 }
 
 impl Shown {
@@ -48,26 +75,34 @@ impl Shown {
             Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
         };
         let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
-        let (label, what, failed) = (label.to_owned(), what.clone(), Mutex::default());
+        let (label, what, failed) = (label.to_owned(), what.clone(), Arc::default());
         Ok(Shown { shared, what, label, failed, snapshot: snapshot.clone(), table, citation })
     }
 
     /// Tells of a read that failed, and takes a mirror that is not what it was out of use. That may
-    /// take a while and a read is answered on a thread of the mount, so it is done on another one.
+    /// take a while and a read is answered on a thread of the mount, so it is done on another one: one
+    /// at a time, because a damaged mirror may have very many files that cannot be read. What fails
+    /// meanwhile is told of when it is read again.
     fn failed(&self, error: Error) {
-        let mut last = lock(&self.failed);
+        let mut last = lock(&self.failed.last);
         if *last == error.to_string() {
             return;
         }
+        let Some(telling) = Telling::begin(&self.failed) else { return };
         *last = error.to_string();
         let (shared, snapshot) = (self.shared.clone(), self.snapshot.clone());
         let (what, label) = (self.what.clone(), self.label.clone());
         let started = std::thread::Builder::new().name("srcfs-distrust".to_owned()).spawn(move || {
             shared.report(&what, &label, "a reader", &error);
-            if error.kind() == Kind::Corrupt
-                && let Err(second) = shared.cache.distrust(&snapshot, &error)
-            {
-                log::error!("{second}");
+            let distrusted = &telling.0.distrusted;
+            if error.kind() == Kind::Corrupt && !distrusted.load(SeqCst) {
+                match shared.cache.distrust(&snapshot, &error) {
+                    Ok(()) => {
+                        distrusted.store(true, SeqCst);
+                        shared.cached.outdate();
+                    }
+                    Err(second) => log::error!("{second}"),
+                }
             }
         });
         if let Err(error) = started {
@@ -150,5 +185,23 @@ impl tree::Snapshot for Shown {
             _ => {}
         }
         names.into_iter().map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failed_read_is_told_of_at_a_time_and_a_panic_does_not_end_that() {
+        let failed = Arc::default();
+        let telling = Telling::begin(&failed);
+        assert!(telling.is_some() && Telling::begin(&failed).is_none());
+        let panicked = std::thread::spawn(move || {
+            let _telling = telling;
+            panic!("while telling");
+        });
+        assert!(panicked.join().is_err());
+        assert!(Telling::begin(&failed).is_some());
     }
 }
