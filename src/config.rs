@@ -220,20 +220,21 @@ impl Config {
         }
     }
 
-    /// The names of all hosts that this configuration lets srcfs talk to, as they stand in urls: a
-    /// redirect to any other is refused.
+    /// All servers that this configuration lets srcfs talk to, as they stand in urls, with their ports:
+    /// a redirect to any other is refused.
     pub fn addresses(&self) -> Vec<String> {
-        let hosts = self.hosts.iter().filter_map(Host::address);
-        let resources = self.resources.iter().filter_map(|resource| resource.git.host().map(str::to_owned));
-        let mut addresses: Vec<String> = hosts.chain(resources).collect();
+        let hosts = self.hosts.iter().filter_map(Host::sample);
+        let resources = self.resources.iter().map(|resource| resource.git.clone());
+        let mut addresses: Vec<String> = hosts.chain(resources).filter_map(|url| url.authority()).collect();
         addresses.sort();
         addresses.dedup();
         addresses
     }
 
-    /// Whether a server may send srcfs on to `url`.
+    /// Whether a server may send srcfs on to `url`. Another port of a host is another server: whoever
+    /// runs one of them need not be allowed to speak to the other.
     pub fn allows(&self, url: &GitUrl) -> bool {
-        let known = url.host().is_some_and(|host| self.addresses().iter().any(|address| address == host));
+        let known = url.authority().is_some_and(|authority| self.addresses().contains(&authority));
         let safe = url.transport() == crate::key::Transport::Https && !url.is_private();
         known && (safe || trusts(&self.hosts, url))
     }

@@ -58,7 +58,14 @@ fn lines(updated: &Updated) -> String {
     let shown = |revision: &Option<String>| revision.as_deref().map(short).unwrap_or_default();
     let (before, now) = (shown(&updated.before), shown(&updated.revision));
     if let Some(error) = &updated.error {
-        let kept = if now.is_empty() { String::new() } else { format!(", keeps {now}") };
+        let kept = match error.kind.as_str() {
+            _ if now.is_empty() => String::new(),
+            // Asking again brings no other answer, so this is how it stays.
+            "not_found" | "not_found_or_private" => {
+                format!(", keeps {now} until `srcfs clear {}`", updated.key)
+            }
+            _ => format!(", keeps {now}"),
+        };
         return format!("{}  failed{kept}\n  {error}\n", updated.key);
     }
     let mut text = match (updated.moved, before.is_empty()) {

@@ -140,7 +140,7 @@ impl Host {
     /// The path of the repository at `url` on this host; none if it is not there.
     pub fn path_of(&self, url: &GitUrl) -> Option<String> {
         // A sample goes through the same normalisation as the url itself.
-        let sample = GitUrl::parse(&self.url.replace("{path}", SAMPLE)).ok()?;
+        let sample = self.sample()?;
         let (before, after) = sample.identity().split_once(SAMPLE)?;
         let path = url.identity().strip_prefix(before)?.strip_suffix(after)?;
         let segments: Vec<&str> = path.split('/').collect();
@@ -149,7 +149,12 @@ impl Host {
 
     /// The host name that git talks to; none for `file:`.
     pub fn address(&self) -> Option<String> {
-        Some(GitUrl::parse(&self.url.replace("{path}", SAMPLE)).ok()?.host()?.to_owned())
+        Some(self.sample()?.host()?.to_owned())
+    }
+
+    /// The url of some repository on it.
+    pub(super) fn sample(&self) -> Option<GitUrl> {
+        GitUrl::parse(&self.url.replace("{path}", SAMPLE)).ok()
     }
 }
 

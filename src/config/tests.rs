@@ -59,6 +59,44 @@ fn everything_that_can_be_said() {
 }
 
 #[test]
+fn a_redirect_to_another_port_is_one_to_another_server() {
+    let config = Config::parse(
+        r#"
+        [[host]]
+        name = "git.corp"
+        url = "https://git.corp:8443/{path}.git"
+        [[host]]
+        name = "127.0.0.1"
+        url = "http://127.0.0.1:8080/{path}.git"
+        [[resource]]
+        name = "inner"
+        git = "ssh://git@ssh.corp:22/a/b"
+        "#,
+    )
+    .unwrap();
+    let allows = |url: &str| config.allows(&GitUrl::parse(url).unwrap());
+    for url in [
+        "https://github.com/c/d",
+        "https://github.com:443/c/d",
+        "https://git.corp:8443/c/d",
+        "http://127.0.0.1:8080/c/d",
+        "https://ssh.corp/c/d",
+    ] {
+        assert!(allows(url), "{url}");
+    }
+    for url in [
+        "https://github.com:8443/c/d",
+        "https://git.corp/c/d",
+        "https://git.corp:8444/c/d",
+        "http://127.0.0.1:8081/c/d",
+        "http://127.0.0.1/c/d",
+        "https://evil.example/c/d",
+    ] {
+        assert!(!allows(url), "{url}");
+    }
+}
+
+#[test]
 fn all_problems_at_once_each_with_its_place() {
     let found = problems(
         "refesh = \"1h\"\n\

@@ -146,6 +146,16 @@ impl GitUrl {
         self.host.as_deref()
     }
 
+    /// The host, with the port unless that is the transport's own: `example.org`, `example.org:8443`.
+    pub fn authority(&self) -> Option<String> {
+        let host = self.host()?;
+        let port = Url::parse(&self.url).ok()?.port();
+        Some(match port.filter(|port| (self.transport, *port) != (Transport::Ssh, 22)) {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
+    }
+
     /// What is equal for all spellings of one url.
     pub fn identity(&self) -> &str {
         &self.identity

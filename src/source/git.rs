@@ -182,7 +182,7 @@ impl Source for Git {
         if !ended.succeeded() {
             return Err(failure::explain(&what, &url, &ended));
         }
-        resolve::answer(&what, reference, &ended.output, known)
+        resolve::answer(&what, &url, reference, &ended.output, known)
     }
 
     fn prepare(

@@ -136,6 +136,9 @@ fn a_moved_tag_is_seen_after_an_update_and_a_deleted_branch_says_that_it_is_gone
     docs.delete_branch("topic");
     let (code, report) = site.report(&["update", &name("topic")]);
     assert_eq!((code, &report["references"][0]["error"]["kind"]), (1, &"not_found".into()), "{report}");
+    let said = site.run(&["update", &name("topic")]);
+    let stays = format!("until `srcfs clear {}`", name("topic"));
+    assert!(said.out.contains(&stays), "{said:?}");
     assert_eq!(versions(&site, &name(&first)), "one\n", "the commit is still there");
     site.json(&["clear", &name("topic")]);
     let gone = site.sh(&format!("ls {}", name("topic")));

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Kind, Result};
-use crate::key::Reference;
+use crate::key::{GitUrl, Reference};
+use crate::redact::redact;
 use crate::source::{Resolved, Revision};
 
 const HEADS: &str = "refs/heads/";
@@ -43,22 +44,23 @@ pub(super) fn question(what: &str, reference: &Reference) -> Result<Question> {
     })
 }
 
-/// What `reference` is, by the `output` of ls-remote for its question, and by the `known` revisions.
+/// What `reference` is, by the `output` of ls-remote of `url` for its question, and by the `known`
+/// revisions.
 pub(super) fn answer(
     what: &str,
+    url: &GitUrl,
     reference: &Reference,
     output: &[u8],
     known: &[Revision],
 ) -> Result<Resolved> {
     let output = String::from_utf8_lossy(output);
     let remote = Remote::parse(what, &output)?;
+    let missing = |sort, name| missing(what, url, sort, name);
     match reference {
         Reference::Default => remote.head(what),
-        Reference::Branch(name) => remote.branch(name).ok_or_else(|| missing(what, "branch", name)),
-        Reference::Tag(name) => remote.tag(name).ok_or_else(|| missing(what, "tag", name)),
-        Reference::Named(name) => {
-            remote.named(what, name)?.ok_or_else(|| missing(what, "branch or tag", name))
-        }
+        Reference::Branch(name) => remote.branch(name).ok_or_else(|| missing("branch", name)),
+        Reference::Tag(name) => remote.tag(name).ok_or_else(|| missing("tag", name)),
+        Reference::Named(name) => remote.named(what, name)?.ok_or_else(|| missing("branch or tag", name)),
         Reference::Abbreviated(text) => match remote.named(what, text)? {
             Some(resolved) => Ok(resolved),
             None => remote.abbreviated(what, text, known),
@@ -67,11 +69,11 @@ pub(super) fn answer(
     }
 }
 
-fn missing(what: &str, sort: &str, name: &str) -> Error {
+fn missing(what: &str, url: &GitUrl, sort: &str, name: &str) -> Error {
     let error = Error::new(Kind::NotFound, what, format!("the repository has no {sort} {name:?}"));
     match name {
         "HEAD" => error.hint("leave the @ out to get the default branch"),
-        _ => error.hint("git ls-remote lists what there is"),
+        _ => error.hint(format!("git ls-remote {} lists what there is", redact(url.as_str()))),
     }
 }
 
@@ -203,10 +205,14 @@ mod tests {
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "aaaaaaabbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
+    fn url() -> GitUrl {
+        GitUrl::parse("https://example.org/a/b.git").unwrap()
+    }
+
     fn ask(reference: &str, lines: &[(&str, &str)], known: &[&str]) -> Result<Resolved> {
         let output: String = lines.iter().map(|(id, name)| format!("{id}\t{name}\n")).collect();
         let known: Vec<_> = known.iter().map(|id| Revision::new(*id)).collect();
-        answer("resolve", &Reference::parse(reference).unwrap(), output.as_bytes(), &known)
+        answer("resolve", &url(), &Reference::parse(reference).unwrap(), output.as_bytes(), &known)
     }
 
     #[test]
@@ -227,6 +233,7 @@ mod tests {
         let error =
             ask("x", &[(A, "refs/heads/refs/heads/x"), (A, "refs/remotes/refs/tags/x")], &[]).unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
+        assert_eq!(error.advice(), Some("git ls-remote https://example.org/a/b.git lists what there is"));
     }
 
     #[test]
@@ -258,7 +265,10 @@ mod tests {
 
     #[test]
     fn an_answer_that_makes_no_sense_is_the_networks_fault() {
-        assert_eq!(answer("x", &Reference::Default, b"<html>", &[]).unwrap_err().kind(), Kind::Network);
+        assert_eq!(
+            answer("x", &url(), &Reference::Default, b"<html>", &[]).unwrap_err().kind(),
+            Kind::Network
+        );
         let sha256 = "a".repeat(64);
         assert_eq!(ask("", &[(&sha256, "HEAD")], &[]).unwrap_err().kind(), Kind::Unsupported);
     }
