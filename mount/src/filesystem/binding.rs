@@ -19,6 +19,8 @@ use crate::process::{self, Identity};
 use crate::slot::Slot;
 use crate::tree::{Caller, Entry, Errno, View};
 
+/// How often a lookup binds anew because what it had bound was forgotten before it could be handed out.
+const ROUNDS: usize = 16;
 /// How often a view's use is noted.
 const NOTE_USE: Duration = Duration::from_secs(60);
 
@@ -31,16 +33,27 @@ impl FileSystem {
         caller: Caller,
     ) -> Result<(Found, Arc<()>), Errno> {
         let asker = asker(caller);
-        if self.bind(path, view)? {
-            let (this, path) = (self.clone(), path.to_owned());
-            let _ = self.notifications.run(move || {
-                this.park_working_directories();
-                this.expire_one(&path);
-            });
+        for _ in 0..ROUNDS {
+            if self.bind(path, view)? {
+                let (this, path) = (self.clone(), path.to_owned());
+                let _ = self.notifications.run(move || {
+                    this.park_working_directories();
+                    this.expire_one(&path);
+                });
+            }
+            if let Some(found) = self.offer(path, asker, caller)? {
+                return Ok(found);
+            }
         }
+        Err(Errno(libc::EAGAIN))
+    }
+
+    /// Hands out the view that `asker` gets under a name; `None` if the name is not bound: the last
+    /// reference to a view that nobody opened takes its name along, also of one that was just bound.
+    fn offer(&self, path: &Path, asker: Asker, caller: Caller) -> Result<Option<(Found, Arc<()>)>, Errno> {
         let mut names = locked(&self.names);
         let now = Instant::now();
-        let name = names.get_mut(path).ok_or(Errno(libc::ENOENT))?;
+        let Some(name) = names.get_mut(path) else { return Ok(None) };
         let (tick, second) = (process::boot_ticks_now(), process::ticks_per_second());
         let (slot, on_its_way) = name.choose(asker, self.bounds(), Moment { instant: now, tick, second });
         let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
@@ -56,10 +69,11 @@ impl FileSystem {
         if note && slot.snapshot().is_some() {
             self.tree.used(path, caller);
         }
-        Ok((found, on_its_way))
+        Ok(Some((found, on_its_way)))
     }
 
-    /// Makes `view` the newest under `path`. True if that was a change.
+    /// Makes `view` the newest under `path`. True if that was a change. Fails if `path` is no view any
+    /// more.
     fn bind(&self, path: &Path, view: &Arc<dyn View>) -> Result<bool, Errno> {
         let newest = {
             let names = locked(&self.names);
@@ -75,7 +89,7 @@ impl FileSystem {
         let mut names = locked(&self.names);
         // Asked again under the lock: between the first answer and this moment another thread may have
         // bound a newer view, and going back to an older one would tear walks.
-        let Entry::View(view) = self.tree.entry(path) else { return Ok(false) };
+        let Entry::View(view) = self.tree.entry(path) else { return Err(Errno(libc::ENOENT)) };
         let now = Instant::now();
         match names.get_mut(path) {
             None => {
@@ -270,5 +284,63 @@ fn asker(caller: Caller) -> Asker {
     match caller.tid {
         0 => Asker::Crowd,
         tid => Identity::of_thread(tid).map_or(Asker::Nobody, Asker::Process),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::tree::{Existence, ListedKind, Snapshot, Tree};
+
+    /// One name, that nobody opens.
+    struct OneName(Arc<Unopened>);
+    struct Unopened;
+
+    impl View for Unopened {
+        fn id(&self) -> u64 {
+            1
+        }
+        fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno> {
+            Ok(None)
+        }
+        fn known(&self) -> Option<Existence> {
+            Some(Existence { modified: None })
+        }
+        fn exists(&self, _: Caller) -> Result<Existence, Errno> {
+            Ok(Existence { modified: None })
+        }
+        fn open(&self, _: Caller) -> Result<Arc<dyn Snapshot>, Errno> {
+            Err(Errno(libc::EIO))
+        }
+    }
+
+    impl Tree for OneName {
+        fn entry(&self, _: &Path) -> Entry {
+            Entry::View(self.0.clone())
+        }
+        fn list(&self, _: &Path) -> Vec<(String, ListedKind)> {
+            Vec::new()
+        }
+        fn used(&self, _: &Path, _: Caller) {}
+    }
+
+    #[test]
+    fn a_name_is_found_while_others_forget_it() {
+        let fs = FileSystem::new(Arc::new(OneName(Arc::new(Unopened))), Config::default());
+        let look_up_and_forget = || {
+            for _ in 0..20_000 {
+                let forgets = fs.clone();
+                fs.lookup(Ino::ROOT, "v".as_ref(), Caller { tid: 0 }, move |found| match found {
+                    Ok(Found::Node { attributes, .. }) => forgets.forget(attributes.ino, 1),
+                    other => panic!("{other:?}"),
+                });
+            }
+        };
+        std::thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(look_up_and_forget);
+            }
+        });
     }
 }
