@@ -302,7 +302,9 @@ impl FileSystem {
     }
 
     fn open_snapshot(&self, ino: Ino) -> Result<Arc<dyn Snapshot>, Errno> {
-        self.slots.get(ino.slot()).and_then(|slot| slot.snapshot()).ok_or(Errno(libc::ESTALE))
+        let slot = self.slots.get(ino.slot()).ok_or(Errno(libc::ESTALE))?;
+        slot.touch();
+        slot.snapshot().ok_or(Errno(libc::ESTALE))
     }
 
     /// FORGET
@@ -318,6 +320,7 @@ impl FileSystem {
 }
 
 fn look_up_in(slot: &Slot, snapshot: &dyn Snapshot, directory: u32, name: &OsStr) -> Result<Found, Errno> {
+    slot.touch();
     match snapshot.lookup(directory, name) {
         Some(index) => {
             let attributes = attributes_of(slot, snapshot, index).ok_or(Errno(libc::EIO))?;

@@ -7,8 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::ino::{Ino, SlotNumber};
 use crate::locked;
@@ -32,6 +33,9 @@ pub(crate) struct Slot {
     pub(crate) parked: AtomicBool,
     /// Whether a pass that gives it back is running.
     pub(crate) retiring: AtomicBool,
+    /// Whether something in it was asked for since [`Slot::rests`] last looked.
+    touched: AtomicBool,
+    rest: Mutex<Instant>,
     snapshot: RwLock<Option<Arc<dyn Snapshot>>>,
     pub(crate) opening: Mutex<Opening>,
     misses: Mutex<HashSet<(u32, Arc<OsStr>)>>,
@@ -57,6 +61,29 @@ impl Slot {
     pub(crate) fn open(&self, snapshot: Arc<dyn Snapshot>) {
         self.references.grow(snapshot.len());
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+    }
+
+    /// Something in it was asked for.
+    pub(crate) fn touch(&self) {
+        // Read first: all event-loop threads come by here, and a read leaves the line where it is.
+        if !self.touched.load(Relaxed) {
+            self.touched.store(true, Relaxed);
+        }
+    }
+
+    /// Whether for `long` nothing in it was asked for and it was not given back either. Who works in it
+    /// by relative paths never asks for its name, and from the kernel's caches for nothing at all.
+    pub(crate) fn rests(&self, now: Instant, long: Duration) -> bool {
+        let mut since = locked(&self.rest);
+        if self.touched.swap(false, Relaxed) {
+            *since = now;
+        }
+        now.duration_since(*since) >= long
+    }
+
+    /// It is being given back, which is not done again before it has rested as long.
+    pub(crate) fn rest_from(&self, now: Instant) {
+        *locked(&self.rest) = now;
     }
 
     /// The inode number of a node.
@@ -109,6 +136,8 @@ impl Slots {
             bound: AtomicBool::new(true),
             parked: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            rest: Mutex::new(Instant::now()),
             snapshot: RwLock::new(None),
             opening: Mutex::default(),
             misses: Mutex::default(),

@@ -81,7 +81,8 @@ impl FileSystem {
             } else if self.is_idle(&slot, now) {
                 if slot.references.total() == 0 {
                     self.unbind_idle(&slot, now);
-                } else {
+                } else if slot.rests(now, self.config.idle) {
+                    slot.rest_from(now);
                     self.retire(slot);
                 }
             }

@@ -48,6 +48,7 @@ impl FileSystem {
         }
         let Some(slot) = self.slots.get(ino.slot()) else { return answer(Err(Errno(libc::ESTALE))) };
         let directory = ino.index();
+        slot.touch();
         if let Some(snapshot) = slot.snapshot() {
             return answer(Ok(Listing::View { slot, snapshot, directory, position }));
         }

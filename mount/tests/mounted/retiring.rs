@@ -120,6 +120,28 @@ fn an_idle_view_is_given_back_and_an_open_file_keeps_it() {
 }
 
 #[test]
+fn who_works_in_an_idle_view_is_not_emptied_again_and_again() {
+    let mount = Mount::with(|config| config.idle = Duration::from_secs(4));
+    mount.tree.bind("v", versioned("1", 500));
+    // By relative paths: nobody ever asks for the name again.
+    let mut shell = Shell::start(&mount.path("v"));
+    shell.ask("cat d*/e/*");
+    let read: Vec<u64> = (0..10)
+        .map(|_| {
+            let before = mount.requests("READ");
+            assert_eq!(shell.ask("cat d*/e/* | wc -l"), "500");
+            std::thread::sleep(Duration::from_secs(1));
+            mount.requests("READ") - before
+        })
+        .collect();
+    // The kernel fills its caches in the first rounds.
+    assert!(
+        read[1..].windows(2).all(|two| two[0] == 0 || two[1] == 0),
+        "given back twice in a row: {read:?}"
+    );
+}
+
+#[test]
 fn a_mapped_file_and_a_running_program_go_on() {
     let mount = Mount::with(|config| config.quiet = Duration::from_secs(1));
     let program = std::fs::read("/bin/sleep").unwrap();
