@@ -4,6 +4,7 @@
 //! barrier that the verbs use, and once a second. Noticing it binds the name to a new slot and starts a
 //! drain (see [`crate::name`]); the kernel is then told to ask again, from a thread of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -37,6 +38,7 @@ impl FileSystem {
             if self.bind(path, view)? {
                 let (this, path) = (self.clone(), path.to_owned());
                 let _ = self.notifications.run(move || {
+                    this.note_holders(std::slice::from_ref(&path));
                     this.park_working_directories();
                     this.expire_one(&path);
                 });
@@ -84,8 +86,6 @@ impl FileSystem {
         {
             return Ok(false);
         }
-        // Looked at before the lock is taken, because it walks /proc.
-        let holders = newest.as_ref().map(|slot| self.holders_of(slot)).unwrap_or_default();
         let mut names = locked(&self.names);
         // Asked again under the lock: between the first answer and this moment another thread may have
         // bound a newer view, and going back to an older one would tear walks.
@@ -110,27 +110,34 @@ impl FileSystem {
                         name.replace_unread(slot.number);
                         self.unbound(&mut [old].into_iter());
                     }
-                    _ => name.rebind(slot.number, holders, now),
+                    _ => name.rebind(slot.number, now),
                 }
                 Ok(true)
             }
         }
     }
 
-    /// The processes that hold something of a view, for as long as the mount can be found in /proc.
-    fn holders_of(&self, slot: &Slot) -> Vec<(Identity, SlotNumber)> {
-        if slot.snapshot().is_none() {
-            return Vec::new();
+    /// Finds out who holds something of the older views of names that changed. It walks /proc, where a
+    /// process can be slow to be looked at, so it never runs on an event-loop thread.
+    fn note_holders(&self, paths: &[PathBuf]) {
+        let drains = |path: &PathBuf| locked(&self.names).get(path).is_some_and(Name::is_draining);
+        let Some(mount) = self.config.mount() else { return };
+        if !paths.iter().any(drains) {
+            return;
         }
-        let Some(mount) = self.config.mount() else { return Vec::new() };
-        holders::of(mount)
-            .found
-            .iter()
-            .filter_map(|holder| {
-                let slot = Ino(holder.ino).slot();
-                (slot != 0).then_some((Identity::of_thread(holder.pid)?, slot))
-            })
-            .collect()
+        let held: BTreeSet<(u32, SlotNumber)> =
+            holders::of(mount).found.iter().map(|holder| (holder.pid, Ino(holder.ino).slot())).collect();
+        let holders: Vec<(Identity, SlotNumber)> = held
+            .into_iter()
+            .filter_map(|(pid, slot)| (slot != 0).then_some((Identity::of_thread(pid)?, slot)))
+            .collect();
+        let now = Instant::now();
+        let mut names = locked(&self.names);
+        for path in paths {
+            if let Some(name) = names.get_mut(path) {
+                name.held_by(holders.iter().copied(), now);
+            }
+        }
     }
 
     /// Takes the views of a name that exists no more out of the name space.
@@ -200,6 +207,7 @@ impl FileSystem {
     /// has passed: then false.
     fn expire(self: &Arc<Self>, paths: &[PathBuf]) -> bool {
         if !paths.is_empty() {
+            self.note_holders(paths);
             self.park_working_directories();
         }
         let (done, all_done) = std::sync::mpsc::channel::<()>();
