@@ -1,5 +1,6 @@
 //! Once a second, what nobody asked for: changed names, drains that end, views that are given back.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,11 +28,18 @@ impl FileSystem {
             if *wait.unwrap_or_else(PoisonError::into_inner).0 {
                 return;
             }
-            self.refresh_names();
-            self.park_working_directories();
-            self.settle_drains();
-            self.give_back_unused();
+            // One round that fails must not be the last one.
+            if catch_unwind(AssertUnwindSafe(|| self.round())).is_err() {
+                log::error!("housekeeping panicked; it goes on");
+            }
         }
+    }
+
+    fn round(self: &Arc<Self>) {
+        self.refresh_names();
+        self.park_working_directories();
+        self.settle_drains();
+        self.give_back_unused();
     }
 
     /// Answers everything that waits and ends the threads. Requests are still answered, from memory.
