@@ -314,7 +314,7 @@ impl FileSystem {
         }
         let Some(slot) = self.slots.get(ino.slot()) else { return };
         if slot.references.give_back(ino.index(), count) == 0 {
-            self.forgotten(&slot);
+            self.forgotten(slot);
         }
     }
 }

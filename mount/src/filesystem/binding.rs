@@ -152,12 +152,12 @@ impl FileSystem {
     pub(super) fn unbound(&self, slots: &mut dyn Iterator<Item = Arc<Slot>>) {
         for slot in slots {
             slot.bound.store(false, SeqCst);
-            self.drop_if_over(&slot);
+            self.drop_if_over(slot);
         }
     }
 
     /// The last reference into a view was given back.
-    pub(super) fn forgotten(self: &Arc<Self>, slot: &Arc<Slot>) {
+    pub(super) fn forgotten(self: &Arc<Self>, slot: Arc<Slot>) {
         // A name that was only probed need not be remembered until it is idle.
         if slot.snapshot().is_none() {
             let mut names = locked(&self.names);
@@ -171,14 +171,13 @@ impl FileSystem {
         self.drop_if_over(slot);
     }
 
-    /// Lets a slot go. On a thread of the pool: the last handle on a snapshot drops its pin, which may
-    /// delete a generation.
-    pub(super) fn drop_if_over(&self, slot: &Arc<Slot>) {
+    /// Lets a slot go, the caller's handle on it with it. On a thread of the pool: the last handle on a
+    /// snapshot drops its pin, which may delete a generation.
+    pub(super) fn drop_if_over(&self, slot: Arc<Slot>) {
         if !slot.is_over() {
             return;
         }
         self.slots.drop_if_over(slot.number);
-        let slot = slot.clone();
         let _ = self.local.run(move || drop(slot));
     }
 

@@ -88,7 +88,7 @@ impl FileSystem {
                 self.retire(slot);
             } else if self.is_idle(&slot, now) {
                 if slot.references.total() == 0 {
-                    self.unbind_idle(&slot, now);
+                    self.unbind_idle(slot, now);
                 } else if slot.rests(now, self.config.idle) {
                     slot.rest_from(now);
                     self.retire(slot);
@@ -104,7 +104,7 @@ impl FileSystem {
             .is_none_or(|name| now.duration_since(name.asked) >= self.config.idle && !name.is_draining())
     }
 
-    fn unbind_idle(&self, slot: &Arc<Slot>, now: Instant) {
+    fn unbind_idle(&self, slot: Arc<Slot>, now: Instant) {
         let mut names = locked(&self.names);
         let idle = names
             .get(&slot.path)

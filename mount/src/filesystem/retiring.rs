@@ -22,7 +22,7 @@ impl FileSystem {
     /// Starts a pass over `slot` on a thread of its own, unless one is under way.
     pub(super) fn retire(self: &Arc<Self>, slot: Arc<Slot>) {
         if slot.references.total() == 0 {
-            return self.drop_if_over(&slot);
+            return self.drop_if_over(slot);
         }
         if slot.retiring.swap(true, SeqCst) {
             return;
@@ -36,7 +36,7 @@ impl FileSystem {
                 log::warn!("the kernel did not give back {}: {error}", retired.path.display());
             }
             retired.retiring.store(false, SeqCst);
-            this.drop_if_over(&retired);
+            this.drop_if_over(retired);
         });
         if started.is_err() {
             slot.retiring.store(false, SeqCst);
