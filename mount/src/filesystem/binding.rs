@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use super::opening::guarded;
 use super::{FileSystem, Found};
 use crate::holders;
 use crate::ino::{Ino, SlotNumber};
@@ -19,6 +20,7 @@ use crate::name::{Asker, Moment, Name};
 use crate::process::{self, Identity};
 use crate::slot::Slot;
 use crate::tree::{Caller, Entry, Errno, View};
+use crate::waiters::WaiterId;
 
 /// How often a lookup binds anew because what it had bound was forgotten before it could be handed out.
 const ROUNDS: usize = 16;
@@ -265,24 +267,49 @@ impl FileSystem {
     }
 
     /// Takes notice of every change, then calls `answer`, in a later clock tick: a process that starts
-    /// after that can be told from those that were there before.
+    /// after that can be told from those that were there before. `answer` gets ETIMEDOUT if not all
+    /// changes were noticed in time, and whatever else ends a wait.
     ///
-    /// `answer` is told whether all changes were noticed in time.
-    pub(super) fn barrier(self: &Arc<Self>, answer: impl FnOnce(bool) + Send + 'static) {
+    /// One round at a time, on a lane of its own: barriers that wait for their round share it, and none
+    /// takes a thread from those who open views.
+    pub(super) fn barrier(
+        self: &Arc<Self>,
+        caller: Caller,
+        answer: impl FnOnce(Result<(), Errno>) + Send + 'static,
+    ) {
+        let id = self.waiters.enter(caller, Box::new(answer));
+        let first = {
+            let mut next = locked(&self.next_barriers);
+            next.push(id);
+            next.len() == 1
+        };
         let this = self.clone();
-        // If no thread can be had, `answer` is dropped, which answers with an error: nobody then
-        // believes that the change was seen.
-        let _ = self.local.run(move || {
-            let noticed = this.refresh_names();
+        if first && self.barriers.run(move || this.take_notice()).is_err() {
+            self.end_barriers(Err(Errno(libc::EAGAIN)), std::mem::take(&mut *locked(&self.next_barriers)));
+        }
+    }
+
+    fn take_notice(self: &Arc<Self>) {
+        // Whoever comes from here on needs a round that begins after it.
+        let joined = std::mem::take(&mut *locked(&self.next_barriers));
+        let noticed = guarded(|| {
+            let told = self.refresh_names();
             // What nobody uses since the change goes now, so that a verb can tell what became of it.
-            this.settle_drains();
-            this.give_back_unused();
+            self.settle_drains();
+            self.give_back_unused();
             let tick = process::boot_ticks_now();
             while process::boot_ticks_now() == tick {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            answer(noticed);
+            if told { Ok(()) } else { Err(Errno(libc::ETIMEDOUT)) }
         });
+        self.end_barriers(noticed, joined);
+    }
+
+    fn end_barriers(&self, noticed: Result<(), Errno>, barriers: Vec<WaiterId>) {
+        for id in barriers {
+            self.waiters.finish(id, noticed);
+        }
     }
 }
 

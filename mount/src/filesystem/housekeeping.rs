@@ -48,7 +48,7 @@ impl FileSystem {
         *locked(&ended.0) = true;
         ended.1.notify_all();
         self.waiters.close();
-        for lane in [&self.fetch, &self.notifications, &self.local] {
+        for lane in [&self.fetch, &self.notifications, &self.local, &self.barriers] {
             lane.close();
         }
     }
