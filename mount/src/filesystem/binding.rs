@@ -258,7 +258,7 @@ impl FileSystem {
     /// Tells the kernel of directories of the name space whose listing changed.
     fn refresh_listings(&self) {
         let Some(kernel) = self.kernel.get() else { return };
-        for (ino, path) in self.namespace.directories() {
+        for (ino, path) in self.namespace.listed_directories() {
             let (_, changed) = self.namespace.list(ino.index(), self.names_in(&path));
             if changed && let Err(error) = kernel.refresh(ino) {
                 log::warn!("the kernel did not take notice of a new name in {}: {error}", path.display());

@@ -68,6 +68,7 @@ impl FileSystem {
             return Err(Errno(libc::ENOTDIR));
         }
         let path = self.namespace.path(directory.index()).ok_or(Errno(libc::ESTALE))?;
+        self.namespace.note_listed(directory.index());
         let (names, _) = self.namespace.list(directory.index(), self.names_in(&path));
         Ok(Listing::Names { directory, path, names, position })
     }
