@@ -332,7 +332,7 @@ fn look_up_in(slot: &Slot, snapshot: &dyn Snapshot, directory: u32, name: &OsStr
             slot.references.take(index);
             Ok(Found::Node { attributes, entry_ttl: FOREVER, attribute_ttl: FOREVER })
         }
-        None if slot.note_miss(directory, name) => Ok(Found::Never),
+        None if slot.misses.note(directory, name) => Ok(Found::Never),
         None => Err(Errno(libc::ENOENT)),
     }
 }

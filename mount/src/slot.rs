@@ -4,8 +4,8 @@
 //! A slot lives while the kernel holds a reference into it or its name is bound to it; with the slot
 //! goes the snapshot, and with the snapshot its pin.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,12 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::ino::{Ino, SlotNumber};
 use crate::locked;
+use crate::misses::{Misses, Taken};
 use crate::references::References;
 use crate::tree::{Errno, Existence, Snapshot, View};
 use crate::waiters::WaiterId;
-
-/// Misses remembered for one view; beyond it they are answered without being cached.
-const MOST_MISSES: usize = 1 << 18;
 
 /// One view.
 pub(crate) struct Slot {
@@ -38,7 +36,7 @@ pub(crate) struct Slot {
     rest: Mutex<Instant>,
     snapshot: RwLock<Option<Arc<dyn Snapshot>>>,
     pub(crate) opening: Mutex<Opening>,
-    misses: Mutex<HashSet<(u32, Arc<OsStr>)>>,
+    pub(crate) misses: Misses,
 }
 
 /// How far a view is on its way to its snapshot, and who waits for it.
@@ -91,20 +89,6 @@ impl Slot {
         Ino::new(self.number, index)
     }
 
-    /// Remembers that `name` in `directory` is answered as absent; `false` if there are too many.
-    pub(crate) fn note_miss(&self, directory: u32, name: &OsStr) -> bool {
-        let mut misses = locked(&self.misses);
-        misses.len() < MOST_MISSES && {
-            misses.insert((directory, Arc::from(name)));
-            true
-        }
-    }
-
-    /// The misses that the kernel may still remember; they are forgotten here.
-    pub(crate) fn take_misses(&self) -> Vec<(u32, Arc<OsStr>)> {
-        locked(&self.misses).drain().collect()
-    }
-
     /// Whether nothing needs it any more.
     pub(crate) fn is_over(&self) -> bool {
         !self.bound.load(SeqCst) && self.references.total() == 0
@@ -120,6 +104,7 @@ impl Slot {
 #[derive(Default)]
 pub(crate) struct Slots {
     last: AtomicU32,
+    misses: Taken,
     live: RwLock<HashMap<SlotNumber, Arc<Slot>>>,
 }
 
@@ -140,7 +125,7 @@ impl Slots {
             rest: Mutex::new(Instant::now()),
             snapshot: RwLock::new(None),
             opening: Mutex::default(),
-            misses: Mutex::default(),
+            misses: Misses::new(self.misses.clone()),
         });
         self.live.write().unwrap_or_else(PoisonError::into_inner).insert(slot.number, slot.clone());
         Ok(slot)

@@ -45,7 +45,7 @@ impl FileSystem {
 
     fn give_back(&self, kernel: &dyn Kernel, slot: &Slot) -> std::io::Result<()> {
         // A remembered miss keeps its directory, so misses go first.
-        for (directory, name) in slot.take_misses() {
+        for (directory, name) in slot.misses.take() {
             kernel.drop_entry(slot.ino(directory), &name)?;
         }
         let held: Vec<u32> = slot.references.held().collect();
