@@ -122,8 +122,9 @@ fn mount_config(config: &Config, options: MountOptions, directory: &Path) -> Mou
     mount_config.idle = config.idle;
     mount_config.reply_bound = below_the_kernels_bound(config.reply_bound);
     mount_config.only_root_besides = options.access == Access::OwnerAndRoot;
-    mount_config.park = Some(Arc::new(move |path: &Path| {
-        probe::ask(Ask::LookUp, &[mount.join(path)]);
+    mount_config.park = Some(Arc::new(move |paths: &[PathBuf]| {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| mount.join(path)).collect();
+        probe::ask(Ask::LookUp, &paths);
     }));
     mount_config
 }

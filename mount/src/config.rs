@@ -1,16 +1,16 @@
 //! What a mount is told at its start.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::holders::Target;
 use crate::mounting::MountId;
 
-/// Looks up a path of the mount (relative to its root) from a process that may hang without harm. It
-/// must return within a few seconds, whatever the mount does.
-pub type Park = Arc<dyn Fn(&Path) + Send + Sync>;
+/// Looks up paths of the mount (relative to its root), all at once, from processes that may hang without
+/// harm. It must return within a few seconds, whatever the mount does.
+pub type Park = Arc<dyn Fn(&[PathBuf]) + Send + Sync>;
 
 /// The settings of a mount. [`Config::default`] gives those of the field's comments.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Config {
     pub only_root_besides: bool,
     /// Whether to use FUSE_NOTIFY_PRUNE where the kernel has it. Default: true.
     pub prune: bool,
-    /// How to look up a path of the mount from outside of the daemon. Default: not at all; then getcwd
+    /// How to look up paths of the mount from outside of the daemon. Default: not at all; then getcwd
     /// may fail in the root of a view whose name has come to show another one.
     pub park: Option<Park>,
     mount: Arc<OnceLock<Target>>,

@@ -29,7 +29,7 @@ use crate::namespace::{Content, Namespace};
 use crate::pool::Lane;
 use crate::slot::{Slot, Slots};
 use crate::tree::{Caller, Entry, Errno, ListedKind, NodeKind, Snapshot, Tree};
-use crate::waiters::Waiters;
+use crate::waiters::{WaiterId, Waiters};
 
 mod binding;
 mod housekeeping;
@@ -74,6 +74,9 @@ pub(crate) struct FileSystem {
     local: Lane,
     fetch: Lane,
     notifications: Lane,
+    barriers: Lane,
+    /// Barriers that the next round of the lane answers.
+    next_barriers: Mutex<Vec<WaiterId>>,
     kernel: OnceLock<Arc<dyn Kernel>>,
     started: SystemTime,
     boot: Mutex<housekeeping::Pulse>,
@@ -87,6 +90,8 @@ impl FileSystem {
             local: Lane::new("srcfs-local", 4),
             fetch: Lane::new("srcfs-fetch", config.fetch_threads),
             notifications: Lane::new("srcfs-notify", 16),
+            barriers: Lane::new("srcfs-barrier", 1),
+            next_barriers: Mutex::default(),
             tree,
             config,
             counters: Counters::default(),
@@ -160,8 +165,8 @@ impl FileSystem {
                 }
                 Err(error) => answer(Err(error)),
             },
-            Entry::Barrier => self.barrier(move |noticed| {
-                answer(Err(Errno(if noticed { libc::ENOENT } else { libc::ETIMEDOUT })));
+            Entry::Barrier => self.barrier(caller, move |noticed| {
+                answer(Err(noticed.err().unwrap_or(Errno(libc::ENOENT))));
             }),
         }
     }
@@ -302,7 +307,9 @@ impl FileSystem {
     }
 
     fn open_snapshot(&self, ino: Ino) -> Result<Arc<dyn Snapshot>, Errno> {
-        self.slots.get(ino.slot()).and_then(|slot| slot.snapshot()).ok_or(Errno(libc::ESTALE))
+        let slot = self.slots.get(ino.slot()).ok_or(Errno(libc::ESTALE))?;
+        slot.touch();
+        slot.snapshot().ok_or(Errno(libc::ESTALE))
     }
 
     /// FORGET
@@ -312,19 +319,20 @@ impl FileSystem {
         }
         let Some(slot) = self.slots.get(ino.slot()) else { return };
         if slot.references.give_back(ino.index(), count) == 0 {
-            self.forgotten(&slot);
+            self.forgotten(slot);
         }
     }
 }
 
 fn look_up_in(slot: &Slot, snapshot: &dyn Snapshot, directory: u32, name: &OsStr) -> Result<Found, Errno> {
+    slot.touch();
     match snapshot.lookup(directory, name) {
         Some(index) => {
             let attributes = attributes_of(slot, snapshot, index).ok_or(Errno(libc::EIO))?;
             slot.references.take(index);
             Ok(Found::Node { attributes, entry_ttl: FOREVER, attribute_ttl: FOREVER })
         }
-        None if slot.note_miss(directory, name) => Ok(Found::Never),
+        None if slot.misses.note(directory, name) => Ok(Found::Never),
         None => Err(Errno(libc::ENOENT)),
     }
 }

@@ -3,7 +3,7 @@
 //! The kernel knows that and no daemon does, so `/proc` is searched. The file system of the mount is
 //! asked nothing, because its daemon may hang: an open file's mount and inode stand in its fdinfo; a
 //! working or root directory is opened with O_PATH, which is no message to its file system, and then
-//! has an fdinfo here; a mapping shows device and inode. That also finds what is held of a mount that
+//! has an fdinfo here (for the few file systems where it is one, its path tells that it is not ours); a mapping shows device and inode. That also finds what is held of a mount that
 //! is detached and in nobody's mountinfo any more.
 //!
 //! Other mount namespaces show the same file system under other mount ids, so the mountinfo of each
@@ -12,7 +12,8 @@
 //! share them with their process. Nothing fails: a process that may not be read is counted, one that
 //! ends meanwhile holds nothing. Calls `mountinfo`, `fdinfo` and `process`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -92,7 +93,7 @@ fn search(target: Target, everything: bool) -> Holders {
     let mut search = Search {
         device: target.device,
         ids: HashSet::from([target.mount_id]),
-        namespaces: HashSet::new(),
+        namespaces: HashMap::new(),
         holders: Holders::default(),
     };
     let Ok(entries) = fs::read_dir("/proc") else { return search.holders };
@@ -114,11 +115,25 @@ fn search(target: Target, everything: bool) -> Holders {
     search.holders
 }
 
+/// File systems that are asked even when a directory is opened with O_PATH through `/proc` (their
+/// `d_weak_revalidate`), and whose server may not answer.
+const SERVERS: [&str; 3] = ["nfs", "nfs4", "9p"];
+
+/// Whether to open `path`, as a link in `/proc` gives it, may wait for a server. What seems to lie on the
+/// root of all may be of a detached mount, whose paths begin there, and is not taken for a server's.
+fn asks_a_server(table: &Table, path: &Path) -> bool {
+    let above = table.iter().filter(|mount| path.starts_with(&mount.mount_point));
+    // Of several on one mount point the last one is on top, and is what max_by_key returns.
+    above.max_by_key(|mount| mount.mount_point.components().count()).is_some_and(|mount| {
+        mount.mount_point != Path::new("/") && SERVERS.iter().any(|&server| mount.fs_type == server)
+    })
+}
+
 struct Search {
     device: Device,
     /// The ids of the mount, and of its copies in other namespaces.
     ids: HashSet<u64>,
-    namespaces: HashSet<OsString>,
+    namespaces: HashMap<OsString, Table>,
     holders: Holders,
 }
 
@@ -126,12 +141,21 @@ impl Search {
     /// Ends at the first thing that cannot be read: the right to look at one is the right to all.
     fn process(&mut self, pid: u32, directory: &Path, everything: bool) -> io::Result<()> {
         let namespace = fs::read_link(directory.join("ns/mnt"))?.into_os_string();
-        if self.namespaces.insert(namespace) {
-            let table = Table::of_process(pid)?;
-            self.ids.extend(table.iter().filter(|mount| mount.device == self.device).map(|mount| mount.id));
-        }
-        for (name, what) in [("cwd", Held::Cwd), ("root", Held::Root)] {
+        let table = match self.namespaces.entry(namespace) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let table = new.insert(Table::of_process(pid)?);
+                let ours = table.iter().filter(|mount| mount.device == self.device);
+                self.ids.extend(ours.map(|mount| mount.id));
+                table
+            }
+        };
+        let directories = [("cwd", Held::Cwd), ("root", Held::Root)].map(|(name, what)| {
             let link = directory.join(name);
+            let asks_a_server = fs::read_link(&link).is_ok_and(|path| asks_a_server(table, &path));
+            (!asks_a_server).then_some((link, what))
+        });
+        for (link, what) in directories.into_iter().flatten() {
             let handle = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&link)?;
             self.note(pid, what, FdInfo::of(&handle)?, &link);
         }
@@ -171,5 +195,24 @@ impl Search {
     fn add(&mut self, pid: u32, what: Held, ino: u64, path: Option<PathBuf>) {
         let path = path.map(|path| path.to_string_lossy().into_owned());
         self.holders.found.push(Holder { pid, command: process::command(pid), what, ino, path });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_on_a_server_is_not_opened() {
+        let table = Table::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+              2 1 0:50 / /home rw - nfs4 server:/home rw\n\
+              3 2 0:51 / /home/me/src ro - fuse.srcfs srcfs:1 ro\n",
+        );
+        assert!(asks_a_server(&table, Path::new("/home/me")));
+        assert!(!asks_a_server(&table, Path::new("/home/me/src/git")), "ours, on a directory of a server");
+        assert!(!asks_a_server(&table, Path::new("/git/v")), "perhaps of a detached mount");
+        let diskless = Table::parse(b"1 0 0:50 / / rw - nfs server:/ rw\n");
+        assert!(!asks_a_server(&diskless, Path::new("/git/v")));
     }
 }

@@ -11,7 +11,7 @@
 //! | [`mounting`], [`mountinfo`] | mounting and unmounting |
 //! | [`Session`], `adapter` | the kernel's protocol |
 //! | `filesystem` | requests in, answers out |
-//! | `name`, `namespace`, `slot`, `references`, `ino` | what names, views and nodes are |
+//! | `name`, `namespace`, `slot`, `references`, `misses`, `ino` | what names, views and nodes are |
 //! | `waiters`, `pool` | requests that wait, and threads that may |
 //! | `kernel` | what the daemon tells the kernel |
 //! | [`process`], [`holders`] | what /proc tells of who asks and who holds |
@@ -24,6 +24,7 @@ mod filesystem;
 pub mod holders;
 mod ino;
 mod kernel;
+mod misses;
 pub mod mountinfo;
 pub mod mounting;
 mod name;

@@ -131,24 +131,27 @@ impl Name {
         if self.is_draining() { Duration::ZERO } else { STABLE_TTL }
     }
 
-    /// Binds the name to a newer view. `holders` are the processes known to hold something of the view
-    /// until now; they are treated as seen on it.
-    pub(crate) fn rebind(
-        &mut self,
-        slot: SlotNumber,
-        holders: impl IntoIterator<Item = (Identity, SlotNumber)>,
-        now: Instant,
-    ) {
+    /// Binds the name to a newer view.
+    pub(crate) fn rebind(&mut self, slot: SlotNumber, now: Instant) {
         if self.older.is_empty() {
             self.fresh = Some(Fresh { stable: self.newest, since: now, uncached: None });
         }
         self.older.push(Older { slot: self.newest, replaced: now });
+        self.newest = slot;
+    }
+
+    /// Processes known to hold something of a view count as seen on it, unless they have asked since.
+    /// Who holds what is found out after a change; until then [`UNSEEN`] keeps everybody where he was.
+    pub(crate) fn held_by(
+        &mut self,
+        holders: impl IntoIterator<Item = (Identity, SlotNumber)>,
+        now: Instant,
+    ) {
         for (holder, slot) in holders {
             if self.slots().any(|known| known == slot) {
                 self.seen.entry(Asker::Process(holder)).or_insert(Seen { slot, last: now });
             }
         }
-        self.newest = slot;
     }
 
     /// Binds the name to a newer view in place of one from which nothing was ever read.
@@ -309,7 +312,7 @@ mod tests {
         let t = Instant::now();
         let mut name = Name::new(1, t);
         assert_eq!(choose(&mut name, process(10, 50), t), 1);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         assert_eq!(name.ttl(), Duration::ZERO);
         for step in 0..100 {
@@ -324,7 +327,7 @@ mod tests {
     fn a_process_nobody_saw_keeps_the_stable_view_for_the_ttl_it_walked_under() {
         let t = Instant::now();
         let mut name = Name::new(1, t);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.9)), 1);
         assert_eq!(choose(&mut name, process(11, 50), t + seconds(1.2)), 2);
@@ -342,7 +345,7 @@ mod tests {
         let mut name = Name::new(1, t);
         choose(&mut name, process(10, 50), t);
         choose(&mut name, process(20, 50), t);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         for s in 1..40 {
             name.still_walking(Identity { tgid: 20, start: 50 }, t + seconds(f64::from(s)));
@@ -356,7 +359,7 @@ mod tests {
         let t = Instant::now();
         let mut name = Name::new(1, t);
         choose(&mut name, process(10, 50), t);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         for s in (0..=600).step_by(10) {
             let expected = if s < 600 { 1 } else { 2 };
@@ -371,10 +374,10 @@ mod tests {
         let t = Instant::now();
         let mut name = Name::new(1, t);
         choose(&mut name, process(10, 50), t);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         choose(&mut name, process(11, 150), t + seconds(0.1));
-        name.rebind(3, [], t + seconds(0.2));
+        name.rebind(3, t + seconds(0.2));
         name.uncached_since(200);
         assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.3)), 1);
         assert_eq!(choose(&mut name, process(11, 150), t + seconds(0.3)), 2);
@@ -389,7 +392,7 @@ mod tests {
         let t = Instant::now();
         let mut name = Name::new(1, t);
         choose(&mut name, Asker::Crowd, t);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         for s in 0..59 {
             let now = t + seconds(f64::from(s));
@@ -405,7 +408,8 @@ mod tests {
     fn who_holds_something_of_the_view_counts_as_seen_on_it() {
         let t = Instant::now();
         let mut name = Name::new(1, t);
-        name.rebind(2, [(Identity { tgid: 10, start: 50 }, 1), (Identity { tgid: 11, start: 50 }, 9)], t);
+        name.rebind(2, t);
+        name.held_by([(Identity { tgid: 10, start: 50 }, 1), (Identity { tgid: 11, start: 50 }, 9)], t);
         name.uncached_since(100);
         assert_eq!(choose(&mut name, process(10, 50), t + seconds(20.0)), 1);
         assert_eq!(choose(&mut name, process(11, 50), t + seconds(20.0)), 2, "a view of another name");
@@ -416,7 +420,7 @@ mod tests {
         let t = Instant::now();
         let mut name = Name::new(1, t);
         choose(&mut name, process(10, 50), t);
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         name.uncached_since(100);
         assert_eq!(choose(&mut name, process(10, 101), t), 2);
     }
@@ -426,7 +430,7 @@ mod tests {
         let t = Instant::now();
         let mut name = Name::new(1, t);
         name.choose(process(9, 0), BOUNDS, Moment { instant: t, tick: 500, second: 100 });
-        name.rebind(2, [], t);
+        name.rebind(2, t);
         assert_eq!(choose(&mut name, process(10, 600), t), 1, "it may have walked by the cached name");
         assert_eq!(choose(&mut name, process(11, 601), t), 2, "nothing was cached any more when it started");
         name.uncached_since(550);

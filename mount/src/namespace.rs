@@ -28,6 +28,8 @@ struct VirtualNode {
     content: Content,
     references: u64,
     listing: Vec<Listed>,
+    /// Whether the kernel was ever given its names, which it may then remember.
+    listed: bool,
     last_cookie: u64,
     modified: SystemTime,
 }
@@ -77,8 +79,15 @@ impl Nodes {
             }
         }
         let modified = SystemTime::now();
-        let listing = Vec::new();
-        let node = VirtualNode { path: path.clone(), content, references, listing, last_cookie: 2, modified };
+        let node = VirtualNode {
+            path: path.clone(),
+            content,
+            references,
+            listing: Vec::new(),
+            listed: false,
+            last_cookie: 2,
+            modified,
+        };
         self.by_index.insert(self.last, node);
         self.by_path.insert(path, self.last);
         self.last
@@ -172,10 +181,18 @@ impl Namespace {
         (listing, changed)
     }
 
-    /// The directories that the kernel knows.
-    pub(crate) fn directories(&self) -> Vec<(Ino, PathBuf)> {
+    /// The kernel is about to be given the names of a directory.
+    pub(crate) fn note_listed(&self, index: u32) {
+        if let Some(node) = locked(&self.nodes).by_index.get_mut(&index) {
+            node.listed = true;
+        }
+    }
+
+    /// The directories whose names the kernel may remember. One that was only looked up is none of them:
+    /// there are as many of those as somebody thinks of names.
+    pub(crate) fn listed_directories(&self) -> Vec<(Ino, PathBuf)> {
         let nodes = locked(&self.nodes);
-        let directories = nodes.by_index.iter().filter(|(_, node)| node.content == Content::Directory);
+        let directories = nodes.by_index.iter().filter(|(_, node)| node.listed);
         directories.map(|(&index, node)| (Ino::new(0, index), node.path.clone())).collect()
     }
 
@@ -205,6 +222,15 @@ mod tests {
         assert_eq!(after[2].name, "a");
         let (same, changed) = space.list(1, names(&["a", "b", "d"]));
         assert!(!changed && same == after);
+    }
+
+    #[test]
+    fn a_directory_that_was_only_looked_up_has_no_listing_to_be_kept_up() {
+        let space = Namespace::new();
+        let directory = space.take(Path::new("d"), Content::Directory);
+        assert!(space.listed_directories().is_empty());
+        space.note_listed(directory.index());
+        assert_eq!(space.listed_directories(), [(directory, PathBuf::from("d"))]);
     }
 
     #[test]

@@ -4,20 +4,19 @@
 //! A slot lives while the kernel holds a reference into it or its name is bound to it; with the slot
 //! goes the snapshot, and with the snapshot its pin.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::ino::{Ino, SlotNumber};
 use crate::locked;
+use crate::misses::{Misses, Taken};
 use crate::references::References;
 use crate::tree::{Errno, Existence, Snapshot, View};
 use crate::waiters::WaiterId;
-
-/// Misses remembered for one view; beyond it they are answered without being cached.
-const MOST_MISSES: usize = 1 << 18;
 
 /// One view.
 pub(crate) struct Slot {
@@ -32,9 +31,12 @@ pub(crate) struct Slot {
     pub(crate) parked: AtomicBool,
     /// Whether a pass that gives it back is running.
     pub(crate) retiring: AtomicBool,
+    /// Whether something in it was asked for since [`Slot::rests`] last looked.
+    touched: AtomicBool,
+    rest: Mutex<Instant>,
     snapshot: RwLock<Option<Arc<dyn Snapshot>>>,
     pub(crate) opening: Mutex<Opening>,
-    misses: Mutex<HashSet<(u32, Arc<OsStr>)>>,
+    pub(crate) misses: Misses,
 }
 
 /// How far a view is on its way to its snapshot, and who waits for it.
@@ -59,23 +61,32 @@ impl Slot {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
     }
 
-    /// The inode number of a node.
-    pub(crate) fn ino(&self, index: u32) -> Ino {
-        Ino::new(self.number, index)
-    }
-
-    /// Remembers that `name` in `directory` is answered as absent; `false` if there are too many.
-    pub(crate) fn note_miss(&self, directory: u32, name: &OsStr) -> bool {
-        let mut misses = locked(&self.misses);
-        misses.len() < MOST_MISSES && {
-            misses.insert((directory, Arc::from(name)));
-            true
+    /// Something in it was asked for.
+    pub(crate) fn touch(&self) {
+        // Read first: all event-loop threads come by here, and a read leaves the line where it is.
+        if !self.touched.load(Relaxed) {
+            self.touched.store(true, Relaxed);
         }
     }
 
-    /// The misses that the kernel may still remember; they are forgotten here.
-    pub(crate) fn take_misses(&self) -> Vec<(u32, Arc<OsStr>)> {
-        locked(&self.misses).drain().collect()
+    /// Whether for `long` nothing in it was asked for and it was not given back either. Who works in it
+    /// by relative paths never asks for its name, and from the kernel's caches for nothing at all.
+    pub(crate) fn rests(&self, now: Instant, long: Duration) -> bool {
+        let mut since = locked(&self.rest);
+        if self.touched.swap(false, Relaxed) {
+            *since = now;
+        }
+        now.duration_since(*since) >= long
+    }
+
+    /// It is being given back, which is not done again before it has rested as long.
+    pub(crate) fn rest_from(&self, now: Instant) {
+        *locked(&self.rest) = now;
+    }
+
+    /// The inode number of a node.
+    pub(crate) fn ino(&self, index: u32) -> Ino {
+        Ino::new(self.number, index)
     }
 
     /// Whether nothing needs it any more.
@@ -93,6 +104,7 @@ impl Slot {
 #[derive(Default)]
 pub(crate) struct Slots {
     last: AtomicU32,
+    misses: Taken,
     live: RwLock<HashMap<SlotNumber, Arc<Slot>>>,
 }
 
@@ -109,9 +121,11 @@ impl Slots {
             bound: AtomicBool::new(true),
             parked: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            rest: Mutex::new(Instant::now()),
             snapshot: RwLock::new(None),
             opening: Mutex::default(),
-            misses: Mutex::default(),
+            misses: Misses::new(self.misses.clone()),
         });
         self.live.write().unwrap_or_else(PoisonError::into_inner).insert(slot.number, slot.clone());
         Ok(slot)

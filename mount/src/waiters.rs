@@ -6,6 +6,7 @@
 //! EINTR. What it waited for goes on for the others.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -110,10 +111,16 @@ impl Waiters {
                 table.requests.iter().map(|(id, w)| (*id, w.caller, w.since.elapsed())).collect()
             };
             for (id, caller, waited) in callers {
-                if waited >= self.bound {
-                    self.finish(id, Err(Errno(libc::ETIMEDOUT)));
+                let error = if waited >= self.bound {
+                    Errno(libc::ETIMEDOUT)
                 } else if waited >= EVERY && process::caught_or_fatal_signal_pending(caller.tid) {
-                    self.finish(id, Err(Errno(libc::EINTR)));
+                    Errno(libc::EINTR)
+                } else {
+                    continue;
+                };
+                // One answer that fails must not leave all others waiting.
+                if catch_unwind(AssertUnwindSafe(|| self.finish(id, Err(error)))).is_err() {
+                    log::error!("an answer panicked; its caller got an input/output error");
                 }
             }
             std::thread::sleep(EVERY);
@@ -151,6 +158,23 @@ mod tests {
         });
         assert_eq!(answers.recv().unwrap(), Err(Errno(libc::ETIMEDOUT)));
         assert!(!waiters.waits(id));
+        waiters.close();
+        watch.join().unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_panics_leaves_the_others_their_bound() {
+        let waiters = Arc::new(Waiters::new(Duration::ZERO));
+        waiters.enter(Caller { tid: 0 }, Box::new(|_| panic!("on purpose")));
+        let watch = std::thread::spawn({
+            let waiters = waiters.clone();
+            move || waiters.watch()
+        });
+        while !waiters.list().is_empty() {
+            std::thread::yield_now();
+        }
+        let (_, answers) = enter(&waiters);
+        assert_eq!(answers.recv_timeout(Duration::from_secs(30)), Ok(Err(Errno(libc::ETIMEDOUT))));
         waiters.close();
         watch.join().unwrap();
     }

@@ -4,12 +4,14 @@
 //! barrier that the verbs use, and once a second. Noticing it binds the name to a new slot and starts a
 //! drain (see [`crate::name`]); the kernel is then told to ask again, from a thread of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use super::opening::guarded;
 use super::{FileSystem, Found};
 use crate::holders;
 use crate::ino::{Ino, SlotNumber};
@@ -18,7 +20,10 @@ use crate::name::{Asker, Moment, Name};
 use crate::process::{self, Identity};
 use crate::slot::Slot;
 use crate::tree::{Caller, Entry, Errno, View};
+use crate::waiters::WaiterId;
 
+/// How often a lookup binds anew because what it had bound was forgotten before it could be handed out.
+const ROUNDS: usize = 16;
 /// How often a view's use is noted.
 const NOTE_USE: Duration = Duration::from_secs(60);
 
@@ -31,16 +36,28 @@ impl FileSystem {
         caller: Caller,
     ) -> Result<(Found, Arc<()>), Errno> {
         let asker = asker(caller);
-        if self.bind(path, view)? {
-            let (this, path) = (self.clone(), path.to_owned());
-            let _ = self.notifications.run(move || {
-                this.park_working_directories();
-                this.expire_one(&path);
-            });
+        for _ in 0..ROUNDS {
+            if self.bind(path, view)? {
+                let (this, path) = (self.clone(), path.to_owned());
+                let _ = self.notifications.run(move || {
+                    this.note_holders(std::slice::from_ref(&path));
+                    this.park_working_directories();
+                    this.expire_one(&path);
+                });
+            }
+            if let Some(found) = self.offer(path, asker, caller)? {
+                return Ok(found);
+            }
         }
+        Err(Errno(libc::EAGAIN))
+    }
+
+    /// Hands out the view that `asker` gets under a name; `None` if the name is not bound: the last
+    /// reference to a view that nobody opened takes its name along, also of one that was just bound.
+    fn offer(&self, path: &Path, asker: Asker, caller: Caller) -> Result<Option<(Found, Arc<()>)>, Errno> {
         let mut names = locked(&self.names);
         let now = Instant::now();
-        let name = names.get_mut(path).ok_or(Errno(libc::ENOENT))?;
+        let Some(name) = names.get_mut(path) else { return Ok(None) };
         let (tick, second) = (process::boot_ticks_now(), process::ticks_per_second());
         let (slot, on_its_way) = name.choose(asker, self.bounds(), Moment { instant: now, tick, second });
         let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
@@ -56,10 +73,11 @@ impl FileSystem {
         if note && slot.snapshot().is_some() {
             self.tree.used(path, caller);
         }
-        Ok((found, on_its_way))
+        Ok(Some((found, on_its_way)))
     }
 
-    /// Makes `view` the newest under `path`. True if that was a change.
+    /// Makes `view` the newest under `path`. True if that was a change. Fails if `path` is no view any
+    /// more.
     fn bind(&self, path: &Path, view: &Arc<dyn View>) -> Result<bool, Errno> {
         let newest = {
             let names = locked(&self.names);
@@ -70,12 +88,10 @@ impl FileSystem {
         {
             return Ok(false);
         }
-        // Looked at before the lock is taken, because it walks /proc.
-        let holders = newest.as_ref().map(|slot| self.holders_of(slot)).unwrap_or_default();
         let mut names = locked(&self.names);
         // Asked again under the lock: between the first answer and this moment another thread may have
         // bound a newer view, and going back to an older one would tear walks.
-        let Entry::View(view) = self.tree.entry(path) else { return Ok(false) };
+        let Entry::View(view) = self.tree.entry(path) else { return Err(Errno(libc::ENOENT)) };
         let now = Instant::now();
         match names.get_mut(path) {
             None => {
@@ -96,27 +112,34 @@ impl FileSystem {
                         name.replace_unread(slot.number);
                         self.unbound(&mut [old].into_iter());
                     }
-                    _ => name.rebind(slot.number, holders, now),
+                    _ => name.rebind(slot.number, now),
                 }
                 Ok(true)
             }
         }
     }
 
-    /// The processes that hold something of a view, for as long as the mount can be found in /proc.
-    fn holders_of(&self, slot: &Slot) -> Vec<(Identity, SlotNumber)> {
-        if slot.snapshot().is_none() {
-            return Vec::new();
+    /// Finds out who holds something of the older views of names that changed. It walks /proc, where a
+    /// process can be slow to be looked at, so it never runs on an event-loop thread.
+    fn note_holders(&self, paths: &[PathBuf]) {
+        let drains = |path: &PathBuf| locked(&self.names).get(path).is_some_and(Name::is_draining);
+        let Some(mount) = self.config.mount() else { return };
+        if !paths.iter().any(drains) {
+            return;
         }
-        let Some(mount) = self.config.mount() else { return Vec::new() };
-        holders::of(mount)
-            .found
-            .iter()
-            .filter_map(|holder| {
-                let slot = Ino(holder.ino).slot();
-                (slot != 0).then_some((Identity::of_thread(holder.pid)?, slot))
-            })
-            .collect()
+        let held: BTreeSet<(u32, SlotNumber)> =
+            holders::of(mount).found.iter().map(|holder| (holder.pid, Ino(holder.ino).slot())).collect();
+        let holders: Vec<(Identity, SlotNumber)> = held
+            .into_iter()
+            .filter_map(|(pid, slot)| (slot != 0).then_some((Identity::of_thread(pid)?, slot)))
+            .collect();
+        let now = Instant::now();
+        let mut names = locked(&self.names);
+        for path in paths {
+            if let Some(name) = names.get_mut(path) {
+                name.held_by(holders.iter().copied(), now);
+            }
+        }
     }
 
     /// Takes the views of a name that exists no more out of the name space.
@@ -131,12 +154,12 @@ impl FileSystem {
     pub(super) fn unbound(&self, slots: &mut dyn Iterator<Item = Arc<Slot>>) {
         for slot in slots {
             slot.bound.store(false, SeqCst);
-            self.drop_if_over(&slot);
+            self.drop_if_over(slot);
         }
     }
 
     /// The last reference into a view was given back.
-    pub(super) fn forgotten(self: &Arc<Self>, slot: &Arc<Slot>) {
+    pub(super) fn forgotten(self: &Arc<Self>, slot: Arc<Slot>) {
         // A name that was only probed need not be remembered until it is idle.
         if slot.snapshot().is_none() {
             let mut names = locked(&self.names);
@@ -150,14 +173,13 @@ impl FileSystem {
         self.drop_if_over(slot);
     }
 
-    /// Lets a slot go. On a thread of the pool: the last handle on a snapshot drops its pin, which may
-    /// delete a generation.
-    pub(super) fn drop_if_over(&self, slot: &Arc<Slot>) {
+    /// Lets a slot go, the caller's handle on it with it. On a thread of the pool: the last handle on a
+    /// snapshot drops its pin, which may delete a generation.
+    pub(super) fn drop_if_over(&self, slot: Arc<Slot>) {
         if !slot.is_over() {
             return;
         }
         self.slots.drop_if_over(slot.number);
-        let slot = slot.clone();
         let _ = self.local.run(move || drop(slot));
     }
 
@@ -186,6 +208,7 @@ impl FileSystem {
     /// has passed: then false.
     fn expire(self: &Arc<Self>, paths: &[PathBuf]) -> bool {
         if !paths.is_empty() {
+            self.note_holders(paths);
             self.park_working_directories();
         }
         let (done, all_done) = std::sync::mpsc::channel::<()>();
@@ -236,7 +259,7 @@ impl FileSystem {
     /// Tells the kernel of directories of the name space whose listing changed.
     fn refresh_listings(&self) {
         let Some(kernel) = self.kernel.get() else { return };
-        for (ino, path) in self.namespace.directories() {
+        for (ino, path) in self.namespace.listed_directories() {
             let (_, changed) = self.namespace.list(ino.index(), self.names_in(&path));
             if changed && let Err(error) = kernel.refresh(ino) {
                 log::warn!("the kernel did not take notice of a new name in {}: {error}", path.display());
@@ -245,24 +268,49 @@ impl FileSystem {
     }
 
     /// Takes notice of every change, then calls `answer`, in a later clock tick: a process that starts
-    /// after that can be told from those that were there before.
+    /// after that can be told from those that were there before. `answer` gets ETIMEDOUT if not all
+    /// changes were noticed in time, and whatever else ends a wait.
     ///
-    /// `answer` is told whether all changes were noticed in time.
-    pub(super) fn barrier(self: &Arc<Self>, answer: impl FnOnce(bool) + Send + 'static) {
+    /// One round at a time, on a lane of its own: barriers that wait for their round share it, and none
+    /// takes a thread from those who open views.
+    pub(super) fn barrier(
+        self: &Arc<Self>,
+        caller: Caller,
+        answer: impl FnOnce(Result<(), Errno>) + Send + 'static,
+    ) {
+        let id = self.waiters.enter(caller, Box::new(answer));
+        let first = {
+            let mut next = locked(&self.next_barriers);
+            next.push(id);
+            next.len() == 1
+        };
         let this = self.clone();
-        // If no thread can be had, `answer` is dropped, which answers with an error: nobody then
-        // believes that the change was seen.
-        let _ = self.local.run(move || {
-            let noticed = this.refresh_names();
+        if first && self.barriers.run(move || this.take_notice()).is_err() {
+            self.end_barriers(Err(Errno(libc::EAGAIN)), std::mem::take(&mut *locked(&self.next_barriers)));
+        }
+    }
+
+    fn take_notice(self: &Arc<Self>) {
+        // Whoever comes from here on needs a round that begins after it.
+        let joined = std::mem::take(&mut *locked(&self.next_barriers));
+        let noticed = guarded(|| {
+            let told = self.refresh_names();
             // What nobody uses since the change goes now, so that a verb can tell what became of it.
-            this.settle_drains();
-            this.give_back_unused();
+            self.settle_drains();
+            self.give_back_unused();
             let tick = process::boot_ticks_now();
             while process::boot_ticks_now() == tick {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            answer(noticed);
+            if told { Ok(()) } else { Err(Errno(libc::ETIMEDOUT)) }
         });
+        self.end_barriers(noticed, joined);
+    }
+
+    fn end_barriers(&self, noticed: Result<(), Errno>, barriers: Vec<WaiterId>) {
+        for id in barriers {
+            self.waiters.finish(id, noticed);
+        }
     }
 }
 
@@ -271,5 +319,63 @@ fn asker(caller: Caller) -> Asker {
     match caller.tid {
         0 => Asker::Crowd,
         tid => Identity::of_thread(tid).map_or(Asker::Nobody, Asker::Process),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::tree::{Existence, ListedKind, Snapshot, Tree};
+
+    /// One name, that nobody opens.
+    struct OneName(Arc<Unopened>);
+    struct Unopened;
+
+    impl View for Unopened {
+        fn id(&self) -> u64 {
+            1
+        }
+        fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno> {
+            Ok(None)
+        }
+        fn known(&self) -> Option<Existence> {
+            Some(Existence { modified: None })
+        }
+        fn exists(&self, _: Caller) -> Result<Existence, Errno> {
+            Ok(Existence { modified: None })
+        }
+        fn open(&self, _: Caller) -> Result<Arc<dyn Snapshot>, Errno> {
+            Err(Errno(libc::EIO))
+        }
+    }
+
+    impl Tree for OneName {
+        fn entry(&self, _: &Path) -> Entry {
+            Entry::View(self.0.clone())
+        }
+        fn list(&self, _: &Path) -> Vec<(String, ListedKind)> {
+            Vec::new()
+        }
+        fn used(&self, _: &Path, _: Caller) {}
+    }
+
+    #[test]
+    fn a_name_is_found_while_others_forget_it() {
+        let fs = FileSystem::new(Arc::new(OneName(Arc::new(Unopened))), Config::default());
+        let look_up_and_forget = || {
+            for _ in 0..20_000 {
+                let forgets = fs.clone();
+                fs.lookup(Ino::ROOT, "v".as_ref(), Caller { tid: 0 }, move |found| match found {
+                    Ok(Found::Node { attributes, .. }) => forgets.forget(attributes.ino, 1),
+                    other => panic!("{other:?}"),
+                });
+            }
+        };
+        std::thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(look_up_and_forget);
+            }
+        });
     }
 }

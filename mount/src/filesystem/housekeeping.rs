@@ -1,12 +1,15 @@
 //! Once a second, what nobody asked for: changed names, drains that end, views that are given back.
 
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::FileSystem;
 use crate::locked;
-use crate::process;
+use crate::name::Name;
+use crate::process::{self, Identity};
 use crate::slot::Slot;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,11 +30,18 @@ impl FileSystem {
             if *wait.unwrap_or_else(PoisonError::into_inner).0 {
                 return;
             }
-            self.refresh_names();
-            self.park_working_directories();
-            self.settle_drains();
-            self.give_back_unused();
+            // One round that fails must not be the last one.
+            if catch_unwind(AssertUnwindSafe(|| self.round())).is_err() {
+                log::error!("housekeeping panicked; it goes on");
+            }
         }
+    }
+
+    fn round(self: &Arc<Self>) {
+        self.refresh_names();
+        self.park_working_directories();
+        self.settle_drains();
+        self.give_back_unused();
     }
 
     /// Answers everything that waits and ends the threads. Requests are still answered, from memory.
@@ -40,7 +50,7 @@ impl FileSystem {
         *locked(&ended.0) = true;
         ended.1.notify_all();
         self.waiters.close();
-        for lane in [&self.fetch, &self.notifications, &self.local] {
+        for lane in [&self.fetch, &self.notifications, &self.local, &self.barriers] {
             lane.close();
         }
     }
@@ -48,26 +58,19 @@ impl FileSystem {
     /// Ends the drains in which nobody is left on an older view.
     pub(super) fn settle_drains(&self) {
         let now = Instant::now();
-        let watched: Vec<_> = locked(&self.names)
-            .iter()
-            .map(|(path, name)| (path.clone(), name.watched()))
-            .filter(|(_, watched)| !watched.is_empty())
-            .collect();
-        // Outside the lock: this reads /proc.
-        let halted: Vec<_> = watched
-            .iter()
-            .flat_map(|(path, watched)| watched.iter().map(move |&identity| (path, identity)))
-            .filter(|(_, identity)| process::is_halted(*identity))
-            .collect();
+        // Each once, however many names it was seen under, and outside the lock: this reads /proc.
+        let watched: HashSet<Identity> = locked(&self.names).values().flat_map(Name::watched).collect();
+        let halted: HashSet<Identity> =
+            watched.iter().copied().filter(|&identity| process::is_halted(identity)).collect();
+        let gone: HashSet<Identity> =
+            watched.into_iter().filter(|&identity| !process::is_alive(identity)).collect();
+        let mut ended = Vec::new();
         let mut names = locked(&self.names);
-        for (path, identity) in halted {
-            if let Some(name) = names.get_mut(path) {
+        for name in names.values_mut() {
+            for identity in name.watched().into_iter().filter(|identity| halted.contains(identity)) {
                 name.still_walking(identity, now);
             }
-        }
-        let mut ended = Vec::new();
-        for name in names.values_mut() {
-            ended.extend(name.settle(self.bounds(), now, process::is_alive));
+            ended.extend(name.settle(self.bounds(), now, |identity| !gone.contains(&identity)));
         }
         self.unbound(&mut ended.into_iter().filter_map(|slot| self.slots.get(slot)));
     }
@@ -80,8 +83,9 @@ impl FileSystem {
                 self.retire(slot);
             } else if self.is_idle(&slot, now) {
                 if slot.references.total() == 0 {
-                    self.unbind_idle(&slot, now);
-                } else {
+                    self.unbind_idle(slot, now);
+                } else if slot.rests(now, self.config.idle) {
+                    slot.rest_from(now);
                     self.retire(slot);
                 }
             }
@@ -95,7 +99,7 @@ impl FileSystem {
             .is_none_or(|name| now.duration_since(name.asked) >= self.config.idle && !name.is_draining())
     }
 
-    fn unbind_idle(&self, slot: &Arc<Slot>, now: Instant) {
+    fn unbind_idle(&self, slot: Arc<Slot>, now: Instant) {
         let mut names = locked(&self.names);
         let idle = names
             .get(&slot.path)

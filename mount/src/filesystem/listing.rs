@@ -48,6 +48,7 @@ impl FileSystem {
         }
         let Some(slot) = self.slots.get(ino.slot()) else { return answer(Err(Errno(libc::ESTALE))) };
         let directory = ino.index();
+        slot.touch();
         if let Some(snapshot) = slot.snapshot() {
             return answer(Ok(Listing::View { slot, snapshot, directory, position }));
         }
@@ -67,6 +68,7 @@ impl FileSystem {
             return Err(Errno(libc::ENOTDIR));
         }
         let path = self.namespace.path(directory.index()).ok_or(Errno(libc::ESTALE))?;
+        self.namespace.note_listed(directory.index());
         let (names, _) = self.namespace.list(directory.index(), self.names_in(&path));
         Ok(Listing::Names { directory, path, names, position })
     }

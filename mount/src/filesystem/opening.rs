@@ -172,9 +172,9 @@ impl FileSystem {
 }
 
 /// A panic below is an input/output error for those who wait, and for nobody else.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        log::error!("opening a view panicked");
+        log::error!("the work for a request panicked");
         Err(Errno(libc::EIO))
     })
 }

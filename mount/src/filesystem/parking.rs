@@ -73,10 +73,13 @@ impl FileSystem {
             return;
         }
         let worked_in = holders::directories_of(mount).found;
-        for slot in replaced {
-            if worked_in.iter().any(|holder| Ino(holder.ino) == slot.ino(0)) {
-                park(&Path::new(PARKED).join(slot.number.to_string()).join(slot.name()));
-            }
+        let lost: Vec<PathBuf> = replaced
+            .into_iter()
+            .filter(|slot| worked_in.iter().any(|holder| Ino(holder.ino) == slot.ino(0)))
+            .map(|slot| Path::new(PARKED).join(slot.number.to_string()).join(slot.name()))
+            .collect();
+        if !lost.is_empty() {
+            park(&lost);
         }
     }
 }

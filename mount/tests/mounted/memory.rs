@@ -135,7 +135,7 @@ impl Gate {
         *self.open.lock().unwrap() = true;
         self.changed.notify_all();
     }
-    fn pass(&self) {
+    pub fn pass(&self) {
         self.waiting.fetch_add(1, SeqCst);
         let open = self.open.lock().unwrap();
         drop(self.changed.wait_while(open, |open| !*open).unwrap());
@@ -296,8 +296,9 @@ impl Mount {
         config.set_mount(mounted.id);
         if config.park.is_none() {
             let mount = directory.path().to_owned();
-            config.park = Some(Arc::new(move |path: &Path| {
-                std::process::Command::new("stat").arg(mount.join(path)).output().unwrap();
+            config.park = Some(Arc::new(move |paths: &[PathBuf]| {
+                let paths = paths.iter().map(|path| mount.join(path));
+                std::process::Command::new("stat").args(paths).output().unwrap();
             }));
         }
         let session = Session::begin(tree.clone(), mounted.device, config).unwrap();

@@ -79,6 +79,33 @@ fn getcwd_works_in_the_root_of_a_replaced_view() {
 }
 
 #[test]
+fn a_shell_in_the_newest_view_keeps_its_directory_while_a_file_of_the_old_one_is_open() {
+    let mount = Mount::with(|config| {
+        config.prune = false;
+        config.quiet = Duration::from_secs(1);
+    });
+    mount.tree.bind("v", versioned("old", 20));
+    let script = r#"exec 3< "$0"; exec sleep 1000"#;
+    let holder = Command::new("sh").args(["-c", script]).arg(mount.path("v/d000/e/f1")).spawn().unwrap();
+    let _holder = Running(holder);
+    mount.wait("the file to be opened", |report| report.views.iter().any(|view| view.references > 3));
+    mount.tree.bind("v", versioned("new", 20));
+    mount.barrier();
+    let mut shell = Shell::start(&mount.path("v"));
+    mount.wait("the old view not to be offered any more", |report| {
+        report.views.iter().any(|view| !view.bound)
+    });
+    // The passes over the old view come once a second.
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_secs(1));
+        // Not pwd, which may go by its environment.
+        let here = shell.ask("readlink /proc/$$/cwd");
+        assert!(here.ends_with("/v"), "{here}");
+        assert_eq!(shell.ask("cat d000/e/f2"), "new 2");
+    }
+}
+
+#[test]
 fn an_idle_view_is_given_back_and_an_open_file_keeps_it() {
     let mount = Mount::with(|config| config.idle = Duration::from_secs(2));
     let view = mount.tree.bind("v", versioned("1", 500));
@@ -90,6 +117,28 @@ fn an_idle_view_is_given_back_and_an_open_file_keeps_it() {
     assert_eq!(std::io::read_to_string(&open).unwrap(), "1 1\n");
     drop(open);
     wait("the idle view to be let go", || view.snapshot.upgrade().is_none());
+}
+
+#[test]
+fn who_works_in_an_idle_view_is_not_emptied_again_and_again() {
+    let mount = Mount::with(|config| config.idle = Duration::from_secs(4));
+    mount.tree.bind("v", versioned("1", 500));
+    // By relative paths: nobody ever asks for the name again.
+    let mut shell = Shell::start(&mount.path("v"));
+    shell.ask("cat d*/e/*");
+    let read: Vec<u64> = (0..10)
+        .map(|_| {
+            let before = mount.requests("READ");
+            assert_eq!(shell.ask("cat d*/e/* | wc -l"), "500");
+            std::thread::sleep(Duration::from_secs(1));
+            mount.requests("READ") - before
+        })
+        .collect();
+    // The kernel fills its caches in the first rounds.
+    assert!(
+        read[1..].windows(2).all(|two| two[0] == 0 || two[1] == 0),
+        "given back twice in a row: {read:?}"
+    );
 }
 
 #[test]

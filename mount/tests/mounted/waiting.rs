@@ -119,3 +119,31 @@ fn existence_is_decided_before_anything_is_opened() {
     assert!(String::from_utf8_lossy(&listed.stdout).contains("there"), "{listed:?}");
     assert_eq!(view.opened.load(SeqCst), 0);
 }
+
+#[test]
+fn barriers_that_hang_hold_up_nobody_and_can_be_killed() {
+    use std::os::unix::process::ExitStatusExt;
+    let gate = Arc::new(Gate::default());
+    let hangs = gate.clone();
+    let mount = Mount::with(|config| config.park = Some(Arc::new(move |_| hangs.pass())));
+    mount.tree.bind("v", versioned("old", 10));
+    mount.tree.bind("other", versioned("1", 10));
+    std::fs::read(mount.path("v/d000/e/f1")).unwrap();
+    let mut worker = Command::new("sleep").arg("60").current_dir(mount.path("v")).spawn().unwrap();
+    mount.tree.bind("v", versioned("new", 10));
+    let barriers: Vec<Child> = (0..8).map(|n| reader(&mount, &format!(".srcfs/sync-hangs{n}"))).collect();
+    mount.wait("all to wait", |report| report.waiting.len() == 8 && gate.waiting.load(SeqCst) > 0);
+    assert_eq!(std::fs::read_to_string(mount.path("other/d000/e/f1")).unwrap(), "1 1\n");
+    for barrier in &barriers {
+        kill(barrier, nix::sys::signal::Signal::SIGTERM);
+    }
+    for barrier in barriers {
+        assert_eq!(
+            barrier.wait_with_output().unwrap().status.signal(),
+            Some(nix::sys::signal::Signal::SIGTERM as i32)
+        );
+    }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    gate.open();
+}
