@@ -32,9 +32,7 @@ def inode_for_a_new_process():
 for _ in range(int(rounds)):
     subprocess.run(["rg", "-uu", "-c", "--", pattern, view], stdout=subprocess.DEVNULL, check=True)
     before = inode_for_a_new_process()
-    name = next(entry.path for entry in os.scandir(view) if entry.is_file()) if any(
-        entry.is_file() for entry in os.scandir(view)
-    ) else next(os.path.join(path, files[0]) for path, _, files in os.walk(view) if files)
+    name = next(os.path.join(path, files[0]) for path, _, files in os.walk(view) if files)
     with open(name, "rb") as held, open(log, "ab") as errors:
         expected = held.read()
         start = time.monotonic()

@@ -103,6 +103,8 @@ row_first() {
         stop_srcfs
         for rival in "${rivals[@]}"; do
             case $slow in *" $rival "*) continue ;; esac
+            patience=120
+            ! is_reported_only "$rival" || patience=60
             mount_rival "$rival"
             timed "first-$rival" rival search "$tree"
             [ -n "$too_slow" ] || same_as_checkout "$tree"
@@ -203,7 +205,7 @@ row_clear() {
     : >"$work/daemon.log"
     start_srcfs
     for number in 1 2 3 4; do
-        search_all "$mount/git/bench/o/sibling$number" >/dev/null
+        in_page_cache "$mount/git/bench/o/sibling$number"
     done
     clear_rounds small "$(repeat 100 5)"
     clear_rounds large "$(repeat 5 2)"
@@ -216,7 +218,7 @@ clear_rounds() {
     prober=$!
     started+=("$prober")
     SRCFS_CACHE_DIR=$work/cache SRCFS_CONFIG=$work/config.toml \
-        python3 "$parts/clear.py" "$srcfs" "$mount" "git/bench/o/$1" "$2" "$pattern" "$work/daemon.log" >"$work/windows"
+        python3 "$parts/clear.py" "$srcfs" "$mount" "git/bench/o/$1" "$2" struct "$work/daemon.log" >"$work/windows"
     kill "$prober"
     wait "$prober" || true
     python3 "$parts/clear_report.py" "$1" "$work/windows" "$work/probes" "$work/daemon.log" "$results" "$notes"
