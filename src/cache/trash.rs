@@ -24,7 +24,7 @@ pub(super) const PIN: &str = "pin";
 pub(super) enum Discarded {
     /// It is in use as what is published.
     Named,
-    /// Somebody pins it; so many bytes stay for now.
+    /// Somebody pins it; so many bytes stay.
     Pinned(u64),
     /// It was not there, or somebody else took it.
     Absent,
