@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::layout::{Layout, random_id};
 use super::lock::{Locked, Mode};
@@ -57,34 +57,67 @@ pub(super) fn discard(layout: &Layout, mirror: &Path, generation: &str) -> Resul
 }
 
 fn attempt(layout: &Layout, mirror: &Path, generation: &str) -> Result<Discarded> {
+    let claimed = match claim(mirror, generation)? {
+        Claim::Absent => return Ok(Discarded::Absent),
+        Claim::Pinned => return Ok(Discarded::Pinned(removal::size(&mirror.join(generation)))),
+        Claim::Claimed(claimed) => claimed,
+    };
+    fault!("trash.locked")?;
+    if is_named(mirror, generation)? {
+        return Ok(Discarded::Named);
+    }
+    claimed.take(layout).map(Discarded::Trashed)
+}
+
+/// Whether a generation can be taken away as far as its pins go.
+pub(super) enum Claim {
+    /// It is not there, or somebody else takes it.
+    Absent,
+    /// Somebody pins it.
+    Pinned,
+    /// Nobody pins it, and nobody can for as long as this lives.
+    Claimed(Claimed),
+}
+
+/// A generation that nobody pins, and that nobody can pin until this is dropped.
+pub(super) struct Claimed {
+    directory: PathBuf,
+    _pin: Locked,
+}
+
+/// Claims a generation, whether or not the state names it. Order: after the commit lock, if that is
+/// held at all.
+pub(super) fn claim(mirror: &Path, generation: &str) -> Result<Claim> {
     let directory = mirror.join(generation);
     match fs::symlink_metadata(&directory) {
         Ok(metadata) if metadata.is_dir() => {}
-        _ => return Ok(Discarded::Absent),
+        _ => return Ok(Claim::Absent),
     }
     let path = directory.join(PIN);
     // Made if somebody removed it: then nobody can find it to lock, and it need not be waited for.
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let pin = match opened {
         Ok(pin) => pin,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Discarded::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Claim::Absent),
         Err(error) => return Err(Error::io("open the pin", &path, &error)),
     };
-    let Some(pin) = Locked::attempt(pin, &path, Mode::Exclusive)? else {
-        return Ok(Discarded::Pinned(removal::size(&directory)));
-    };
+    let Some(pin) = Locked::attempt(pin, &path, Mode::Exclusive)? else { return Ok(Claim::Pinned) };
     if !pin.is_at(&path)? {
-        return Ok(Discarded::Absent);
+        return Ok(Claim::Absent);
     }
-    fault!("trash.locked")?;
-    if is_named(mirror, generation)? {
-        return Ok(Discarded::Named);
+    Ok(Claim::Claimed(Claimed { directory, _pin: pin }))
+}
+
+impl Claimed {
+    /// Moves it to the trash; its name there. The caller has read, under this claim, that no state
+    /// names it.
+    pub fn take(self, layout: &Layout) -> Result<String> {
+        let id = random_id();
+        fs::rename(&self.directory, layout.trash().join(&id))
+            .map_err(|error| Error::io("move to the trash", &self.directory, &error))?;
+        fault!("trash.renamed")?;
+        Ok(id)
     }
-    let id = random_id();
-    fs::rename(&directory, layout.trash().join(&id))
-        .map_err(|error| Error::io("move to the trash", &directory, &error))?;
-    fault!("trash.renamed")?;
-    Ok(Discarded::Trashed(id))
 }
 
 /// Deletes one entry of the trash.
