@@ -8,6 +8,7 @@
 //! | `serializer`, `single_flight` | order and joining within the process |
 //! | `state`, `clock` | what is published, and since when |
 //! | `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
+//! | `turns` | the order in which a batch commits |
 //! | `pin`, `snapshot` | what readers hold |
 //! | `clear`, `reap`, `trash`, `removal` | how it goes away |
 //! | `failures`, `durable` | notes of failures; writing whole or not at all |
@@ -37,6 +38,7 @@ mod snapshot;
 mod staging;
 mod state;
 mod trash;
+mod turns;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -49,10 +51,11 @@ pub use clear::Cleared;
 pub use clock::{Changed, boot_id};
 pub use failures::Failure;
 pub use key_lock::{HolderInfo, LockKind};
-pub use materialize::{Fetched, Freshness};
+pub use materialize::{Fetched, Freshness, Order};
 pub use reap::Reaped;
 pub use snapshot::Snapshot;
 pub use state::{ReferenceState, SnapshotState, State};
+pub use turns::{Turn, Turns};
 
 use self::layout::Layout;
 use self::lock::Wait;
@@ -66,6 +69,9 @@ use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Resolved;
 use crate::store::Limits;
+
+/// How many `state.json` are kept in memory; one is a few KiB.
+const MOST_STATES: usize = 2048;
 
 /// How a cache is used.
 pub struct Options {
@@ -176,6 +182,10 @@ impl Cache {
             return Ok(Some(state));
         }
         let Some(state) = State::read(mirror)?.map(Arc::new) else { return Ok(None) };
+        // A bound for a process that looks at ever new mirrors.
+        if self.states.len() >= MOST_STATES {
+            self.states.clear();
+        }
         self.states.insert(mirror.to_owned(), (stamp, Arc::clone(&state)));
         Ok(Some(state))
     }

@@ -59,6 +59,9 @@ pub struct Prepared {
     pub modified: SystemTime,
     /// Bytes that came over the network or the file system, as far as known.
     pub transferred: u64,
+    /// By what [`Source::unchanged`] sees that it is still what its source holds. Nobody else looks
+    /// at it.
+    pub stamp: Option<String>,
 }
 
 /// Progress and the wish to stop, shared between who waits and who works.
@@ -95,14 +98,18 @@ impl Progress {
     }
 }
 
-/// Where [`Source::prepare`] works.
+/// Where [`Source::prepare`] works: all that it is given of the cache. Neither the cache nor any of its
+/// locks can be reached from here.
 #[derive(Clone, Copy, Debug)]
 pub struct Workplace<'a> {
     /// An existing, empty, private directory. On success it is a bare git repository that holds
     /// every object of the revision's tree that `borrow` does not hold, in packs and nowhere else.
     /// If there is a `borrow`, its `shallow` lists at least what that of `borrow` lists.
     pub directory: &'a Path,
-    /// A bare repository whose objects need not come again (git alternates), if there is one.
+    /// A bare repository whose objects need not come again (git alternates), if there is one. It is
+    /// published: to be read, never written. No type can forbid that to code of this process, but what
+    /// is changed there is noticed before anybody reads it: packs are compared with their records when
+    /// they are opened, a table with its hash, and what no record names is never looked at.
     pub borrow: Option<&'a Path>,
     /// The lock file that says that `directory` is in use. It is free only when every process that
     /// holds this descriptor is gone, so a child that writes to `directory` inherits it.
@@ -130,4 +137,11 @@ pub trait Source: Send + Sync {
         place: Workplace<'_>,
         progress: &Progress,
     ) -> Result<Prepared>;
+
+    /// Whether what was prepared is still what the source holds. If it is not, it is resolved and
+    /// prepared again. Asked under the commit lock, so it is local and quick: no network, no reading of
+    /// contents. What is named by its hash cannot change, which is the answer here.
+    fn unchanged(&self, _key: &Key, _prepared: &Prepared) -> Result<bool> {
+        Ok(true)
+    }
 }

@@ -1,6 +1,7 @@
 //! Bring: the work under the fetch lock, from the question what a reference is to the commit.
 //!
-//! What somebody else clears or replaces meanwhile is begun again, a few times. Nothing is published
+//! What somebody else clears or replaces meanwhile, and what changed at its source, is begun again, a
+//! few times. Nothing is published
 //! that was not opened and compared with its record, and nothing is built on a generation that is not
 //! what its records say.
 
@@ -22,94 +23,142 @@ use crate::key::Key;
 /// How old an answer may be that is fetched without asking again.
 const RECENT: Duration = Duration::from_secs(60);
 
+/// How one attempt ended.
+enum Attempt {
+    Done(Fetched, Option<Changed>),
+    /// It was cleared or replaced meanwhile.
+    Again,
+    /// What could be borrowed is of no use.
+    Unaided,
+    /// The source holds something else by now.
+    Changed,
+    /// The source could not bring it.
+    Unprepared(Error),
+}
+
 impl Cache {
     /// Asks, prepares and commits.
     pub(super) fn bring(&self, order: &Order<'_>, fetch: &HeldFetch) -> Result<(Fetched, Option<Changed>)> {
-        let Order { source, key, reference, freshness, progress, .. } = *order;
+        let Order { key, reference, freshness, .. } = *order;
         let recent = match freshness {
             Freshness::NotOlderThan(age) => Freshness::NotOlderThan(age.min(RECENT)),
             Freshness::Cached => Freshness::NotOlderThan(RECENT),
             Freshness::Now => Freshness::Now,
         };
-        let (answered, (resolved, checked)) = match self.resolved(key, reference, recent)? {
+        let (mut remembered, (mut resolved, mut checked)) = match self.resolved(key, reference, recent)? {
             Some(known) => (true, known),
             None => (false, self.ask(order)?),
         };
         fault!("fetch.resolved")?;
-        let revision = &resolved.revision;
-        let meaning = Meaning { reference, resolved: &resolved, checked };
-        let mut borrows = true;
+        let (mut borrows, mut changed) = (true, false);
         for _ in 0..ATTEMPTS {
-            let state = self.state(key)?;
-            let published =
-                state.as_ref().and_then(|state| Some((state, state.snapshots.get(revision.as_str())?)));
-            if let Some((state, record)) = published {
-                // Opened first, so that what is corrupt is not confirmed.
-                if let Some(contents) = self.open_revision(key, state, revision, record)?
-                    && let Some(noted) = self.commit(key, fetch, |desk| desk.note(&meaning))?
-                {
-                    let snapshot = Snapshot::new(key, reference, resolved.clone(), contents);
-                    let changed = noted.moved.is_some();
-                    return Ok((Fetched { changed, ..Fetched::cached(snapshot) }, noted.moved));
+            match self.attempt(order, fetch, &Meaning { reference, resolved: &resolved, checked }, borrows)? {
+                Attempt::Done(fetched, moved) => return Ok((fetched, moved)),
+                Attempt::Again => continue,
+                Attempt::Unaided => {
+                    borrows = false;
+                    continue;
                 }
-                continue;
-            }
-            let lender = match &state {
-                Some(state) if borrows => self.lender(key, state)?,
-                _ => None,
-            };
-            let prepared = prepare(&self.layout, &self.limits, source, key, &resolved, lender, progress);
-            let mut staged = match prepared {
+                Attempt::Changed => changed = true,
                 // The upstream may have taken back what it answered before.
-                Err(error) if answered && error.kind() != Kind::Interrupted => {
+                Attempt::Unprepared(error) if remembered && error.kind() != Kind::Interrupted => {
                     log::info!("{error}; asking again what {key}@{reference} is");
-                    self.remembered.remove(&(key.digest(), reference.clone()));
-                    return self.bring(order, fetch);
                 }
-                prepared => prepared?,
-            };
-            let transferred = staged.transferred;
-            let committed = loop {
-                match self.commit(key, fetch, |desk| desk.publish(staged, &meaning))? {
-                    Outcome::Committed(committed) => break Some(committed),
-                    Outcome::Incomplete(back) => staged = *back,
-                }
-                if let Err(error) = staged.stand_alone() {
-                    log::info!("{error}; {key}@{revision} is fetched anew");
-                    borrows = false;
-                    break None;
-                }
-            };
-            let Some(committed) = committed else { continue };
-            fault!("publish.released")?;
-            let Committed { state, pin, moved } = *committed;
-            let Some(record) = state.snapshots.get(revision.as_str()) else { continue };
-            match self.opened.contents(Arc::clone(&pin), revision, record) {
-                Ok(contents) => {
-                    let snapshot = Snapshot::new(key, reference, resolved.clone(), contents);
-                    let changed = moved.is_some();
-                    return Ok((
-                        Fetched { snapshot, fetched: true, changed, transferred, failed: None },
-                        moved,
-                    ));
-                }
-                Err(error) if error.kind() == Kind::Corrupt => {
-                    self.quarantine(key, pin.generation(), &error)?;
-                    borrows = false;
-                }
-                Err(error) => return Err(error),
+                Attempt::Unprepared(error) => return Err(error),
             }
+            self.remembered.remove(&(key.digest(), reference.clone()));
+            remembered = false;
+            (resolved, checked) = self.ask(order)?;
         }
         let what = format!("fetch {key}@{reference}");
-        Err(Error::new(Kind::Stale, what, "it is cleared again and again while it is published"))
+        Err(match changed {
+            true => Error::new(Kind::Stale, what, "its source changed each time while it was brought")
+                .hint("try again when nothing writes there"),
+            false => Error::new(Kind::Stale, what, "it is cleared again and again while it is published"),
+        })
     }
 
+    fn attempt(
+        &self,
+        order: &Order<'_>,
+        fetch: &HeldFetch,
+        meaning: &Meaning<'_>,
+        borrows: bool,
+    ) -> Result<Attempt> {
+        let Order { source, key, progress, .. } = *order;
+        let revision = &meaning.resolved.revision;
+        let state = self.state(key)?;
+        let published =
+            state.as_ref().and_then(|state| Some((state, state.snapshots.get(revision.as_str())?)));
+        if let Some((state, record)) = published {
+            // Opened first, so that what is corrupt is not confirmed.
+            let Some(_open) = self.open_revision(key, state, revision, record)? else {
+                return Ok(Attempt::Again);
+            };
+            return match self.commit(order, fetch, |desk| desk.note(meaning))? {
+                Some(noted) => self.show(order, noted, 0),
+                None => Ok(Attempt::Again),
+            };
+        }
+        let lender = match &state {
+            Some(state) if borrows => self.lender(key, state)?,
+            _ => None,
+        };
+        let prepared = prepare(&self.layout, &self.limits, source, key, meaning.resolved, lender, progress);
+        let mut staged = match prepared {
+            Ok(staged) => staged,
+            Err(error) => return Ok(Attempt::Unprepared(error)),
+        };
+        // What is not moved by the commit goes with `staged`, when the commit lock is free again.
+        let committed = loop {
+            match self.commit(order, fetch, |desk| desk.publish(&staged, meaning, source))? {
+                Outcome::Committed(committed) => break committed,
+                Outcome::Changed => {
+                    log::info!("{key}@{revision} has changed since it was prepared: prepared again");
+                    return Ok(Attempt::Changed);
+                }
+                Outcome::Incomplete => {}
+            }
+            if let Err(error) = staged.stand_alone() {
+                log::info!("{error}; {key}@{revision} is fetched anew");
+                return Ok(Attempt::Unaided);
+            }
+        };
+        fault!("publish.released")?;
+        self.show(order, *committed, staged.prepared.transferred)
+    }
+
+    /// Opens what the reference means after a commit, which may be what somebody else published.
+    fn show(&self, order: &Order<'_>, committed: Committed, transferred: u64) -> Result<Attempt> {
+        let Order { key, reference, .. } = *order;
+        let Committed { state, pin, moved, brought } = committed;
+        let Some((resolved, record, _)) = state.find(reference) else { return Ok(Attempt::Again) };
+        match self.opened.contents(Arc::clone(&pin), &resolved.revision, record) {
+            Ok(contents) => {
+                let snapshot = Snapshot::new(key, reference, resolved, contents);
+                let changed = moved.is_some();
+                let fetched = Fetched { snapshot, fetched: brought, changed, transferred, failed: None };
+                Ok(Attempt::Done(fetched, moved))
+            }
+            Err(error) if error.kind() == Kind::Corrupt => {
+                self.quarantine(key, pin.generation(), &error)?;
+                Ok(Attempt::Unaided)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does `work` under the commit lock, when its turn has come.
     fn commit<T>(
         &self,
-        key: &Key,
+        order: &Order<'_>,
         fetch: &HeldFetch,
         work: impl FnOnce(&Desk<'_>) -> Result<T>,
     ) -> Result<T> {
+        let key = order.key;
+        if let Some(turn) = order.turn {
+            turn.come(&|| order.progress.is_cancelled())?;
+        }
         let locks = self.layout.locks();
         let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("publish {key}"))?;
         work(&Desk { layout: &self.layout, pins: &self.pins, key, fetch, commit: &commit })

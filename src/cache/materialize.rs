@@ -17,6 +17,7 @@ use super::key_lock::KeyLock;
 use super::single_flight::Flight;
 use super::snapshot::{Contents, Snapshot};
 use super::state::{SnapshotState, State};
+use super::turns::Turn;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::{Key, Reference};
@@ -84,13 +85,33 @@ pub(super) struct Remembered {
 }
 
 /// What somebody wants.
-pub(super) struct Order<'a> {
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    /// Where it comes from.
     pub source: &'a dyn Source,
+    /// Of which resource.
     pub key: &'a Key,
+    /// What of it.
     pub reference: &'a Reference,
+    /// How old an answer may be.
     pub freshness: Freshness,
+    /// Who asks, for those who wait for it.
     pub who: &'a str,
+    /// Shows what comes, and can end it.
     pub progress: &'a Arc<Progress>,
+    /// Its place in the order of commits, if it is one of a batch.
+    pub turn: Option<&'a Turn>,
+}
+
+impl Order<'_> {
+    /// Whether the caller gave up. Asked by all who wait for somebody else, before each pause, so those
+    /// behind in a batch hear here that they need not wait for this one.
+    fn cancelled_while_it_waits(&self) -> bool {
+        if let Some(turn) = self.turn {
+            turn.waits();
+        }
+        self.progress.is_cancelled()
+    }
 }
 
 impl Cache {
@@ -108,15 +129,21 @@ impl Cache {
         who: &str,
         progress: &Arc<Progress>,
     ) -> Result<Fetched> {
+        self.fulfil(&Order { source, key, reference, freshness, who, progress, turn: None })
+    }
+
+    /// The same for an order that may be one of a batch. It is committed when its turn has come; until
+    /// then it is prepared, and its fetch lock is held.
+    pub fn fulfil(&self, order: &Order<'_>) -> Result<Fetched> {
+        let Order { key, reference, freshness, progress, .. } = *order;
         if let Some(snapshot) = self.published(key, reference, freshness)? {
             return Ok(Fetched::cached(snapshot));
         }
-        let order = Order { source, key, reference, freshness, who, progress };
         let seat = (key.digest(), reference.clone(), freshness);
-        let cancelled = || progress.is_cancelled();
+        let cancelled = || order.cancelled_while_it_waits();
         let wait = self.fetch_wait(&cancelled);
         self.flights.run(&seat, progress, &wait, |flight| {
-            self.serializer.serialize(&seat.0, &wait, || self.materialize(&order, flight))
+            self.serializer.serialize(&seat.0, &wait, || self.materialize(order, flight))
         })
     }
 
@@ -135,7 +162,7 @@ impl Cache {
         }
         let seat = (key.digest(), reference.clone(), freshness);
         let cancelled = || progress.is_cancelled();
-        let order = Order { source, key, reference, freshness, who: "", progress };
+        let order = Order { source, key, reference, freshness, who: "", progress, turn: None };
         let asked = self.questions.run(&seat, progress, &self.fetch_wait(&cancelled), |flight| {
             if freshness == Freshness::Now {
                 flight.depart();
@@ -270,11 +297,14 @@ impl Cache {
 
     /// From the fetch lock to its release.
     fn fetch(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {
-        let Order { key, reference, freshness, who, progress, .. } = *order;
+        let Order { key, reference, freshness, who, .. } = *order;
         let locks = self.layout.locks();
-        let cancelled = || progress.is_cancelled();
+        let cancelled = || order.cancelled_while_it_waits();
         let what = format!("fetch {key}@{reference} for {who}");
         let lock = KeyLock::new(&locks, key).fetch(&self.fetch_wait(&cancelled), &what)?;
+        if let Some(turn) = order.turn {
+            turn.works();
+        }
         fault!("fetch.locked")?;
         if let Some(snapshot) = self.published(key, reference, freshness)? {
             return Ok(Fetched::cached(snapshot));

@@ -22,7 +22,7 @@ use super::trash::PIN;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::Key;
-use crate::source::{Progress, Resolved, Revision, Source, Workplace};
+use crate::source::{Prepared, Progress, Resolved, Revision, Source, Workplace};
 use crate::store::{self, Limits, PackRecord, Table};
 
 /// In a generation: it was found corrupt, so nothing may be taken over from it.
@@ -35,7 +35,8 @@ pub(super) struct Staged {
     pub record: SnapshotState,
     /// The generation whose objects it needs. Pinned, so that they stay.
     pub lender: Option<Arc<Pin>>,
-    pub transferred: u64,
+    /// What the source said of it.
+    pub prepared: Prepared,
 }
 
 /// A generation to borrow objects from.
@@ -96,7 +97,7 @@ pub(super) fn prepare(
         Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
     };
     let record = SnapshotState {
-        tree: prepared.tree,
+        tree: prepared.tree.clone(),
         modified,
         files: table.files(),
         bytes: table.bytes(),
@@ -105,7 +106,7 @@ pub(super) fn prepare(
         fetched: unix_now(),
     };
     let lender = lender.map(|lender| lender.pin);
-    Ok(Staged { staging, resolved: resolved.clone(), record, lender, transferred: prepared.transferred })
+    Ok(Staged { staging, resolved: resolved.clone(), record, lender, prepared })
 }
 
 impl Staged {

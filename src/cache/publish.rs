@@ -1,18 +1,25 @@
 //! Commit: a prepared revision becomes what readers see, by renames and one replaced `state.json`.
 //!
-//! Both locks are asked for as values, and compared with their paths first and last: a lock file that
-//! was removed by hand may have let in a second holder, and then this one is refused. Nothing here
-//! uses the network, unpacks, or forces bulk data to the disk.
+//! A [`Desk`] is where all of it is done, and there is none without both locks as values. Those are made
+//! by `key_lock` alone, when the lock is taken; they cannot be copied, and letting go consumes them. So
+//! that nothing is published without its locks holds by type, and needs no test.
+//! Both are compared with their paths first and last: a lock file that was removed by hand may have let
+//! in a second holder, and then this one is refused. Nothing here uses the network, unpacks, or forces
+//! bulk data to the disk.
+//!
+//! What was true when it was prepared is asked again here: whether somebody else has published it, or a
+//! later answer of the upstream; whether its source still holds it; whether the generation it borrowed
+//! from is still the living one.
 //!
 //! The order is packs (index last), `shallow`, ref, table, state. Whoever dies in between leaves the
 //! old state, and objects that no record names.
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::clock::Changed;
+use super::clock::{Changed, unix_now};
 use super::durable::{self, sync_directory};
 use super::key_lock::{HeldCommit, HeldFetch};
 use super::layout::{Layout, random_id};
@@ -23,7 +30,7 @@ use super::state::{ReferenceState, State};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::{Key, Reference};
-use crate::source::Resolved;
+use crate::source::{Resolved, Source};
 
 /// What a commit works on.
 pub(super) struct Desk<'a> {
@@ -48,6 +55,8 @@ pub(super) struct Committed {
     pub pin: Arc<Pin>,
     /// Set if the reference meant another revision before.
     pub moved: Option<Changed>,
+    /// Whether what the reference means now is what was brought here, and not somebody else's.
+    pub brought: bool,
 }
 
 /// What came of a prepared revision.
@@ -55,7 +64,9 @@ pub(super) enum Outcome {
     Committed(Box<Committed>),
     /// The generation it borrowed from was cleared: it must be made complete, without the commit
     /// lock, and brought again.
-    Incomplete(Box<Staged>),
+    Incomplete,
+    /// Its source holds something else by now: it must be prepared again.
+    Changed,
 }
 
 impl Desk<'_> {
@@ -64,30 +75,41 @@ impl Desk<'_> {
         self.commit.still_ours()
     }
 
-    /// Publishes a prepared revision.
-    pub fn publish(&self, staged: Staged, meaning: &Meaning<'_>) -> Result<Outcome> {
+    /// Publishes a prepared revision, if the world is still the one it was prepared for. What is not
+    /// needed of `staged` stays in it.
+    pub fn publish(&self, staged: &Staged, meaning: &Meaning<'_>, source: &dyn Source) -> Result<Outcome> {
         self.still_ours()?;
         fault!("publish.locked")?;
-        let mirror = self.layout.mirror(self.key);
-        prepare::create_directory(&mirror)?;
+        if !source.unchanged(self.key, &staged.prepared)? {
+            return Ok(Outcome::Changed);
+        }
+        let mirror = self.make_mirror()?;
         let mut state = read_for_change(&mirror, self.key)?;
         let revision = &staged.resolved.revision;
-        let pin = match (state.generation.clone(), &staged.lender) {
-            (Some(generation), Some(lender)) if lender.generation() == generation => Arc::clone(lender),
-            (_, Some(_)) => return Ok(Outcome::Incomplete(Box::new(staged))),
-            (Some(generation), None) => self.pins.hold(&mirror, &generation)?.ok_or_else(|| self.gone())?,
-            (None, None) => self.found_generation(&mirror, &staged, &mut state)?,
+        let hold = |generation: &str| self.pins.hold(&mirror, generation)?.ok_or_else(|| self.gone());
+        let published = state.snapshots.contains_key(revision.as_str());
+        let (pin, brought) = match (state.generation.clone(), &staged.lender) {
+            // By somebody else, meanwhile.
+            (Some(generation), _) if published => (hold(&generation)?, false),
+            (Some(generation), Some(lender)) if lender.generation() == generation => {
+                move_into(lender.directory(), staged)?;
+                (Arc::clone(lender), true)
+            }
+            (_, Some(_)) => return Ok(Outcome::Incomplete),
+            (Some(generation), None) => {
+                let pin = hold(&generation)?;
+                move_into(pin.directory(), staged)?;
+                (pin, true)
+            }
+            (None, None) => (self.found_generation(&mirror, staged, &mut state)?, true),
         };
-        // Renamed already, or published meanwhile by somebody else.
-        if staged.repository().exists() && !state.snapshots.contains_key(revision.as_str()) {
-            move_into(pin.directory(), &staged)?;
-        }
         state.snapshots.entry(revision.as_str().to_owned()).or_insert_with(|| staged.record.clone());
-        let moved = set_meaning(&mut state, meaning);
+        let (moved, ours) = set_meaning(&mut state, meaning);
         fault!("publish.moved")?;
         state.write(&mirror, || self.still_ours())?;
         fault!("publish.stated")?;
-        Ok(Outcome::Committed(Box::new(Committed { state, pin, moved })))
+        let brought = brought && ours;
+        Ok(Outcome::Committed(Box::new(Committed { state, pin, moved, brought })))
     }
 
     /// Publishes that a reference means a revision that is published already; `None` if that was
@@ -101,10 +123,28 @@ impl Desk<'_> {
             return Ok(None);
         }
         let pin = self.pins.hold(&mirror, &generation)?.ok_or_else(|| self.gone())?;
-        let moved = set_meaning(&mut state, meaning);
+        let (moved, ours) = set_meaning(&mut state, meaning);
         fault!("note.locked")?;
-        state.write(&mirror, || self.still_ours())?;
-        Ok(Some(Committed { state, pin, moved }))
+        if ours {
+            state.write(&mirror, || self.still_ours())?;
+        }
+        Ok(Some(Committed { state, pin, moved, brought: false }))
+    }
+
+    /// The directory of the mirror. Whatever else has its name stays, and is not followed if it is a
+    /// link.
+    fn make_mirror(&self) -> Result<PathBuf> {
+        let mirror = self.layout.mirror(self.key);
+        prepare::create_directory(&mirror)?;
+        match fs::symlink_metadata(&mirror) {
+            Ok(metadata) if metadata.is_dir() => Ok(mirror),
+            Ok(_) => {
+                let what = format!("publish {} as {}", self.key, mirror.display());
+                Err(Error::new(Kind::Io, what, "something that is no directory has that name")
+                    .hint("move it away, then try again"))
+            }
+            Err(error) => Err(Error::io("look at", &mirror, &error)),
+        }
     }
 
     /// Under the commit lock the generation that the state names stays named.
@@ -156,11 +196,18 @@ fn move_into(to: &Path, staged: &Staged) -> Result<()> {
     sync_directory(&to.join(TABLES))
 }
 
-/// Notes what the reference means now; since when, if it meant something else before.
-fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> Option<Changed> {
+/// Notes what the reference means now; since when, if it meant something else before, and whether it
+/// means what we say: one who asked later may have published another answer.
+fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bool) {
     let name = meaning.reference.to_string();
     let revision = meaning.resolved.revision.as_str().to_owned();
     let before = state.references.get(&name);
+    if before.is_some_and(|before| {
+        let another = before.revision != revision && state.snapshots.contains_key(&before.revision);
+        another && is_newer(before.checked, meaning.checked, unix_now())
+    }) {
+        return (None, false);
+    }
     let (changed, moved) = match before {
         Some(before) if before.revision == revision => (before.changed.clone(), None),
         Some(_) => {
@@ -179,7 +226,13 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> Option<Changed> {
         changed,
     };
     state.references.insert(name, entry);
-    moved
+    (moved, true)
+}
+
+/// Whether what is `published` was asked of the upstream after `ours` was. A time in the future is that
+/// of a clock that was wrong, and says nothing.
+fn is_newer(published: u64, ours: u64, now: u64) -> bool {
+    ours < published && published <= now
 }
 
 /// The state of a mirror, by one who holds its commit lock and will replace it. A torn one is moved
@@ -210,5 +263,18 @@ pub(super) fn read_for_change(mirror: &Path, key: &Key) -> Result<State> {
             Ok(state)
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_newer;
+
+    #[test]
+    fn a_later_answer_keeps_the_name_unless_its_clock_was_wrong() {
+        assert!(is_newer(101, 100, 101) && is_newer(101, 100, 200));
+        assert!(!is_newer(100, 100, 200) && !is_newer(99, 100, 200));
+        // From the future: believed, it would keep the name until the clock gets there.
+        assert!(!is_newer(201, 100, 200) && !is_newer(u64::MAX, 100, 200));
     }
 }

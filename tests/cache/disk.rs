@@ -4,10 +4,12 @@ use std::fs;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
 use srcfs::cache::{Cache, Freshness, Options};
 use srcfs::error::Kind;
 use srcfs::key::Reference;
 
+use crate::process::Job;
 use crate::upstream::{World, key, version};
 
 /// Runs `test` with the cache on a file system of its own; only root can.
@@ -57,6 +59,33 @@ fn a_full_disk_fails_the_fetch_keeps_what_is_cached_and_passes() {
         remount(&world, MsFlags::empty(), Some("size=20m"));
         assert_eq!(version(&world.get(&cache, Freshness::Now).unwrap().snapshot), 2);
         world.assert_whole(&cache);
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_commit_publishes_nothing_and_keeps_what_was() {
+    with_cache_on("size=20m,mode=700", |world| {
+        for version_before in [None, Some(1)] {
+            let next = if version_before.is_some() { 2 } else { 1 };
+            world.publish(next);
+            let prepared = Job::new(&world, "update").fault("verify.synced:stop").start();
+            prepared.wait_for_stop();
+            let filler = fs::File::create(world.cache_directory().join("filler")).unwrap();
+            while std::io::Write::write(&mut &filler, &[1; 4096]).is_ok() {}
+            prepared.signal(Signal::SIGCONT);
+            let said = prepared.finish().unwrap();
+            assert!(said.starts_with("error Full") && said.contains("--cache-dir"), "{said}");
+            assert_eq!(world.names("staging"), [""; 0]);
+            let cache = world.open();
+            let kept = cache.peek(&key(), &Reference::Default).unwrap();
+            assert_eq!(kept.map(|kept| version(&kept)), version_before);
+            world.assert_whole(&cache);
+
+            drop(filler);
+            fs::remove_file(world.cache_directory().join("filler")).unwrap();
+            assert_eq!(version(&world.get(&cache, Freshness::Now).unwrap().snapshot), next);
+            world.assert_whole(&cache);
+        }
     });
 }
 

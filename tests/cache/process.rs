@@ -13,6 +13,7 @@ use srcfs::cache::{Cache, Freshness, Options};
 use srcfs::error::Result;
 use srcfs::key::Reference;
 
+use crate::directory::Directory;
 use crate::upstream::{LocalGit, World, get, key, version};
 
 /// Starts jobs; all settings before [`Job::start`].
@@ -144,7 +145,14 @@ fn worker() {
 
 fn work(job: &str) -> Result<String> {
     let world = PathBuf::from(std::env::var("SRCFS_TEST_WORLD").unwrap());
-    let source = LocalGit::new(world.join("upstream"), world.join("fetches"));
+    let (upstream, log) = (world.join("upstream"), world.join("fetches"));
+    if job == "import" {
+        let cache = Cache::open(&world.join("cache"), Options { reap: false, ..Options::default() })?;
+        let source = Directory::new(upstream, log);
+        let fetched = get(&cache, &source, &Reference::Default, Freshness::Now)?;
+        return Ok(format!("version {}", version(&fetched.snapshot)));
+    }
+    let source = LocalGit::new(upstream, log);
     let mut options = Options { reap: job == "reap", ..Options::default() };
     if let Ok(patience) = std::env::var("SRCFS_TEST_PATIENCE") {
         options.fetch_wait = Duration::from_millis(patience.parse().unwrap());

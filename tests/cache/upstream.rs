@@ -278,6 +278,7 @@ impl Source for LocalGit {
             tree,
             modified: UNIX_EPOCH + Duration::from_secs(time.parse().unwrap()),
             transferred: packs.map(|entry| entry.unwrap().metadata().unwrap().len()).sum(),
+            stamp: None,
         })
     }
 }

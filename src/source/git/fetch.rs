@@ -50,6 +50,7 @@ pub(super) fn prepare(
         tree: commit.tree,
         modified: commit.time,
         transferred,
+        stamp: None,
     })
 }
 
