@@ -21,6 +21,7 @@ pub mod exit;
 pub mod explain;
 pub mod fstab;
 pub mod get;
+pub mod interrupt;
 pub mod invocation;
 pub mod list;
 pub mod logging;
@@ -46,7 +47,8 @@ Examples:
   srcfs update docs
 
 Exit codes:
-  0 done   1 failed   2 usage   3 configuration   10-23 see `srcfs mount --help`";
+  0 done   1 failed   2 usage   3 configuration   10-23 see `srcfs mount --help`
+  130, 143 ended by Ctrl-C or SIGTERM";
 
 /// One mounted directory in which the source of everything you depend on is already there
 #[derive(Parser, Debug)]

@@ -104,14 +104,17 @@ impl Turn {
     /// Waits until it may commit.
     pub(super) fn come(&self, cancelled: &dyn Fn() -> bool) -> Result<()> {
         let mut line = self.turns.line();
-        while !line.has_come(self.number) {
+        loop {
+            // First, because a turn may have come only by the end of one that gave up as well.
             if cancelled() {
                 return Err(Error::new(Kind::Interrupted, "wait for its turn", "the caller gave up"));
+            }
+            if line.has_come(self.number) {
+                return Ok(());
             }
             let waited = self.turns.moved.wait_timeout(line, LOOK);
             line = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        Ok(())
     }
 
     fn set(&self, phase: Phase) {

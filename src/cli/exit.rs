@@ -6,6 +6,7 @@
 //! | 1 | it failed, or a part of it did |
 //! | 2 | usage: an option or a key that cannot be read |
 //! | 3 | the configuration is wrong |
+//! | 129, 130, 143 | `get` was asked to end by SIGHUP, SIGINT or SIGTERM |
 //! | 10-23 | of mount and unmount: each cause has its own code (`srcfs mount --help`, `srcfs unmount --help`) |
 
 use crate::daemon::{self, unmounting};

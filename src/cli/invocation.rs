@@ -1,5 +1,6 @@
 //! What every verb is given: the global options, the environment, and what follows from them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::exit::Failed;
@@ -71,10 +72,11 @@ impl Invocation {
 /// All `keys`, each once, in their order. One that cannot be read fails before anything is done.
 pub fn targets(context: &Context, keys: &[String]) -> Result<Vec<Target>, Failed> {
     let mounts = mounts::all()?;
-    let mut targets: Vec<Target> = Vec::new();
+    let (mut targets, mut seen) = (Vec::new(), HashSet::new());
     for key in keys {
         let target = Target::parse(key, &context.config, &mounts)?;
-        if !targets.contains(&target) {
+        // What is called the same is the same.
+        if seen.insert(target.text.clone()) {
             targets.push(target);
         }
     }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::exit::Failed;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::operation::Failure;
 
 /// How a verb speaks.
@@ -32,12 +32,17 @@ impl Output {
             }
             false => clean(&text()),
         };
-        print(&out)
+        Ok(print(&out)?)
     }
 
     /// The same, but `--quiet` leaves the text out: the exit code says it.
     pub fn confirm(&self, report: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failed> {
         if self.quiet && !self.json { Ok(()) } else { self.report(report, text) }
+    }
+
+    /// Prints a part of the text of a report of which the rest is not known yet.
+    pub fn say(&self, text: &str) -> Result<()> {
+        print(&clean(text))
     }
 
     /// Prints what went wrong.
@@ -71,11 +76,11 @@ impl Output {
     }
 }
 
-fn print(text: &str) -> Result<(), Failed> {
+fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write to", "the standard output", &error).into())
+            Err(Error::io("write to", "the standard output", &error))
         }
         _ => Ok(()),
     }

@@ -1,5 +1,17 @@
-//! Materializes trees without a mount.
+//! Materializes trees without a mount, one or ten thousand.
+//!
+//! | file | room |
+//! |---|---|
+//! | `list` | keys from a file, as they come |
+//! | `queue` | which of them is next |
+//! | `workers` | who does it, and in which order it is told |
+//!
+//! What it costs grows with the number of keys and with nothing else: a bounded number of them is in
+//! memory, and what was told is forgotten.
 
+use std::io::BufRead;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -8,15 +20,22 @@ use super::barrier::{self, Unanswered};
 use super::target::Target;
 use super::{Context, Failure, Watch, mounts, who};
 use crate::cache::{Fetched, Freshness};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::source::Progress;
+use queue::{Input, Queue};
+
+mod list;
+mod queue;
+mod workers;
 
 /// One tree that is in the cache now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Got {
-    /// The KEY.
+    /// The KEY, or what stands in a list instead of one.
     pub key: String,
     /// The url it came from.
-    pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// What is in the cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<GotTree>,
@@ -25,6 +44,13 @@ pub struct Got {
     pub error: Option<Failure>,
     /// How long it took.
     pub seconds: f64,
+}
+
+impl Got {
+    /// Whether it is not there because the batch was ended.
+    pub fn interrupted(&self) -> bool {
+        self.tree.is_none() && self.error.as_ref().is_some_and(|error| error.kind == "interrupted")
+    }
 }
 
 /// What of it is in the cache.
@@ -44,47 +70,114 @@ pub struct GotTree {
     pub transferred: u64,
 }
 
-/// What came of a `get`.
+/// What came of a batch.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct GetReport {
-    /// One for each KEY, in their order.
-    pub trees: Vec<Got>,
+pub struct Total {
+    /// Trees that came.
+    pub fetched: u64,
+    /// Trees that were there.
+    pub cached: u64,
+    /// Keys that failed.
+    pub failed: u64,
+    /// Bytes that travelled, as far as known.
+    pub transferred: u64,
+    /// How long all of it took.
+    pub seconds: f64,
+    /// Whether it was ended before all was done.
+    pub interrupted: bool,
     /// Mounts that have not noticed a changed reference yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<Unanswered>,
+    #[serde(skip)]
+    changed: bool,
 }
 
-impl GetReport {
+impl Total {
     /// Whether every tree is there.
     pub fn complete(&self) -> bool {
-        self.trees.iter().all(|got| got.tree.is_some())
+        self.failed == 0 && !self.interrupted
+    }
+
+    /// How many keys were done.
+    pub fn keys(&self) -> u64 {
+        self.fetched + self.cached + self.failed
+    }
+
+    fn add(&mut self, got: &Got) {
+        match &got.tree {
+            Some(tree) => {
+                *(if tree.fetched { &mut self.fetched } else { &mut self.cached }) += 1;
+                self.transferred += tree.transferred;
+                self.changed |= tree.changed;
+            }
+            None if got.interrupted() => {}
+            None => self.failed += 1,
+        }
     }
 }
 
-/// Materializes all `targets`, one after the other; one that fails does not stop the others.
-pub fn get(context: &Context, targets: &[Target], watch: Watch<'_>) -> Result<GetReport> {
-    let mut report = GetReport::default();
-    for target in targets {
-        let started = Instant::now();
-        // What is there already is good enough if the upstream cannot be reached; then both are told.
-        let got = materialize(context, target, context.freshness(), "get", watch)
-            .and_then(|fetched| Ok((shown(target, &fetched)?, fetched.failed)));
-        let (tree, error) = match got {
-            Ok((tree, error)) => (Some(tree), error),
-            Err(error) => (None, Some(error)),
-        };
-        report.trees.push(Got {
-            key: target.text.clone(),
-            url: target.key.url().to_string(),
-            tree,
-            error: error.as_ref().map(Failure::from),
-            seconds: started.elapsed().as_secs_f64(),
-        });
+/// What a batch is to get.
+pub enum Keys {
+    /// These, of which none comes twice.
+    Given(Vec<Target>),
+    /// One a line.
+    Listed {
+        /// Where they are read.
+        from: Box<dyn BufRead + Send>,
+        /// What that is called in messages.
+        name: String,
+    },
+}
+
+/// How a batch is done.
+pub struct Batch<'a> {
+    /// How many are worked on at once.
+    pub jobs: NonZeroUsize,
+    /// Who watches.
+    pub spectator: &'a dyn Spectator,
+    /// Whether it is to end now. Asked again and again.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+/// Who watches the fetches of a batch while they run.
+pub trait Spectator: Sync {
+    /// One begins.
+    fn begins(&self, key: &str) -> Arc<Progress>;
+    /// One is over.
+    fn ends(&self, progress: &Arc<Progress>);
+}
+
+/// Materializes all `keys`; one that fails does not stop the others. Several are prepared at once, but
+/// they are committed, and told, in their order.
+///
+/// Fails if there is no key at all, and with what `tell` fails with.
+pub fn get(
+    context: &Context,
+    keys: Keys,
+    batch: &Batch<'_>,
+    tell: &mut dyn FnMut(Got) -> Result<()>,
+) -> Result<Total> {
+    let started = Instant::now();
+    let mounts = mounts::all()?;
+    let parse = |text: &str| Target::parse(text, &context.config, &mounts);
+    let (input, most, from) = match keys {
+        Keys::Given(targets) => {
+            let most = targets.len();
+            (Input::Given(targets.into_iter()), most, "the command line".to_owned())
+        }
+        Keys::Listed { from, name } => (Input::Listed(list::read(from, &name)?), usize::MAX, name),
+    };
+    let queue = Queue::new(input, &parse);
+    let mut total = workers::run(context, &queue, batch, batch.jobs.get().min(most), tell)?;
+    total.seconds = started.elapsed().as_secs_f64();
+    if total.keys() == 0 && !total.interrupted {
+        return Err(Error::new(Kind::Invalid, format!("read the keys in {from}"), "there is none")
+            .hint("write one a line: git/github.com/owner/repository, or a configured name"));
     }
-    if report.trees.iter().any(|got| got.tree.as_ref().is_some_and(|tree| tree.changed)) {
-        report.unanswered = barrier::raise(&mounts::of_cache(context.cache.id())?);
+    if total.changed {
+        total.unanswered = barrier::raise(&mounts::of_cache(context.cache.id())?);
     }
-    Ok(report)
+    Ok(total)
 }
 
 /// The one call by which verbs materialize.

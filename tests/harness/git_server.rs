@@ -90,6 +90,8 @@ struct State {
     unknown_is_401: bool,
     /// Grows with each release; a stall ends when it is another than at its start.
     releases: u64,
+    /// How many stalled at once, at most.
+    most_stalled: usize,
     ended: bool,
 }
 
@@ -160,6 +162,11 @@ impl GitServer {
     /// All requests so far, whatever they were about.
     pub fn requests(&self) -> usize {
         self.shared.state.lock().unwrap().counts.values().map(|counts| counts.requests).sum()
+    }
+
+    /// How many requests stalled at once so far, at most.
+    pub fn most_stalled(&self) -> usize {
+        self.shared.state.lock().unwrap().most_stalled
     }
 
     /// Waits until what was asked about `repository` is as `wanted`; fails the test after 20 s.
@@ -375,6 +382,8 @@ impl Shared {
             let mut state = self.state.lock().unwrap();
             let counts = state.counts.entry(repository.to_owned()).or_default();
             counts.stalled = counts.stalled.saturating_add_signed(by);
+            let stalled = state.counts.values().map(|counts| counts.stalled).sum();
+            state.most_stalled = state.most_stalled.max(stalled);
             self.changed.notify_all();
             state.releases
         };
