@@ -16,6 +16,7 @@ mod setting;
 
 mod between;
 mod interrupts;
+mod isolation;
 mod lists;
 mod order;
 
