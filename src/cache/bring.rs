@@ -104,7 +104,8 @@ impl Cache {
         Err(Error::new(Kind::Stale, what, "it is cleared again and again while it is published"))
     }
 
-    fn commit<T>(
+    /// Does something under the commit lock, by one who holds the fetch lock.
+    pub(super) fn commit<T>(
         &self,
         key: &Key,
         fetch: &HeldFetch,
