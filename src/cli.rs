@@ -20,8 +20,10 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod fstab;
+pub mod gc;
 pub mod get;
 pub mod invocation;
+pub mod keep;
 pub mod list;
 pub mod logging;
 pub mod mount;
@@ -29,6 +31,7 @@ pub mod output;
 pub mod path;
 pub mod probe;
 pub mod progress;
+pub mod release;
 pub mod remove;
 pub mod status;
 pub mod table;
@@ -69,6 +72,9 @@ enum Verb {
     Remove(remove::Arguments),
     Update(update::Arguments),
     Clear(clear::Arguments),
+    Gc(gc::Arguments),
+    Keep(keep::Arguments),
+    Release(release::Arguments),
     Status(status::Arguments),
     Explain(explain::Arguments),
     Doctor(doctor::Arguments),
@@ -110,6 +116,9 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),
         Verb::Clear(arguments) => clear::run(&arguments, invocation),
+        Verb::Gc(arguments) => gc::run(&arguments, invocation),
+        Verb::Keep(arguments) => keep::run(&arguments, invocation),
+        Verb::Release(arguments) => release::run(&arguments, invocation),
         Verb::Status(arguments) => status::run(&arguments, invocation),
         Verb::Explain(arguments) => explain::run(&arguments, invocation),
         Verb::Doctor(arguments) => doctor::run(&arguments, invocation),

@@ -85,7 +85,7 @@ fn a_read_only_cache_is_read_and_refuses_the_rest_by_name() {
         remount(&world, MsFlags::MS_RDONLY, None);
         let cache = world.open();
         assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 1);
-        cache.touch(&key());
+        cache.touch(&key(), "any");
         let place = world.cache_directory().to_str().unwrap().to_owned();
         for error in [world.get(&cache, Freshness::Now).unwrap_err(), cache.clear(&key()).unwrap_err()] {
             assert!(error.to_string().contains(&place), "{error}");
