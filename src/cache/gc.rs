@@ -239,6 +239,8 @@ impl<'a> Run<'a> {
                     let done = if shrunk.pending { Done::Pending } else { Done::Freed }(shrunk.won);
                     (shrunk.revisions, done)
                 }
+                // That is told when its turn as a whole comes.
+                Err(Stays::Kept) => continue,
                 Err(stays) => (Vec::new(), Done::Stays(stays)),
             };
             let why = if rules.superseded { Why::Superseded } else { Why::Age };

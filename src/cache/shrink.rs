@@ -35,6 +35,10 @@ use crate::store::{self, Kind as NodeKind, ObjectId, PackRecord, Selection, Tabl
 /// At least this part of a generation must be won: a quarter.
 const PAYS: u64 = 4;
 
+/// What the smallest file takes on most disks, and how many such a generation has at least.
+const SMALL_FILE: u64 = 4096;
+const SMALL_FILES: u64 = 14;
+
 /// What a shrink did, or would do.
 pub(super) struct Shrunk {
     /// The revisions that went.
@@ -68,7 +72,7 @@ impl Cache {
         rehearsal: bool,
     ) -> Result<Option<Shrunk>, Stays> {
         // Without any lock: most mirrors have nothing to drop.
-        let dropped = self.droppable(usage, &usage.state, rules).map_err(stays)?;
+        let Ok(dropped) = self.droppable(usage, &usage.state, rules) else { return Err(Stays::Kept) };
         if dropped.is_empty() || dropped.len() == usage.state.snapshots.len() {
             return Ok(None);
         }
@@ -100,8 +104,9 @@ impl Cache {
             });
             if let Some(new) = committed.map_err(stays)? {
                 fault!("gc.released").map_err(stays)?;
-                let Plan { pin, dropped: revisions, won, .. } = plan;
+                let Plan { pin, dropped: revisions, .. } = plan;
                 let old = pin.directory().to_owned();
+                let won = removal::size(&old).saturating_sub(removal::size(new.directory()));
                 let state = self.state(&usage.key).map_err(stays)?;
                 let now = state.map(|state| (state, new.generation().to_owned()));
                 drop((pin, new));
@@ -160,10 +165,12 @@ impl Cache {
             table_bytes += record.table.bytes;
             tables.insert(revision.clone(), table);
         }
+        // Directories and small files: as many as a generation has, and some for each revision.
+        let small = SMALL_FILE * (SMALL_FILES + 2 * tables.len() as u64);
         packs.sort_by(|a, b| a.name.cmp(&b.name));
         packs.dedup_by(|a, b| a.name == b.name);
         let selection = Selection::of(repository, &packs, wanted).map_err(stays)?;
-        let bytes = selection.bytes() + table_bytes;
+        let bytes = selection.bytes() + table_bytes + small;
         let won = removal::size(repository).saturating_sub(bytes);
         Ok(Some(Plan { pin, state, tables, dropped, selection, bytes, won }))
     }
@@ -202,11 +209,9 @@ impl Plan {
         // Of commits alone that are here: git does not expect others.
         let mut shallow = shallow_lines(self.pin.directory())?;
         shallow.retain(|commit| self.tables.contains_key(commit));
-        if !shallow.is_empty() {
-            let file = repository.join("shallow");
-            let lines: String = shallow.into_iter().map(|line| line + "\n").collect();
-            fs::write(&file, lines).map_err(|error| Error::io("write", &file, &error))?;
-        }
+        let file = repository.join("shallow");
+        let lines: String = shallow.into_iter().map(|line| line + "\n").collect();
+        fs::write(&file, lines).map_err(|error| Error::io("write", &file, &error))?;
         sync_tree(repository)
     }
 

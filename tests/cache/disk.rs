@@ -11,7 +11,7 @@ use srcfs::key::Reference;
 use crate::upstream::{World, key, version};
 
 /// Runs `test` with the cache on a file system of its own; only root can.
-fn with_cache_on(options: &str, test: impl FnOnce(World) + Send) {
+pub fn with_cache_on(options: &str, test: impl FnOnce(World) + Send) {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("not run: mounting needs root");
         return;

@@ -14,5 +14,7 @@ mod locks;
 mod offline;
 mod one_fetch;
 mod process;
+mod quota;
+mod shrink;
 mod update;
 mod upstream;
