@@ -121,8 +121,8 @@ impl Cache {
         }
     }
 
-    /// The same of what is opened.
-    pub(super) fn touch_opened(&self, snapshot: &Snapshot) {
+    /// Notes that what is opened is in use.
+    pub fn touch_opened(&self, snapshot: &Snapshot) {
         note_use(snapshot.key(), snapshot.directory(), snapshot.revision().as_str());
     }
 

@@ -270,7 +270,10 @@ impl tree::View for Binding {
     fn local(&self) -> Result<Option<Arc<dyn tree::Snapshot>>, Errno> {
         let What { key, reference, .. } = &self.what;
         match self.shared.cache.peek(key, reference) {
-            Ok(Some(snapshot)) => self.show(&snapshot).map_err(|error| self.fail(error, "the cache")),
+            Ok(Some(snapshot)) => {
+                self.shared.cache.touch_opened(&snapshot);
+                self.show(&snapshot).map_err(|error| self.fail(error, "the cache"))
+            }
             Ok(None) => Ok(None),
             // What is damaged is fetched again.
             Err(error) if error.kind() == Kind::Corrupt => {
