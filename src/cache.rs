@@ -11,6 +11,7 @@
 //! | `turns` | the order in which a batch commits |
 //! | `pin`, `snapshot` | what readers hold |
 //! | `clear`, `reap`, `trash`, `removal` | how it goes away |
+//! | `gc`, `usage`, `evict`, `shrink`, `kept`, `room` | what goes to make room, and what is kept from it |
 //! | `failures`, `durable` | notes of failures; writing whole or not at all |
 //!
 //! Locks are taken in this order: line of the key (serializer), fetch, commit, pin. Readers of what is
@@ -21,8 +22,11 @@ mod bring;
 mod clear;
 mod clock;
 mod durable;
+mod evict;
 mod failures;
 pub mod file_system;
+mod gc;
+mod kept;
 mod key_lock;
 mod layout;
 mod lock;
@@ -32,24 +36,29 @@ mod prepare;
 mod publish;
 mod reap;
 mod removal;
+mod room;
 mod serializer;
+mod shrink;
 mod single_flight;
 mod snapshot;
 mod staging;
 mod state;
 mod trash;
 mod turns;
+mod usage;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dashmap::DashMap;
 
 pub use clear::Cleared;
 pub use clock::{Changed, boot_id};
+pub use evict::Stays;
 pub use failures::Failure;
+pub use gc::{Collected, Done, Item, Mode, What, Why};
+pub use kept::Kept;
 pub use key_lock::{HolderInfo, LockKind};
 pub use materialize::{Fetched, Freshness, Order};
 pub use reap::Reaped;
@@ -65,6 +74,7 @@ use self::serializer::KeyedSerializer;
 use self::single_flight::SingleFlight;
 use self::snapshot::Opened;
 use self::state::Stamp;
+use crate::config::Quota;
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Resolved;
@@ -83,16 +93,19 @@ pub struct Options {
     pub commit_wait: Duration,
     /// What a tree may be at most.
     pub limits: Limits,
+    /// How large it may become.
+    pub quota: Quota,
 }
 
 impl Default for Options {
-    /// Reap; 10 minutes; 10 seconds; the store's own limits.
+    /// Reap; 10 minutes; 10 seconds; the store's own limits; as large as it becomes.
     fn default() -> Self {
         Options {
             reap: true,
             fetch_wait: Duration::from_secs(600),
             commit_wait: Duration::from_secs(10),
             limits: Limits::default(),
+            quota: Quota::none(),
         }
     }
 }
@@ -103,6 +116,7 @@ pub struct Cache {
     fetch_wait: Duration,
     commit_wait: Duration,
     limits: Limits,
+    quota: Quota,
     pins: Pins,
     opened: Opened,
     states: DashMap<PathBuf, (Stamp, Arc<State>)>,
@@ -126,6 +140,7 @@ impl Cache {
             fetch_wait: options.fetch_wait,
             commit_wait: options.commit_wait,
             limits: options.limits,
+            quota: options.quota,
             opened: Opened::default(),
             states: DashMap::new(),
             serializer: KeyedSerializer::default(),
@@ -209,24 +224,6 @@ impl Cache {
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found.into_iter().map(|(_, state)| state).collect())
-    }
-
-    /// Notes that `key` is in use: the modification time of its generation's pin file.
-    pub fn touch(&self, key: &Key) {
-        let noted = self.pin_file(key).map(|file| file.set_modified(SystemTime::now()));
-        if let Some(Err(error)) = noted {
-            log::debug!("could not note the use of {key}: {error}");
-        }
-    }
-
-    /// When `key` was last used, as far as noted; `None` if it is not cached.
-    pub fn last_used(&self, key: &Key) -> Option<SystemTime> {
-        self.pin_file(key)?.metadata().ok()?.modified().ok()
-    }
-
-    fn pin_file(&self, key: &Key) -> Option<File> {
-        let generation = self.state(key).ok()??.generation.clone()?;
-        File::open(self.layout.mirror(key).join(generation).join(trash::PIN)).ok()
     }
 
     /// Notes why `reference` of `key` could not be had. [`Cache::get`] and [`Cache::resolve`] do so

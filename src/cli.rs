@@ -20,9 +20,11 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod fstab;
+pub mod gc;
 pub mod get;
 pub mod interrupt;
 pub mod invocation;
+pub mod keep;
 pub mod list;
 pub mod logging;
 pub mod mount;
@@ -30,6 +32,7 @@ pub mod output;
 pub mod path;
 pub mod probe;
 pub mod progress;
+pub mod release;
 pub mod remove;
 pub mod status;
 pub mod table;
@@ -71,6 +74,9 @@ enum Verb {
     Remove(remove::Arguments),
     Update(update::Arguments),
     Clear(clear::Arguments),
+    Gc(gc::Arguments),
+    Keep(keep::Arguments),
+    Release(release::Arguments),
     Status(status::Arguments),
     Explain(explain::Arguments),
     Doctor(doctor::Arguments),
@@ -112,6 +118,9 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),
         Verb::Clear(arguments) => clear::run(&arguments, invocation),
+        Verb::Gc(arguments) => gc::run(&arguments, invocation),
+        Verb::Keep(arguments) => keep::run(&arguments, invocation),
+        Verb::Release(arguments) => release::run(&arguments, invocation),
         Verb::Status(arguments) => status::run(&arguments, invocation),
         Verb::Explain(arguments) => explain::run(&arguments, invocation),
         Verb::Doctor(arguments) => doctor::run(&arguments, invocation),

@@ -20,13 +20,16 @@ pub mod edit;
 pub mod environment;
 mod host;
 mod problem;
+mod quota;
 mod resource;
+pub mod size;
 
 use document::{DurationField, Fields, Text};
 use problem::Problems;
 
 pub use host::Host;
 pub use problem::Problem;
+pub use quota::{KeepFree, Quota};
 pub use resource::{
     RESERVED, Resource, check_name, check_note, parse_subpath, parse_subpaths, pasted_prefix,
 };
@@ -61,6 +64,8 @@ pub struct Config {
     pub max_fetches: u32,
     /// How long "does not exist" is remembered.
     pub negative_ttl: Duration,
+    /// How large the cache may become, and how long it keeps what nobody uses.
+    pub quota: Quota,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -107,6 +112,11 @@ const KEYS: &[&str] = &[
     "reply_bound",
     "max_fetches",
     "negative_ttl",
+    quota::KEYS[0],
+    quota::KEYS[1],
+    quota::KEYS[2],
+    quota::KEYS[3],
+    quota::KEYS[4],
 ];
 const RESOURCE_KEYS: &[&str] = &["name", "git", "ref", "subpaths", "note"];
 const HOST_KEYS: &[&str] = &["name", "url", "nested"];
@@ -128,6 +138,7 @@ impl Default for Config {
             reply_bound: REPLY_BOUND.default,
             max_fetches: MAX_FETCHES,
             negative_ttl: NEGATIVE_TTL.default,
+            quota: Quota::default(),
         }
     }
 }
@@ -285,6 +296,7 @@ fn read_document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         reply_bound: file.duration(&REPLY_BOUND, problems),
         max_fetches: file.number("max_fetches", 1..=64, MAX_FETCHES, problems),
         negative_ttl: file.duration(&NEGATIVE_TTL, problems),
+        quota: quota::read(&file, problems),
     };
     config.resources = read_resources(&file, &config.hosts, problems);
     config

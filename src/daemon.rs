@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::error::{Error, Kind, Result};
 use crate::operation::probe::{self, Ask};
-use crate::view::SourceTree;
 use crate::view::status::About;
+use crate::view::{Shared, SourceTree};
 
 mod announce;
 pub mod background;
@@ -77,7 +77,8 @@ pub fn run(
     let config = Config::load(&options.config)?;
     let directory = mount_point(&options.directory)?;
     keep_apart(&directory, &options.cache)?;
-    let cache = Cache::open(&options.cache, cache::Options::default())?;
+    let quota = config.quota.clone();
+    let cache = Cache::open(&options.cache, cache::Options { quota, ..cache::Options::default() })?;
     let source = Arc::new(crate::operation::git(&config));
     let about = About { directory: directory.clone(), started: SystemTime::now() };
     let mount_config = mount_config(&config, options.mount, &directory);
@@ -100,7 +101,7 @@ pub fn run(
         }
     };
     tree.attach(session.monitor());
-    tidy(cache.clone());
+    tidy(tree.shared().clone());
     signals.handle(session.monitor(), mounted.directory.clone(), mounted.id)?;
     log::info!("serving {} from {}", mounted.directory.display(), options.cache.display());
     ready(&mounted.directory);
@@ -188,15 +189,17 @@ const TIDY: Duration = Duration::from_secs(10);
 /// After how many of those rounds the cache is looked through again: ten minutes.
 const REAP_ROUNDS: u64 = 60;
 
-/// Deletes what processes that were killed have left in the cache, now and every ten minutes, and gives
-/// back memory that is not used. It may take its time, so nobody waits.
-fn tidy(cache: Arc<Cache>) {
+/// Deletes what processes that were killed have left in the cache, now and every ten minutes; keeps the
+/// cache within its quota; gives back memory that is not used. It may take its time, so nobody waits.
+fn tidy(shared: Arc<Shared>) {
     let tidying = std::thread::Builder::new().name("srcfs-tidy".to_owned());
     let started = tidying.spawn(move || {
         for round in 0_u64.. {
             if round % REAP_ROUNDS == 0 {
-                cache.reap();
+                shared.cache.reap();
             }
+            shared.cache.tend();
+            shared.move_over();
             std::thread::sleep(TIDY);
             crate::store::Objects::trim();
         }

@@ -26,7 +26,9 @@ pub mod clear;
 pub mod daemon_status;
 pub mod doctor;
 pub mod explain;
+pub mod gc;
 pub mod get;
+pub mod keep;
 pub mod list;
 pub mod mounts;
 pub mod path;
@@ -52,7 +54,8 @@ pub struct Context {
 impl Context {
     /// Opens the cache and prepares the source as the configuration says.
     pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
-        let cache = Cache::open(cache, cache::Options::default())?;
+        let options = cache::Options { quota: config.quota.clone(), ..cache::Options::default() };
+        let cache = Cache::open(cache, options)?;
         let source = Box::new(git(&config));
         Ok(Context { config, cache, source, environment })
     }

@@ -24,6 +24,6 @@ mod tree_entries;
 
 pub use object_id::ObjectId;
 pub use objects::Objects;
-pub use pack::LARGEST_BLOB;
+pub use pack::{LARGEST_BLOB, Selection};
 pub use repository::{PackRecord, init_bare, packs};
 pub use table::{Kind, Limits, Node, Table, TableRecord};

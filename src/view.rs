@@ -53,9 +53,7 @@ pub struct SourceTree {
     shared: Arc<Shared>,
     configuration: RwLock<Loaded>,
     bindings: Mutex<Swept<What, Arc<Binding>>>,
-    /// All bindings that somebody still holds, by their id.
-    by_id: Mutex<Swept<u64, Weak<Binding>>>,
-    uses: SyncSender<Arc<Binding>>,
+    notices: SyncSender<Notice>,
     monitor: OnceLock<Monitor>,
     about: status::About,
 }
@@ -71,8 +69,18 @@ pub struct Shared {
     /// How long "does not exist" is believed.
     pub negative_ttl: Duration,
     next: AtomicU64,
+    /// All bindings that somebody still holds, by their id.
+    by_id: Mutex<Swept<u64, Weak<Binding>>>,
     /// What is cached, for listings.
     cached: listing::Recent,
+}
+
+/// What a thread of its own does about the cache, because it takes time.
+enum Notice {
+    /// A view is used.
+    Used(Arc<Binding>),
+    /// Something may have been moved.
+    Moved,
 }
 
 struct Loaded {
@@ -102,6 +110,17 @@ impl Loaded {
 }
 
 impl Shared {
+    /// Has all views let go of generations in which what they show does not lie any more, because what
+    /// nobody used was dropped from their mirrors. Nothing that they show changes. Looks at the disk.
+    pub fn move_over(&self) {
+        let living: Vec<Arc<Binding>> = lock(&self.by_id).values().filter_map(Weak::upgrade).collect();
+        for binding in living {
+            if let Err(error) = binding.move_over() {
+                log::warn!("the old place of {} is kept for now: {error}", binding.what().key);
+            }
+        }
+    }
+
     /// Notes a failure where people look for it: the log, `.srcfs/errors.json` and the cache.
     fn report(&self, what: &What, label: &str, who: &str, error: &Error) {
         log::warn!("{label}: {error}");
@@ -136,21 +155,28 @@ impl SourceTree {
             journal: Journal::default(),
             negative_ttl: config.negative_ttl,
             next: AtomicU64::new(1),
+            by_id: Mutex::default(),
             cached: listing::Recent::default(),
         });
         let refresh = config.refresh.filter(|_| !config.offline);
-        let (uses, used) = sync_channel::<Arc<Binding>>(256);
+        let (notices, noticed) = sync_channel::<Notice>(256);
+        let of_thread = shared.clone();
         std::thread::Builder::new()
             .name("srcfs-refresh".to_owned())
-            .spawn(move || used.into_iter().for_each(|binding| binding.note_use(refresh)))
+            .spawn(move || {
+                noticed.into_iter().for_each(|notice| match notice {
+                    Notice::Used(binding) => binding.note_use(refresh),
+                    Notice::Moved => of_thread.move_over(),
+                });
+            })
             .map_err(|error| {
                 Error::new(Kind::Exhausted, "start the thread that notes what is used", error.to_string())
             })?;
         let stamp = file.as_deref().and_then(stamp);
         let configuration =
             RwLock::new(Loaded { config: Arc::new(config), file, stamp, vanished: None, problem: None });
-        let (bindings, by_id, monitor) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Ok(Arc::new(SourceTree { shared, configuration, bindings, by_id, uses, monitor, about }))
+        let (bindings, monitor) = (Mutex::default(), OnceLock::new());
+        Ok(Arc::new(SourceTree { shared, configuration, bindings, notices, monitor, about }))
     }
 
     /// Tells the tree where it is mounted, for its status.
@@ -239,13 +265,13 @@ impl SourceTree {
         ));
         // What nobody shows any more is only in this table.
         bindings.insert(what, binding.clone(), |binding| Arc::strong_count(binding) > 1);
-        lock(&self.by_id).insert(id, Arc::downgrade(&binding), |binding| binding.strong_count() > 0);
+        lock(&self.shared.by_id).insert(id, Arc::downgrade(&binding), |binding| binding.strong_count() > 0);
         Some(binding)
     }
 
     /// A binding by its id, while somebody holds it.
     fn binding(&self, id: u64) -> Option<Arc<Binding>> {
-        lock(&self.by_id).get(&id).and_then(Weak::upgrade)
+        lock(&self.shared.by_id).get(&id).and_then(Weak::upgrade)
     }
 
     /// Whether a repository is not cached, but one is whose name differs only in case. Forges do not
@@ -298,7 +324,7 @@ impl Tree for SourceTree {
         let Ok(name) = Name::parse_path(path, &config) else { return };
         if let Some(binding) = self.bind(path, &name, &config) {
             // Full: the uses of other views are being noted, and this one's next use is a minute away.
-            let _ = self.uses.try_send(binding);
+            let _ = self.notices.try_send(Notice::Used(binding));
         }
     }
 }
@@ -311,6 +337,8 @@ impl SourceTree {
         }
         if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
             self.shared.cached.outdate();
+            // Full: it is looked for now and then as well.
+            let _ = self.notices.try_send(Notice::Moved);
             return Entry::Barrier;
         }
         match self.about.file(name, self) {

@@ -95,7 +95,7 @@ impl Cache {
             let Some(_open) = self.open_revision(key, state, revision, record)? else {
                 return Ok(Attempt::Again);
             };
-            return match self.commit(order, fetch, |desk| desk.note(meaning))? {
+            return match self.commit_in_turn(order, fetch, |desk| desk.note(meaning))? {
                 Some(noted) => self.show(order, noted, 0),
                 None => Ok(Attempt::Again),
             };
@@ -111,7 +111,7 @@ impl Cache {
         };
         // What is not moved by the commit goes with `staged`, when the commit lock is free again.
         let committed = loop {
-            match self.commit(order, fetch, |desk| desk.publish(&staged, meaning, source))? {
+            match self.commit_in_turn(order, fetch, |desk| desk.publish(&staged, meaning, source))? {
                 Outcome::Committed(committed) => break committed,
                 Outcome::Changed => {
                     log::info!("{key}@{revision} has changed since it was prepared: prepared again");
@@ -148,17 +148,26 @@ impl Cache {
         }
     }
 
-    /// Does `work` under the commit lock, when its turn has come.
-    fn commit<T>(
+    /// Does `work` under the commit lock, when the turn of the order has come.
+    fn commit_in_turn<T>(
         &self,
         order: &Order<'_>,
         fetch: &HeldFetch,
         work: impl FnOnce(&Desk<'_>) -> Result<T>,
     ) -> Result<T> {
-        let key = order.key;
         if let Some(turn) = order.turn {
             turn.come(&|| order.progress.is_cancelled())?;
         }
+        self.commit(order.key, fetch, work)
+    }
+
+    /// Does `work` under the commit lock, by one who holds the fetch lock.
+    pub(super) fn commit<T>(
+        &self,
+        key: &Key,
+        fetch: &HeldFetch,
+        work: impl FnOnce(&Desk<'_>) -> Result<T>,
+    ) -> Result<T> {
         let locks = self.layout.locks();
         let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("publish {key}"))?;
         work(&Desk { layout: &self.layout, pins: &self.pins, key, fetch, commit: &commit })

@@ -7,6 +7,7 @@
 //! A generation that turned out to be corrupt goes the same way ([`Cache::quarantine`]).
 
 use std::fs;
+use std::path::Path;
 
 use super::Cache;
 use super::clock::Changed;
@@ -74,23 +75,35 @@ impl Cache {
             return Ok((None, None));
         }
         let generation = state.generation.take();
+        let changed = self.entomb(&mirror, state, || commit.still_ours())?;
+        fault!("clear.stated")?;
+        Ok((generation, Some(changed)))
+    }
+
+    /// Replaces a state by its tombstone, if `still_ours` says that the locks are held.
+    pub(super) fn entomb(
+        &self,
+        mirror: &Path,
+        mut state: State,
+        still_ours: impl Fn() -> Result<()>,
+    ) -> Result<Changed> {
         let changed = Changed::now();
+        state.generation = None;
         state.references.clear();
         state.snapshots.clear();
         state.changed = changed.clone();
         state.cleared = Some(changed.clone());
-        match state.write(&mirror, || commit.still_ours()) {
+        match state.write(mirror, &still_ours) {
             // Who clears a full disk must not need space for it. Without a tombstone the change has
             // no date: a daemon takes the moment at which it sees it.
             Err(error) if error.kind() == Kind::Full => {
-                let file = State::file(&mirror);
-                commit.still_ours()?;
+                let file = State::file(mirror);
+                still_ours()?;
                 fs::remove_file(&file).map_err(|error| Error::io("remove", &file, &error))?;
             }
             written => written?,
         }
-        fault!("clear.stated")?;
-        Ok((generation, Some(changed)))
+        Ok(changed)
     }
 
     /// Takes away all generations of `key` that nobody needs.

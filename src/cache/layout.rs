@@ -43,7 +43,7 @@ impl Layout {
         make_private(root)?;
         file_system::refuse_network(root)?;
         let v1 = root.join("v1");
-        for directory in ["", "locks", "mirrors", "mirrors/git", "staging", "trash", "failures"] {
+        for directory in ["", "locks", "mirrors", "mirrors/git", "staging", "trash", "failures", "kept"] {
             let directory = v1.join(directory);
             match fs::DirBuilder::new().mode(0o700).create(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -105,6 +105,16 @@ impl Layout {
     /// The mirror of a key: its state and its generations.
     pub fn mirror(&self, key: &Key) -> PathBuf {
         self.mirrors().join(key.kind().as_str()).join(key.file_name())
+    }
+
+    /// What is kept from being dropped to make room.
+    pub fn kept(&self) -> PathBuf {
+        self.v1.join("kept")
+    }
+
+    /// Locked by whoever makes room; modified when it was last looked whether that is needed.
+    pub fn collection(&self) -> PathBuf {
+        self.v1.join("gc")
     }
 
     /// The records of last failures.

@@ -137,6 +137,7 @@ impl Cache {
     pub fn fulfil(&self, order: &Order<'_>) -> Result<Fetched> {
         let Order { key, reference, freshness, progress, .. } = *order;
         if let Some(snapshot) = self.published(key, reference, freshness)? {
+            self.touch_opened(&snapshot);
             return Ok(Fetched::cached(snapshot));
         }
         let seat = (key.digest(), reference.clone(), freshness);
@@ -283,6 +284,18 @@ impl Cache {
             // Somebody removed a lock file: what the other holder published is found this time.
             outcome = self.fetch(order, flight);
         }
+        if met_a_full_disk(&outcome) && self.make_room(order.key, order.progress.bytes()) {
+            outcome = self.fetch(order, flight);
+        }
+        let outcome = outcome.map_err(|error| match error.kind() {
+            Kind::Full => error.hint(
+                "free some space there: `srcfs gc` drops what is not used, `srcfs clear KEY` what you name",
+            ),
+            _ => error,
+        });
+        if let Ok(fetched) = &outcome {
+            self.touch_opened(&fetched.snapshot);
+        }
         self.note(order.key, order.reference, outcome)
     }
 
@@ -331,6 +344,16 @@ impl Cache {
             (Err(error), _) => Err(error),
         }
     }
+}
+
+/// Whether something could not be brought because the disk is full, also if what is cached is given
+/// instead.
+fn met_a_full_disk(outcome: &Result<Fetched>) -> bool {
+    let error = match outcome {
+        Ok(fetched) => fetched.failed.as_ref(),
+        Err(error) => Some(error),
+    };
+    error.is_some_and(|error| error.kind() == Kind::Full)
 }
 
 /// Whether a failure to refresh says nothing against what is cached.

@@ -208,7 +208,7 @@ pub(super) fn merged_shallow(into: &Path, from: &Path) -> Result<Option<String>>
     Ok(Some(all.into_iter().map(|line| line + "\n").collect()))
 }
 
-fn shallow_lines(repository: &Path) -> Result<BTreeSet<String>> {
+pub(super) fn shallow_lines(repository: &Path) -> Result<BTreeSet<String>> {
     let file = repository.join("shallow");
     match fs::read_to_string(&file) {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
@@ -253,7 +253,7 @@ fn packs_of(lender: &Lender) -> Result<Vec<PackRecord>> {
 
 /// Adds what belongs to a generation beside the objects: marks that keep any git program from
 /// removing packs or commits, and the pin file for the case that it becomes a generation.
-fn protect(repository: &Path, revision: &Revision) -> Result<()> {
+pub(super) fn protect(repository: &Path, revision: &Revision) -> Result<()> {
     let write = |path: PathBuf, text: String| {
         fs::write(&path, text).map_err(|error| Error::io("write", &path, &error))
     };

@@ -70,7 +70,8 @@ pub(super) enum Outcome {
 }
 
 impl Desk<'_> {
-    fn still_ours(&self) -> Result<()> {
+    /// Fails if a lock file was removed: then another process may hold a new one.
+    pub fn still_ours(&self) -> Result<()> {
         self.fetch.still_ours()?;
         self.commit.still_ours()
     }
@@ -153,21 +154,27 @@ impl Desk<'_> {
         Error::new(Kind::Stale, what, "its mirror was changed without its lock").hint("try again")
     }
 
-    /// Moves the staged repository to the place of a new generation, pinned before anybody can see it.
+    /// Makes the staged repository the first of a new generation.
     fn found_generation(&self, mirror: &Path, staged: &Staged, state: &mut State) -> Result<Arc<Pin>> {
+        let pin = self.move_to_generation(mirror, staged.repository())?;
+        state.generation = Some(pin.generation().to_owned());
+        state.references.clear();
+        state.snapshots.clear();
+        Ok(pin)
+    }
+
+    /// Moves a staged repository to the place of a new generation, pinned before anybody can see it.
+    pub fn move_to_generation(&self, mirror: &Path, repository: &Path) -> Result<Arc<Pin>> {
         let generation = random_id();
-        let lock = lock_shared(staged.repository(), || Ok(true))?.ok_or_else(|| self.gone())?;
+        let lock = lock_shared(repository, || Ok(true))?.ok_or_else(|| self.gone())?;
         let place = mirror.join(&generation);
-        fs::rename(staged.repository(), &place)
+        fs::rename(repository, &place)
             .map_err(|error| Error::io("move the generation to", &place, &error))?;
         let pin = self.pins.adopt(mirror, &generation, lock);
         fault!("publish.renamed")?;
         sync_directory(mirror)?;
         // The mirror may be new as well.
         sync_directory(mirror.parent().unwrap_or(mirror))?;
-        state.generation = Some(generation);
-        state.references.clear();
-        state.snapshots.clear();
         Ok(pin)
     }
 }

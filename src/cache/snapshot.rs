@@ -95,6 +95,17 @@ impl Snapshot {
         self.0.contents.pin.generation()
     }
 
+    /// The directory of that generation.
+    pub(super) fn directory(&self) -> &Path {
+        self.0.contents.pin.directory()
+    }
+
+    /// Whether a record is about the very same nodes.
+    pub(super) fn has_nodes_of(&self, record: &SnapshotState) -> bool {
+        let own = &self.0.contents.record;
+        (&own.tree, &own.table) == (&record.tree, &record.table)
+    }
+
     /// The bytes that its packs and its table take on disk; packs may be shared with other revisions.
     pub fn bytes_on_disk(&self) -> u64 {
         let record = &self.0.contents.record;
@@ -146,6 +157,24 @@ impl Opened {
         revision: &Revision,
         record: &SnapshotState,
     ) -> Result<Arc<Contents>> {
+        self.load(pin, revision, record, |file| Ok(Arc::new(Table::load(file, &record.table)?)))
+    }
+
+    /// A snapshot whose `record` in another generation has the very same nodes, there. Its table is in
+    /// memory already.
+    pub fn move_over(&self, snapshot: &Snapshot, pin: Arc<Pin>, record: &SnapshotState) -> Result<Snapshot> {
+        let table = || Ok(Arc::clone(snapshot.table()));
+        let contents = self.load(pin, snapshot.revision(), record, |_| table())?;
+        Ok(Snapshot::new(snapshot.key(), snapshot.reference(), snapshot.resolved().clone(), contents))
+    }
+
+    fn load(
+        &self,
+        pin: Arc<Pin>,
+        revision: &Revision,
+        record: &SnapshotState,
+        table: impl FnOnce(&Path) -> Result<Arc<Table>>,
+    ) -> Result<Arc<Contents>> {
         let slot = {
             let mut slots = lock(&self.slots);
             slots.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
@@ -156,7 +185,7 @@ impl Opened {
         if let Some(contents) = slot.upgrade() {
             return Ok(contents);
         }
-        let table = Arc::new(Table::load(&table_file(pin.directory(), revision), &record.table)?);
+        let table = table(&table_file(pin.directory(), revision))?;
         let objects = self.objects(pin.directory(), &record.packs)?;
         let contents = Arc::new(Contents { record: record.clone(), table, objects, pin });
         *slot = Arc::downgrade(&contents);

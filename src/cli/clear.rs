@@ -75,6 +75,9 @@ fn lines(cleared: &Cleared) -> String {
     if !cleared.shared.is_empty() {
         text.push_str(&format!("  shared with {}\n", cleared.shared.join(", ")));
     }
+    for kept in &cleared.kept {
+        text.push_str(&format!("  {kept} stays kept, and is fetched again at its next use\n"));
+    }
     for holder in &cleared.readers {
         text.push_str(&format!("  held by {}\n", reader(holder)));
     }

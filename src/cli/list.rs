@@ -7,7 +7,7 @@ use crate::operation::list::{self, ListReport, Row};
 
 const AFTER_HELP: &str = "\
 Never fetches. DISK is that of the whole mirror, which several references may share; USED is by
-mounts.
+mounts and verbs. What is KEPT is not dropped to make room.
 
 Example:
   srcfs list --json | jq -r '.resources[].key'";
@@ -29,7 +29,7 @@ fn text(report: &ListReport) -> String {
             .to_owned();
     }
     let rows: Vec<Vec<String>> = report.resources.iter().map(cells).collect();
-    let heading = ["KEY", "REFERENCE", "REVISION", "FILES", "SIZE", "DISK", "AGE", "USED", "READ BY"];
+    let heading = ["KEY", "REFERENCE", "REVISION", "FILES", "SIZE", "DISK", "AGE", "USED", "KEPT", "READ BY"];
     let mut text = table(&heading, &rows);
     for unknown in &report.unknown_readers {
         text.push_str(&format!("readers not known of {unknown}\n"));
@@ -52,6 +52,7 @@ fn cells(row: &Row) -> Vec<String> {
         shown(row.disk, &bytes),
         shown(row.fetched, &age),
         shown(row.used, &age),
+        if row.kept { "kept".to_owned() } else { String::new() },
         readers.join(", "),
     ]
 }

@@ -56,7 +56,16 @@ fn text(report: &StatusReport) -> String {
     let (mirrors, snapshots) =
         (count(cache.mirrors as u64, "mirror"), count(cache.snapshots as u64, "snapshot"));
     let place = cache.directory.display();
-    text.push_str(&format!("cache    {place}: {mirrors}, {snapshots}, {}\n", bytes(cache.bytes)));
+    let most = cache.max_size.map(|most| format!(" of {}", bytes(most))).unwrap_or_default();
+    let kept = if cache.kept > 0 { format!(", {} kept", cache.kept) } else { String::new() };
+    let size = bytes(cache.bytes);
+    text.push_str(&format!("cache    {place}: {mirrors}, {snapshots}, {size}{most}{kept}\n"));
+    if let (Some(free), Some(must)) = (cache.free, cache.must_be_free)
+        && free < must
+    {
+        let (free, must) = (bytes(free), bytes(must));
+        text.push_str(&format!("         {free} free on its disk, {must} wanted; `srcfs gc` makes room\n"));
+    }
     for fetch in &report.fetches {
         let objects = match fetch.total_objects {
             0 => String::new(),

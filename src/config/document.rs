@@ -56,6 +56,11 @@ impl<'a, 't> Fields<'a, 't> {
         self.value(key).is_some()
     }
 
+    /// Where the value of a key stands; the beginning of the table if it is not there.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.value(key).map_or(self.at.clone(), Spanned::span)
+    }
+
     /// The text of a field that may also be something else.
     pub(super) fn text_or_none(&self, key: &str) -> Option<&'a str> {
         self.value(key)?.get_ref().as_str()

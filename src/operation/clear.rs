@@ -9,7 +9,7 @@ use super::barrier::{self, Unanswered};
 use super::daemon_status::{self, ViewStatus};
 use super::readers::{Reader, Readers};
 use super::target::Target;
-use super::{Context, Failure, mounts};
+use super::{Context, Failure, keep, mounts};
 use crate::error::Result;
 use crate::key::Key;
 use crate::view::name;
@@ -29,6 +29,9 @@ pub struct Cleared {
     pub url: String,
     /// Other configured names that showed the same mirror.
     pub shared: Vec<String>,
+    /// What of it `srcfs keep` names: it is fetched again at its next use, and kept then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// Whether there was anything.
     pub was_cached: bool,
     /// Bytes that are gone.
@@ -138,6 +141,7 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
         keys,
         url: key.url().to_string(),
         shared,
+        kept: keep::kept_of(context, key),
         was_cached: false,
         freed: 0,
         being_freed: 0,

@@ -189,7 +189,12 @@ pub(super) fn materialize(
     watch: Watch<'_>,
 ) -> Result<Fetched> {
     let progress = watch(&target.text);
-    context.cache.get(&*context.source, &target.key, &target.reference, freshness, &who(verb), &progress)
+    let (key, reference) = (&target.key, &target.reference);
+    let fetched = context.cache.get(&*context.source, key, reference, freshness, &who(verb), &progress)?;
+    if fetched.fetched {
+        context.cache.tend();
+    }
+    Ok(fetched)
 }
 
 fn shown(target: &Target, fetched: &Fetched) -> Result<GotTree> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::readers::{Reader, Readers};
 use super::target::{Target, described};
 use super::{Context, daemon_status, mounts};
-use crate::cache::State;
+use crate::cache::{Kept, State};
 use crate::error::Result;
 use crate::key::{Key, Reference};
 use crate::view::name;
@@ -41,6 +41,8 @@ pub struct Row {
     pub used: Option<u64>,
     /// The processes that read it now.
     pub readers: Vec<Reader>,
+    /// Whether it is kept from being dropped to make room.
+    pub kept: bool,
     /// The configured note.
     pub note: Option<String>,
     /// The only paths that it shows; all if empty.
@@ -61,11 +63,15 @@ pub fn list(context: &Context) -> Result<ListReport> {
     let config = &context.config;
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
     let readers = Readers::find(&daemons);
+    let kept = context.cache.kept();
+    let row = |key: &Key, reference: &Reference, state: Option<&State>| {
+        row(context, key, reference, state, &readers, &kept)
+    };
     let mut resources = Vec::new();
     for (index, resource) in config.resources.iter().enumerate() {
         let Some(target) = Target::of_resource(index, config) else { continue };
         let state = context.cache.state(&target.key)?;
-        let mut row = row(context, &target.key, &target.reference, state.as_deref(), &readers);
+        let mut row = row(&target.key, &target.reference, state.as_deref());
         row.key.clone_from(&resource.name);
         row.note.clone_from(&resource.note);
         row.subpaths.clone_from(&resource.subpaths);
@@ -81,8 +87,15 @@ pub fn list(context: &Context) -> Result<ListReport> {
             let Ok(reference) = Reference::parse(text) else { continue };
             let named = |row: &Row| row.url == key.url().as_str() && row.reference == *text;
             if !resources.iter().any(named) {
-                cached.push(row(context, &key, &reference, Some(&state), &readers));
+                cached.push(row(&key, &reference, Some(&state)));
             }
+        }
+    }
+    for Kept { key, reference, .. } in &kept {
+        let text = reference.to_string();
+        let is_listed = |row: &Row| row.url == key.url().as_str() && row.reference == text;
+        if !resources.iter().chain(&cached).any(is_listed) {
+            cached.push(row(key, reference, context.cache.state(key)?.as_deref()));
         }
     }
     cached.sort_by(|one, other| one.key.cmp(&other.key));
@@ -97,7 +110,14 @@ pub fn list(context: &Context) -> Result<ListReport> {
     Ok(ListReport { resources, unknown_readers })
 }
 
-fn row(context: &Context, key: &Key, reference: &Reference, state: Option<&State>, readers: &Readers) -> Row {
+fn row(
+    context: &Context,
+    key: &Key,
+    reference: &Reference,
+    state: Option<&State>,
+    readers: &Readers,
+    kept: &[Kept],
+) -> Row {
     let config = &context.config;
     let path = name::path_of(key, reference, config);
     let names = config
@@ -130,6 +150,7 @@ fn row(context: &Context, key: &Key, reference: &Reference, state: Option<&State
             .and_then(|_| context.cache.last_used(key))
             .and_then(|used| Some(used.duration_since(UNIX_EPOCH).ok()?.as_secs())),
         readers,
+        kept: kept.iter().any(|kept| kept.key == *key && kept.reference == *reference),
         note: None,
         subpaths: Vec::new(),
     }

@@ -67,6 +67,14 @@ pub struct CacheReport {
     pub snapshots: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// How many references are kept from being dropped to make room.
+    pub kept: usize,
+    /// The bytes it may have, by the configuration.
+    pub max_size: Option<u64>,
+    /// The bytes that are free on its disk, and those that should be; none if that is not known.
+    pub free: Option<u64>,
+    /// See `free`.
+    pub must_be_free: Option<u64>,
 }
 
 /// One held lock.
@@ -92,6 +100,7 @@ pub fn status(context: &Context) -> Result<StatusReport> {
         snapshots += state.snapshots.len();
         bytes += state.bytes_on_disk();
     }
+    let space = context.cache.free_space().ok();
     Ok(StatusReport {
         mounts: daemons.iter().map(mount_report).collect(),
         cache: CacheReport {
@@ -100,6 +109,10 @@ pub fn status(context: &Context) -> Result<StatusReport> {
             mirrors: count,
             snapshots,
             bytes,
+            kept: context.cache.kept().len(),
+            max_size: context.config.quota.max_size,
+            free: space.map(|(_, free)| free),
+            must_be_free: space.map(|(must, _)| must),
         },
         fetches,
         locks: locks(context),

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pack::{Buffer, Failure, LARGEST_BLOB, Pack};
+use super::pack::{Buffer, Pack};
 use super::repository::PackRecord;
 use super::{ObjectId, kept};
 use crate::error::{Error, Kind, Result};
@@ -49,14 +49,7 @@ impl Objects {
         let Some((pack, entry)) = found else {
             return Err(Error::new(Kind::Corrupt, what(), "it is missing"));
         };
-        pack.blob(entry).map_err(|failure| match failure {
-            Failure::Damaged(why) => Error::new(Kind::Corrupt, what(), why),
-            Failure::TooLarge(bytes) => {
-                let why = format!("decoding it takes {bytes} bytes, more than the {LARGEST_BLOB} allowed");
-                Error::new(Kind::TooLarge, what(), why)
-            }
-            Failure::Io(error) => Error::io(format!("read the object {object} in"), &self.repository, &error),
-        })
+        pack.blob(entry).map_err(|failure| failure.of(object, &self.repository))
     }
 }
 

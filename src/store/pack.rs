@@ -31,12 +31,15 @@ use crate::error::{Error, Kind, Result};
 
 mod bases;
 mod buffer;
+mod copy;
 mod delta;
 mod entry;
 mod index;
+mod written;
 
 pub(super) use buffer::Buffer;
-use entry::{Base, Header};
+pub use copy::Selection;
+use entry::{Base, Header, Sort};
 use index::Index;
 
 /// Blobs above this size are not read, because a blob can only be decoded as a whole, in memory.
@@ -62,6 +65,14 @@ pub(super) struct Pack {
     reads: AtomicU32,
 }
 
+/// What an entry is made of.
+enum Below {
+    /// Itself alone.
+    Nothing(Sort),
+    /// Another entry, of which it is a delta.
+    Entry(u32),
+}
+
 /// Why an object could not be decoded.
 pub(super) enum Failure {
     /// It is not what git wrote.
@@ -70,6 +81,21 @@ pub(super) enum Failure {
     TooLarge(u64),
     /// The disk said no.
     Io(io::Error),
+}
+
+impl Failure {
+    /// The error about an object in a repository.
+    pub(super) fn of(self, object: &ObjectId, repository: &Path) -> Error {
+        let what = || format!("read the object {object} in {}", repository.display());
+        match self {
+            Failure::Damaged(why) => Error::new(Kind::Corrupt, what(), why),
+            Failure::TooLarge(bytes) => {
+                let why = format!("decoding it takes {bytes} bytes, more than the {LARGEST_BLOB} allowed");
+                Error::new(Kind::TooLarge, what(), why)
+            }
+            Failure::Io(error) => Error::io(format!("read the object {object} in"), repository, &error),
+        }
+    }
 }
 
 /// What identifies an open pack: device, inode, and what it must be.
@@ -134,54 +160,52 @@ impl Pack {
 
     /// The content of a blob.
     pub(super) fn blob(&self, entry: u32) -> Result<Arc<Buffer>, Failure> {
+        match self.object(entry)? {
+            (Sort::Blob, content) => Ok(content),
+            _ => Err(Failure::Damaged("it is no blob")),
+        }
+    }
+
+    /// The sort and the content of any object.
+    fn object(&self, entry: u32) -> Result<(Sort, Arc<Buffer>), Failure> {
         thread_local! {
             static INFLATER: Cell<Option<Box<Decompressor>>> = const { Cell::new(None) };
         }
         let mut inflater = INFLATER.take().unwrap_or_else(|| Box::new(Decompressor::new()));
-        let blob = self.decode(entry, &mut inflater);
+        let object = self.decode(entry, &mut inflater);
         INFLATER.set(Some(inflater));
-        blob
+        object
     }
 
-    fn decode(&self, entry: u32, inflater: &mut Decompressor) -> Result<Arc<Buffer>, Failure> {
+    fn decode(&self, entry: u32, inflater: &mut Decompressor) -> Result<(Sort, Arc<Buffer>), Failure> {
         // Down the chain of deltas to something whole, then up again.
         let mut deltas: Vec<(u32, Buffer)> = Vec::new();
         let mut delta_bytes = 0;
         let mut at = entry;
-        let mut content = loop {
+        let (sort, mut content) = loop {
             if let Some(base) = bases::get(self.id, at) {
                 break base;
             }
             let raw = self.read(at)?;
-            let Header { base, size, length } = Header::parse(&raw)?;
+            let Header { base, size, length, .. } = Header::parse(&raw)?;
             delta_bytes += size;
             if delta_bytes > LARGEST_BLOB {
                 return Err(Failure::TooLarge(delta_bytes));
             }
-            let below = match base {
-                Base::None => None,
-                Base::Distance(distance) => {
-                    let offset = self.index.range(at).start.checked_sub(distance);
-                    let below = offset.and_then(|offset| self.index.at(offset));
-                    Some(below.ok_or(Failure::Damaged("its delta base is not in the pack"))?)
-                }
-                Base::Object(id) => {
-                    Some(self.index.find(&id).ok_or(Failure::Damaged("its delta base is not in the pack"))?)
-                }
-            };
+            let below = self.below(at, &base)?;
             let inflated = inflate(inflater, &raw[length..], size)?;
             match below {
-                None => {
+                Below::Nothing(sort) => {
                     let content = Arc::new(inflated);
                     if !deltas.is_empty() {
-                        bases::put(self.id, at, &content);
+                        bases::put(self.id, at, sort, &content);
                     }
-                    break content;
+                    break (sort, content);
                 }
-                Some(_) if deltas.len() == LONGEST_CHAIN => {
+                Below::Entry(_) if deltas.len() == LONGEST_CHAIN => {
                     return Err(Failure::Damaged("its chain of deltas is too long"));
                 }
-                Some(below) => {
+                Below::Entry(below) => {
                     deltas.push((at, inflated));
                     at = below;
                 }
@@ -190,10 +214,23 @@ impl Pack {
         while let Some((at, delta)) = deltas.pop() {
             content = Arc::new(delta::apply(&content, &delta, LARGEST_BLOB)?);
             if !deltas.is_empty() {
-                bases::put(self.id, at, &content);
+                bases::put(self.id, at, sort, &content);
             }
         }
-        Ok(content)
+        Ok((sort, content))
+    }
+
+    /// What lies below an entry whose header says that this is its base.
+    fn below(&self, entry: u32, base: &Base) -> Result<Below, Failure> {
+        let below = match base {
+            Base::None(sort) => return Ok(Below::Nothing(*sort)),
+            Base::Distance(distance) => {
+                let offset = self.index.range(entry).start.checked_sub(*distance);
+                offset.and_then(|offset| self.index.at(offset))
+            }
+            Base::Object(id) => self.index.find(id),
+        };
+        below.map(Below::Entry).ok_or(Failure::Damaged("its delta base is not in the pack"))
     }
 
     /// Has the kernel bring the whole pack into its cache, in the background. A walk reads entries in the

@@ -6,14 +6,14 @@
 //! and open it at different times: one that opens it after the pointer moved gets what is new, and the
 //! binding is over, so that the others are given a new one too.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use srcfs_mount::tree::{self, Caller, Errno, Existence};
 
 use super::snapshot::Shown;
 use super::{Shared, lock};
-use crate::cache::{Freshness, Snapshot, SnapshotState, State};
+use crate::cache::{Changed, Freshness, Snapshot, SnapshotState, State};
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Progress;
@@ -39,6 +39,8 @@ pub(super) struct Pointer {
     pub(super) revision: String,
     /// The revision's own time.
     modified: Option<SystemTime>,
+    /// When the mirror was last cleared.
+    cleared: Option<Changed>,
 }
 
 /// What a binding stands for.
@@ -56,7 +58,14 @@ impl Pointer {
         let generation = state.generation.clone()?;
         let (resolved, record, _) = state.find(reference)?;
         let revision = resolved.revision.as_str().to_owned();
-        Some(Pointer { generation, revision, modified: Some(record.modified()) })
+        let (modified, cleared) = (Some(record.modified()), state.cleared.clone());
+        Some(Pointer { generation, revision, modified, cleared })
+    }
+
+    /// Whether both are the same to whoever reads: without a clear in between, another generation is
+    /// only another place of the same bytes.
+    fn shows_the_same(&self, other: &Pointer) -> bool {
+        (&self.revision, &self.cleared) == (&other.revision, &other.cleared)
     }
 }
 
@@ -69,6 +78,8 @@ pub struct Binding {
     label: String,
     configured: bool,
     stand: Mutex<Stand>,
+    /// What it is shown by, and when the mirror had been cleared by then.
+    showing: Mutex<Vec<(Weak<Shown>, Option<Changed>)>>,
     /// The last answer that asking again would not change, and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
 }
@@ -84,7 +95,16 @@ impl Binding {
     ) -> Self {
         let pointer = Pointer::of(state, &what.reference);
         let stand = Mutex::new(Stand { pointer, shown: false, over: false });
-        Binding { id, shared, what, label, configured, stand, refused: Mutex::default() }
+        Binding {
+            id,
+            shared,
+            what,
+            label,
+            configured,
+            stand,
+            showing: Mutex::default(),
+            refused: Mutex::default(),
+        }
     }
 
     /// Whether this binding is still what the cache's pointer says.
@@ -93,7 +113,7 @@ impl Binding {
         let mut stand = lock(&self.stand);
         match (&stand.pointer, now) {
             _ if stand.over => false,
-            (Some(mine), now) => Some(mine) == now.as_ref(),
+            (Some(mine), now) => now.is_some_and(|now| mine.shows_the_same(&now)),
             (None, None) => true,
             // The first thing that came is what this binding was waiting for.
             (None, now) => {
@@ -115,25 +135,50 @@ impl Binding {
     /// Shows `snapshot` from now on. `None` if it was replaced or cleared on its way here: who began to
     /// wait after that must not be given it.
     fn show(&self, snapshot: &Snapshot) -> Result<Option<Arc<dyn tree::Snapshot>>> {
-        let shown = Shown::new(self.shared.clone(), &self.label, snapshot, &self.what)?;
-        let pointer = Pointer {
-            generation: snapshot.generation().to_owned(),
-            revision: snapshot.revision().as_str().to_owned(),
-            modified: Some(snapshot.modified()),
-        };
+        let shown = Arc::new(Shown::new(self.shared.clone(), &self.label, snapshot, &self.what)?);
         // Compared and told under one lock: a change after the comparison disagrees with this binding,
         // and whoever comes then is given another one.
         let mut stand = lock(&self.stand);
         let state = self.shared.cache.state(&self.what.key)?;
-        if Pointer::of(state.as_deref(), &self.what.reference).as_ref() != Some(&pointer) {
+        let Some(pointer) = Pointer::of(state.as_deref(), &self.what.reference) else { return Ok(None) };
+        let own = (snapshot.generation(), snapshot.revision().as_str());
+        if (pointer.generation.as_str(), pointer.revision.as_str()) != own {
             return Ok(None);
         }
+        let mut showing = lock(&self.showing);
+        showing.retain(|(shown, _)| shown.strong_count() > 0);
+        showing.push((Arc::downgrade(&shown), pointer.cleared.clone()));
         if !stand.shown {
             (stand.pointer, stand.shown) = (Some(pointer), true);
-        } else if stand.pointer.as_ref() != Some(&pointer) {
+        } else if !stand.pointer.as_ref().is_some_and(|first| first.shows_the_same(&pointer)) {
             stand.over = true;
         }
-        Ok(Some(Arc::new(shown)))
+        Ok(Some(shown))
+    }
+
+    /// Has everything that shows this binding let go of a generation in which its snapshot does not lie
+    /// any more. Looks at the disk.
+    pub(super) fn move_over(&self) -> Result<()> {
+        let showing: Vec<_> = lock(&self.showing)
+            .iter()
+            .filter_map(|(shown, cleared)| Some((shown.upgrade()?, cleared.clone())))
+            .collect();
+        if showing.is_empty() {
+            return Ok(());
+        }
+        let Some(state) = self.shared.cache.state(&self.what.key)? else { return Ok(()) };
+        for (shown, cleared) in showing {
+            // What was shown before a clear keeps its own place, so that a clear can say what it waits for.
+            if cleared == state.cleared
+                && let Some(generation) = shown.move_over()?
+                && let Some(pointer) = &mut lock(&self.stand).pointer
+                && pointer.cleared == cleared
+            {
+                log::debug!("{} lies in {generation} now", self.label);
+                pointer.generation = generation;
+            }
+        }
+        Ok(())
     }
 
     fn materialize(&self, who: &str) -> Result<Arc<dyn tree::Snapshot>> {
@@ -196,7 +241,9 @@ impl Binding {
     /// Notes that the view is in use, and asks the upstream again if that is due. Takes its time.
     pub(super) fn note_use(&self, refresh: Option<Duration>) {
         let What { key, reference, .. } = &self.what;
-        self.shared.cache.touch(key);
+        if let Some(pointer) = self.shown() {
+            self.shared.cache.touch(key, &pointer.revision);
+        }
         let Some(refresh) = refresh else { return };
         let Ok(Some(state)) = self.shared.cache.state(key) else { return };
         let Some((resolved, _, checked)) = state.find(reference) else { return };
@@ -223,7 +270,10 @@ impl tree::View for Binding {
     fn local(&self) -> Result<Option<Arc<dyn tree::Snapshot>>, Errno> {
         let What { key, reference, .. } = &self.what;
         match self.shared.cache.peek(key, reference) {
-            Ok(Some(snapshot)) => self.show(&snapshot).map_err(|error| self.fail(error, "the cache")),
+            Ok(Some(snapshot)) => {
+                self.shared.cache.touch_opened(&snapshot);
+                self.show(&snapshot).map_err(|error| self.fail(error, "the cache"))
+            }
             Ok(None) => Ok(None),
             // What is damaged is fetched again.
             Err(error) if error.kind() == Kind::Corrupt => {

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use srcfs_mount::tree::{self, Errno, NodeKind};
@@ -25,13 +25,14 @@ const BLOB: &str = "user.srcfs.blob";
 const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
 const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 
-/// A snapshot being shown. While it lives its generation is pinned.
+/// A snapshot being shown. While it lives its generation is pinned. The same snapshot may come to lie in
+/// another generation (see [`Shown::move_over`]); nothing that is shown changes then.
 pub struct Shown {
     shared: Arc<Shared>,
     what: What,
     label: String,
     failed: Arc<Failed>,
-    snapshot: Snapshot,
+    snapshot: RwLock<Snapshot>,
     table: Arc<Table>,
     citation: Citation,
 }
@@ -76,21 +77,39 @@ impl Shown {
         };
         let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
         let (label, what, failed) = (label.to_owned(), what.clone(), Arc::default());
-        Ok(Shown { shared, what, label, failed, snapshot: snapshot.clone(), table, citation })
+        let snapshot = RwLock::new(snapshot.clone());
+        Ok(Shown { shared, what, label, failed, snapshot, table, citation })
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of the generation in which the snapshot lay, if it was moved to another one; which that
+    /// is. Reads that are under way end where they began.
+    pub(super) fn move_over(&self) -> Result<Option<String>> {
+        let Some(moved) = self.shared.cache.move_over(&self.snapshot())? else { return Ok(None) };
+        let generation = moved.generation().to_owned();
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *snapshot, moved);
+        drop(snapshot);
+        // The last pin goes with it, and that looks at the disk.
+        drop(old);
+        Ok(Some(generation))
     }
 
     /// Tells of a read that failed, and takes a mirror that is not what it was out of use. That may
     /// take a while and a read is answered on a thread of the mount, so it is done on another one: one
     /// at a time, because a damaged mirror may have very many files that cannot be read. What fails
     /// meanwhile is told of when it is read again.
-    fn failed(&self, error: Error) {
+    fn failed(&self, snapshot: Snapshot, error: Error) {
         let mut last = lock(&self.failed.last);
         if *last == error.to_string() {
             return;
         }
         let Some(telling) = Telling::begin(&self.failed) else { return };
         *last = error.to_string();
-        let (shared, snapshot) = (self.shared.clone(), self.snapshot.clone());
+        let shared = self.shared.clone();
         let (what, label) = (self.what.clone(), self.label.clone());
         let started = std::thread::Builder::new().name("srcfs-distrust".to_owned()).spawn(move || {
             shared.report(&what, &label, "a reader", &error);
@@ -119,7 +138,7 @@ impl tree::Snapshot for Shown {
     }
 
     fn modified(&self) -> SystemTime {
-        self.snapshot.modified()
+        self.snapshot().modified()
     }
 
     fn node(&self, index: u32) -> Option<tree::Node> {
@@ -146,10 +165,12 @@ impl tree::Snapshot for Shown {
 
     fn read(&self, index: u32, offset: u64, size: u32, with: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
         let node = self.table.node(index).ok_or(Errno(libc::ESTALE))?;
-        self.snapshot.objects().read(&node.object, offset, size, with).map_err(|error| {
+        let snapshot = self.snapshot();
+        let outcome = snapshot.objects().read(&node.object, offset, size, with);
+        outcome.map_err(|error| {
             let errno = Errno(error.kind().errno());
             let path = self.table.path(index);
-            self.failed(error.during(format_args!("read {} of {}", path.display(), self.label)));
+            self.failed(snapshot, error.during(format_args!("read {} of {}", path.display(), self.label)));
             errno
         })
     }
@@ -158,8 +179,8 @@ impl tree::Snapshot for Shown {
         let node = self.table.node(index)?;
         let value = match name.to_str()? {
             KEY => self.label.clone(),
-            REVISION => self.snapshot.revision().to_string(),
-            URL => self.snapshot.url().to_owned(),
+            REVISION => self.snapshot().revision().to_string(),
+            URL => self.snapshot().url().to_owned(),
             CITATION => {
                 let directory = matches!(node.kind, store::Kind::Directory | store::Kind::Submodule);
                 self.citation.of(&self.table.path(index).to_string_lossy(), directory, None)

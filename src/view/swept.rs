@@ -28,6 +28,11 @@ impl<K: Hash + Eq, V> Swept<K, V> {
         self.entries.get(key)
     }
 
+    /// All of them, also the dead.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.entries.values()
+    }
+
     /// Adds or replaces an entry; `lives` says of the others whether anybody needs them.
     pub fn insert(&mut self, key: K, value: V, lives: impl Fn(&V) -> bool) {
         if self.entries.len() >= self.sweep_at {

@@ -205,9 +205,15 @@ fn last_use_is_noted() {
     let world = World::new();
     let cache = world.open();
     assert_eq!(cache.last_used(&key()), None);
-    cache.touch(&key());
-    drop(world.get(&cache, Freshness::Cached).unwrap());
-    let before = cache.last_used(&key()).unwrap();
-    cache.touch(&key());
-    assert!(cache.last_used(&key()).unwrap() > before);
+    cache.touch(&key(), "absent");
+    let get = || world.get(&cache, Freshness::Cached).unwrap().snapshot.revision().to_string();
+    let revision = get();
+    let fetched = cache.last_used(&key()).unwrap();
+    cache.touch(&key(), "absent");
+    assert_eq!(cache.last_used(&key()).unwrap(), fetched);
+    cache.touch(&key(), &revision);
+    let touched = cache.last_used(&key()).unwrap();
+    assert!(touched > fetched);
+    get();
+    assert!(cache.last_used(&key()).unwrap() > touched, "a verb is a use too");
 }

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use srcfs::cache::Freshness;
+use srcfs::cache::{Freshness, Mode};
 use srcfs::key::Reference;
 
 use crate::process::Job;
@@ -68,6 +68,43 @@ fn an_update_that_dies_anywhere() {
         assert!([old.get(), next.get()].contains(&version(&kept)), "{fault}");
         let updated = world.get(&cache, Freshness::Now).unwrap().snapshot;
         assert_eq!(version(&updated), next.get(), "{fault}");
+        world.assert_whole(&cache);
+    });
+}
+
+#[test]
+fn an_eviction_that_dies_anywhere() {
+    let world = World::new();
+    let fill = || drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    at_every_point(&world, "evict", fill, |fault| {
+        let cache = world.open();
+        world.assert_whole(&cache);
+        assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 1, "{fault}");
+    });
+}
+
+#[test]
+fn a_shrink_that_dies_anywhere() {
+    let world = World::new();
+    let newest = Cell::new(2);
+    crate::shrink::publish(&world, 2);
+    let fill = || {
+        let cache = world.open();
+        // What the round before left stays, what is new makes it old.
+        drop(world.get(&cache, Freshness::Now).unwrap());
+        newest.set(newest.get() + 1);
+        crate::shrink::publish(&world, newest.get());
+        drop(world.get(&cache, Freshness::Now).unwrap());
+        crate::quota::age(&cache, &key(), None, crate::quota::HOUR * 2);
+    };
+    at_every_point(&world, "gc", fill, |fault| {
+        let cache = world.open();
+        world.assert_whole(&cache);
+        let kept = cache.peek(&key(), &Reference::Default).unwrap().expect("it stays, here or there");
+        assert_eq!(version(&kept), newest.get(), "{fault}");
+        drop(kept);
+        let collected = cache.collect(Mode::Asked).unwrap();
+        assert_eq!(cache.state(&key()).unwrap().unwrap().snapshots.len(), 1, "{fault}: {collected:?}");
         world.assert_whole(&cache);
     });
 }

@@ -13,7 +13,7 @@ use crate::process::Job;
 use crate::upstream::{World, key, version};
 
 /// Runs `test` with the cache on a file system of its own; only root can.
-fn with_cache_on(options: &str, test: impl FnOnce(World) + Send) {
+pub fn with_cache_on(options: &str, test: impl FnOnce(World) + Send) {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("not run: mounting needs root");
         return;
@@ -114,7 +114,7 @@ fn a_read_only_cache_is_read_and_refuses_the_rest_by_name() {
         remount(&world, MsFlags::MS_RDONLY, None);
         let cache = world.open();
         assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 1);
-        cache.touch(&key());
+        cache.touch(&key(), "any");
         let place = world.cache_directory().to_str().unwrap().to_owned();
         for error in [world.get(&cache, Freshness::Now).unwrap_err(), cache.clear(&key()).unwrap_err()] {
             assert!(error.to_string().contains(&place), "{error}");

@@ -15,6 +15,8 @@ mod locks;
 mod offline;
 mod one_fetch;
 mod process;
+mod quota;
 mod revalidation;
+mod shrink;
 mod update;
 mod upstream;

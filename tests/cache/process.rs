@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use srcfs::cache::{Cache, Freshness, Options};
+use srcfs::cache::{Cache, Freshness, Mode, Options};
 use srcfs::error::Result;
 use srcfs::key::Reference;
 
@@ -176,6 +176,18 @@ fn work(job: &str) -> Result<String> {
         "reap" => {
             let reaped = cache.reap();
             format!("left {}", reaped.left)
+        }
+        // Everything that can go, and what nobody asked to.
+        "gc" => format!("{:?}", cache.collect(Mode::Asked)?),
+        "evict" => {
+            let quota = crate::quota::everything();
+            let cache = Cache::open(&world.join("cache"), Options { quota, ..Options::default() })?;
+            format!("{:?}", cache.collect(Mode::Asked)?)
+        }
+        "tend" => {
+            let quota = crate::quota::everything();
+            let cache = Cache::open(&world.join("cache"), Options { quota, ..Options::default() })?;
+            format!("{:?}", cache.tend())
         }
         other => panic!("unknown job {other}"),
     })

@@ -26,6 +26,7 @@ mod immutable;
 mod integrity;
 mod interruptible;
 mod listing;
+mod making_room;
 mod mounting;
 mod no_dead_lock;
 mod no_execution;

@@ -84,6 +84,15 @@ impl Index {
         self.ids.len() as u32
     }
 
+    /// The ids of all objects, by the number of the entry.
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        let mut ids = vec![ObjectId([0; 20]); self.ids.len()];
+        for (id, &entry) in self.ids.iter().zip(&self.entry_of) {
+            ids[entry as usize] = *id;
+        }
+        ids
+    }
+
     /// The entry of an object.
     pub(super) fn find(&self, object: &ObjectId) -> Option<u32> {
         let first = usize::from(object.0[0]);
