@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use super::Cache;
 use super::gc::{Bounds, Collected, Mode, open_collection};
 use super::lock::{Locked, Mode as LockMode};
-use super::usage::{Survey, disk, unused_for};
+use super::state::State;
+use super::usage::{Survey, disk, generation_used, unused_for};
 use crate::config::{KeepFree, Quota};
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -71,14 +72,21 @@ impl Cache {
         if free < keep_free.of(disk) {
             return Ok(true);
         }
-        let high = self.quota.high();
-        if high.is_none() && max_age.is_none() {
-            return Ok(false);
-        }
-        let survey = Survey::of(self)?;
         // Ages of revisions are looked at when something is collected for another reason.
-        let aged = |age: &Duration| survey.mirrors.iter().any(|usage| unused_for(usage.used) > *age);
-        Ok(high.is_some_and(|high| survey.bytes > high) || max_age.as_ref().is_some_and(aged))
+        if let Some(age) = max_age
+            && self.mirrors()?.iter().any(|state| self.unused(state).is_some_and(|unused| unused > *age))
+        {
+            return Ok(true);
+        }
+        match self.quota.high() {
+            Some(high) => Ok(Survey::of(self)?.bytes > high),
+            None => Ok(false),
+        }
+    }
+
+    fn unused(&self, state: &State) -> Option<Duration> {
+        let directory = self.layout.mirror(&state.key().ok()?).join(state.generation.as_ref()?);
+        Some(unused_for(generation_used(&directory)))
     }
 
     /// Gives a fetch of `key` that met a full disk some room: more than it had received by then.
