@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `layout`, `file_system` | where things are, and on which disks they may be |
 //! | `lock`, `key_lock` | file locks; the fetch and the commit lock of a key |
+//! | `lease` | the same as files, and signs of life, for hosts that share a cache |
 //! | `serializer`, `single_flight` | order and joining within the process |
 //! | `state`, `clock` | what is published, and since when |
 //! | `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
@@ -24,6 +25,7 @@ mod failures;
 pub mod file_system;
 mod key_lock;
 mod layout;
+mod lease;
 mod lock;
 mod materialize;
 mod pin;
@@ -62,6 +64,7 @@ use self::serializer::KeyedSerializer;
 use self::single_flight::SingleFlight;
 use self::snapshot::Opened;
 use self::state::Stamp;
+use crate::config::locking::{Backend, Locking};
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Resolved;
@@ -77,6 +80,8 @@ pub struct Options {
     pub commit_wait: Duration,
     /// What a tree may be at most.
     pub limits: Limits,
+    /// What its locks are.
+    pub locking: Locking,
 }
 
 impl Default for Options {
@@ -87,6 +92,7 @@ impl Default for Options {
             fetch_wait: Duration::from_secs(600),
             commit_wait: Duration::from_secs(10),
             limits: Limits::default(),
+            locking: Locking::default(),
         }
     }
 }
@@ -110,15 +116,17 @@ pub struct Cache {
 impl Cache {
     /// Opens the cache in `directory`, which is made (0700) if it is absent.
     ///
-    /// Fails if it belongs to another user, lies on a network file system, was made for another lock
-    /// backend, or cannot be written; the path is in the error.
+    /// Fails if it belongs to another user, was made for another lock backend, or cannot be written; the
+    /// path is in the error.
     pub fn open(directory: &Path, options: Options) -> Result<Arc<Cache>> {
-        let layout = Arc::new(Layout::open(directory)?);
+        let layout = Arc::new(Layout::open(directory, &options.locking)?);
+        // Who waits for a lease of a dead process must not give up before it may take it over.
+        let least = layout.lease().map_or(Duration::ZERO, |lease| lease.times().takeover());
         let cache = Arc::new(Cache {
             pins: Pins::new(Arc::clone(&layout)),
             layout,
-            fetch_wait: options.fetch_wait,
-            commit_wait: options.commit_wait,
+            fetch_wait: options.fetch_wait.max(least),
+            commit_wait: options.commit_wait.max(least),
             limits: options.limits,
             opened: Opened::default(),
             states: DashMap::new(),
@@ -134,6 +142,11 @@ impl Cache {
             });
         }
         Ok(cache)
+    }
+
+    /// What its locks are.
+    pub fn backend(&self) -> Backend {
+        self.layout.locks().into()
     }
 
     /// Its directory.
@@ -242,7 +255,7 @@ impl Cache {
 
     /// Who holds which lock now, in any process that shares this cache.
     pub fn lock_holders(&self) -> Vec<HolderInfo> {
-        key_lock::holders(&self.layout.locks())
+        key_lock::holders(self.layout.locks())
     }
 
     /// Forgets what is only remembered of `key`.

@@ -77,7 +77,8 @@ pub fn run(
     let config = Config::load(&options.config)?;
     let directory = mount_point(&options.directory)?;
     keep_apart(&directory, &options.cache)?;
-    let cache = Cache::open(&options.cache, cache::Options::default())?;
+    let cache_options = cache::Options { locking: config.locking, ..cache::Options::default() };
+    let cache = Cache::open(&options.cache, cache_options)?;
     let source = Arc::new(crate::operation::git(&config));
     let about = About { directory: directory.clone(), started: SystemTime::now() };
     let mount_config = mount_config(&config, options.mount, &directory);

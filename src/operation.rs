@@ -52,7 +52,7 @@ pub struct Context {
 impl Context {
     /// Opens the cache and prepares the source as the configuration says.
     pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
-        let cache = Cache::open(cache, cache::Options::default())?;
+        let cache = Cache::open(cache, cache::Options { locking: config.locking, ..Default::default() })?;
         let source = Box::new(git(&config));
         Ok(Context { config, cache, source, environment })
     }

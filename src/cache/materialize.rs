@@ -271,10 +271,9 @@ impl Cache {
     /// From the fetch lock to its release.
     fn fetch(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {
         let Order { key, reference, freshness, who, progress, .. } = *order;
-        let locks = self.layout.locks();
         let cancelled = || progress.is_cancelled();
         let what = format!("fetch {key}@{reference} for {who}");
-        let lock = KeyLock::new(&locks, key).fetch(&self.fetch_wait(&cancelled), &what)?;
+        let lock = KeyLock::new(self.layout.locks(), key).fetch(&self.fetch_wait(&cancelled), &what)?;
         fault!("fetch.locked")?;
         if let Some(snapshot) = self.published(key, reference, freshness)? {
             return Ok(Fetched::cached(snapshot));

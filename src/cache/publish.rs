@@ -1,8 +1,9 @@
 //! Commit: a prepared revision becomes what readers see, by renames and one replaced `state.json`.
 //!
-//! Both locks are asked for as values, and compared with their paths first and last: a lock file that
-//! was removed by hand may have let in a second holder, and then this one is refused. Nothing here
-//! uses the network, unpacks, or forces bulk data to the disk.
+//! Both locks are asked for as values, and looked at first and last: a lock file that was removed by
+//! hand, or a lease that was taken over, may have let in a second holder, and then this one is refused.
+//! What is moved before the last look is named by its content, so it does not matter who moved it.
+//! Nothing here uses the network, unpacks, or forces bulk data to the disk.
 //!
 //! The order is packs (index last), `shallow`, ref, table, state. Whoever dies in between leaves the
 //! old state, and objects that no record names.
@@ -70,7 +71,7 @@ impl Desk<'_> {
         fault!("publish.locked")?;
         let mirror = self.layout.mirror(self.key);
         prepare::create_directory(&mirror)?;
-        let mut state = read_for_change(&mirror, self.key)?;
+        let mut state = read_for_change(&mirror, self.key, self.commit)?;
         let revision = &staged.resolved.revision;
         let pin = match (state.generation.clone(), &staged.lender) {
             (Some(generation), Some(lender)) if lender.generation() == generation => Arc::clone(lender),
@@ -80,7 +81,7 @@ impl Desk<'_> {
         };
         // Renamed already, or published meanwhile by somebody else.
         if staged.repository().exists() && !state.snapshots.contains_key(revision.as_str()) {
-            move_into(pin.directory(), &staged)?;
+            move_into(pin.directory(), &staged, || self.still_ours())?;
         }
         state.snapshots.entry(revision.as_str().to_owned()).or_insert_with(|| staged.record.clone());
         let moved = set_meaning(&mut state, meaning);
@@ -95,7 +96,7 @@ impl Desk<'_> {
     pub fn note(&self, meaning: &Meaning<'_>) -> Result<Option<Committed>> {
         self.still_ours()?;
         let mirror = self.layout.mirror(self.key);
-        let mut state = read_for_change(&mirror, self.key)?;
+        let mut state = read_for_change(&mirror, self.key, self.commit)?;
         let Some(generation) = state.generation.clone() else { return Ok(None) };
         if !state.snapshots.contains_key(meaning.resolved.revision.as_str()) {
             return Ok(None);
@@ -116,11 +117,11 @@ impl Desk<'_> {
     /// Moves the staged repository to the place of a new generation, pinned before anybody can see it.
     fn found_generation(&self, mirror: &Path, staged: &Staged, state: &mut State) -> Result<Arc<Pin>> {
         let generation = random_id();
-        let lock = lock_shared(staged.repository(), || Ok(true))?.ok_or_else(|| self.gone())?;
+        let lock = lock_shared(self.layout, staged.repository(), || Ok(true))?.ok_or_else(|| self.gone())?;
         let place = mirror.join(&generation);
         fs::rename(staged.repository(), &place)
             .map_err(|error| Error::io("move the generation to", &place, &error))?;
-        let pin = self.pins.adopt(mirror, &generation, lock);
+        let pin = self.pins.adopt(mirror, &generation, lock)?;
         fault!("publish.renamed")?;
         sync_directory(mirror)?;
         // The mirror may be new as well.
@@ -133,7 +134,7 @@ impl Desk<'_> {
 }
 
 /// Moves what a staged repository has more than the generation `to`.
-fn move_into(to: &Path, staged: &Staged) -> Result<()> {
+fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
     let from = staged.repository();
     let revision = &staged.resolved.revision;
     let rename = |from: &Path, to: &Path| {
@@ -146,7 +147,7 @@ fn move_into(to: &Path, staged: &Staged) -> Result<()> {
     }
     sync_directory(&new)?;
     if let Some(merged) = merged_shallow(to, from)? {
-        durable::replace(&to.join("shallow"), merged.as_bytes(), || Ok(()))?;
+        durable::replace(&to.join("shallow"), merged.as_bytes(), still_ours)?;
     }
     fault!("publish.shallow")?;
     rename(&reference_file(from, revision), &reference_file(to, revision))?;
@@ -182,9 +183,20 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> Option<Changed> {
     moved
 }
 
-/// The state of a mirror, by one who holds its commit lock and will replace it. A torn one is moved
-/// aside, and counts as absent.
-pub(super) fn read_for_change(mirror: &Path, key: &Key) -> Result<State> {
+/// The state of a mirror, by one who holds its commit lock and will replace it. From here on nobody who
+/// held that lock before can replace it. A torn one is moved aside, and counts as absent.
+pub(super) fn read_for_change(mirror: &Path, key: &Key, commit: &HeldCommit) -> Result<State> {
+    commit.still_ours()?;
+    durable::sweep(mirror);
+    let mut state = read_or_move_aside(mirror, key)?;
+    if let Some(generation) = &state.generation {
+        durable::sweep(&mirror.join(generation));
+    }
+    commit.fence(&mut state.fence)?;
+    Ok(state)
+}
+
+fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
     let foreign = |state: &State| {
         let what = format!("read {}", State::file(mirror).display());
         Error::new(Kind::Corrupt, what, format!("it is of {}", state.url))

@@ -4,14 +4,20 @@
 //! a directory whose lease is free or absent belongs to nobody, and a reaper of any process may remove
 //! it. A child that writes into the directory inherits the lease, which is then free only when the
 //! child is gone too. A staging directory that is dropped is removed.
+//!
+//! Where hosts share the cache, what another host has locked need not be seen: so with leases the names
+//! begin with the life of the process they belong to ([`super::lease::life`]), and a reaper leaves them
+//! alone until that is over, or silent for as long as a pin would count.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::layout::{Layout, random_id};
+use super::lease::life::Life;
 use super::lock::{Locked, Mode};
 use super::removal::{Grave, Removal};
 use crate::error::{Error, Result};
@@ -25,6 +31,8 @@ pub(super) struct Staging {
     lease: Locked,
     lease_path: PathBuf,
     directory: PathBuf,
+    // Beats for as long as this lives.
+    _life: Option<Arc<Life>>,
 }
 
 impl Staging {
@@ -32,7 +40,11 @@ impl Staging {
     pub fn create(layout: &Layout) -> Result<Staging> {
         let staging = layout.staging();
         loop {
-            let id = random_id();
+            let life = layout.lease().map(|lease| lease.life()).transpose()?;
+            let id = match &life {
+                Some(life) => format!("{}-{}", life.owner(), random_id()),
+                None => random_id(),
+            };
             let lease_path = staging.join(format!("{id}{LEASE}"));
             let failed = |error: io::Error| Error::io("create the lease", &lease_path, &error);
             let lease =
@@ -45,7 +57,7 @@ impl Staging {
             fault!("staging.leased")?;
             let directory = staging.join(&id);
             // From here on dropping it removes both.
-            let staging = Staging { lease, lease_path, directory };
+            let staging = Staging { lease, lease_path, directory, _life: life };
             fs::DirBuilder::new()
                 .mode(0o700)
                 .create(&staging.directory)
@@ -94,6 +106,12 @@ pub(super) fn reap(layout: &Layout) -> (u64, Removal) {
         };
         let id = name.strip_suffix(LEASE).unwrap_or(name);
         let lease_path = staging.join(format!("{id}{LEASE}"));
+        if let (Some(lease), Some((owner, _))) = (layout.lease(), id.split_once('-'))
+            && !lease.is_own(owner)
+            && !lease.is_dead(owner)
+        {
+            continue;
+        }
         match take_free_lease(&lease_path) {
             Lease::Held => continue,
             // A link or a directory in its place, or nothing, leases nothing.
@@ -139,7 +157,7 @@ mod tests {
 
     fn layout() -> (tempfile::TempDir, Layout) {
         let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::open(directory.path()).unwrap();
+        let layout = Layout::open(directory.path(), &crate::config::locking::Locking::default()).unwrap();
         (directory, layout)
     }
 

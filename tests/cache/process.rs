@@ -145,7 +145,7 @@ fn worker() {
 fn work(job: &str) -> Result<String> {
     let world = PathBuf::from(std::env::var("SRCFS_TEST_WORLD").unwrap());
     let source = LocalGit::new(world.join("upstream"), world.join("fetches"));
-    let mut options = Options { reap: job == "reap", ..Options::default() };
+    let mut options = Options { reap: job == "reap", ..crate::upstream::options(&world) };
     if let Ok(patience) = std::env::var("SRCFS_TEST_PATIENCE") {
         options.fetch_wait = Duration::from_millis(patience.parse().unwrap());
     }

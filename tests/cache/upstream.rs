@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use srcfs::cache::{Cache, Fetched, Freshness, Options, Snapshot};
+use srcfs::config::locking::{Backend, LeaseTimes, Locking};
 use srcfs::error::{Error, Kind, Result};
 use srcfs::key::{GitUrl, Key, Reference};
 use srcfs::source::{Prepared, Progress, Resolved, Revision, Source, Workplace};
@@ -58,6 +59,21 @@ impl World {
         fs::write(world.upstream().join("noise"), noise).unwrap();
         world.publish(1);
         world
+    }
+
+    /// The same with leases instead of locks of the kernel, and with short times.
+    pub fn leased() -> World {
+        let world = World::new();
+        fs::write(world.directory().join(LEASED), "").unwrap();
+        world
+    }
+
+    /// With either.
+    pub fn with(backend: Backend) -> World {
+        match backend {
+            Backend::Kernel => World::new(),
+            Backend::Lease => World::leased(),
+        }
     }
 
     pub fn directory(&self) -> &Path {
@@ -115,7 +131,7 @@ impl World {
     }
 
     pub fn open(&self) -> Arc<Cache> {
-        Cache::open(&self.cache_directory(), Options::default()).unwrap()
+        Cache::open(&self.cache_directory(), options(self.directory())).unwrap()
     }
 
     pub fn get(&self, cache: &Cache, freshness: Freshness) -> Result<Fetched> {
@@ -150,6 +166,22 @@ impl World {
             assert!(state.snapshots.contains_key(&reference.revision), "{name:?} points nowhere");
         }
     }
+}
+
+/// A file in a world whose cache has leases.
+const LEASED: &str = "leased";
+
+/// After how long without a sign of life a lock, and a pin, of a leased world count no more.
+pub const STALE: Duration = Duration::from_millis(1200);
+
+/// As a cache in the world `directory` is opened, by whichever process.
+pub fn options(directory: &Path) -> Options {
+    let mut options = Options::default();
+    if directory.join(LEASED).exists() {
+        let lease = LeaseTimes::new(STALE, Some(Duration::from_millis(100)), Some(STALE)).unwrap();
+        options.locking = Locking { backend: Some(Backend::Lease), lease };
+    }
+    options
 }
 
 pub fn names(directory: &Path) -> Vec<String> {
