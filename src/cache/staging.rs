@@ -192,6 +192,38 @@ mod tests {
     }
 
     #[test]
+    fn with_leases_what_another_host_stages_is_left_for_as_long_as_it_shows_that_it_lives() {
+        use crate::config::locking::{Backend, LeaseTimes, Locking};
+        use std::time::Duration;
+        let (stale, heartbeat) = (Duration::from_millis(600), Duration::from_millis(50));
+        let lease = LeaseTimes::new(stale, Some(heartbeat), Some(stale)).unwrap();
+        let locking = Locking { backend: Some(Backend::Lease), lease };
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Layout::open(directory.path(), &locking).unwrap();
+        let (host, other) = (open(), open());
+        let staging = Staging::create(&host).unwrap();
+        // Another host does not see what the kernel of this one has locked.
+        staging.lease.file().unlock().unwrap();
+        let started = std::time::Instant::now();
+        while started.elapsed() < stale * 2 {
+            assert_eq!(reap(&other).0, 0);
+            std::thread::sleep(heartbeat);
+        }
+        assert!(staging.directory().exists());
+        // What SIGKILL does: nothing is said any more, and nothing removed.
+        let life = fs::read_dir(directory.path().join("v1/alive")).unwrap().next().unwrap().unwrap();
+        let content = fs::read(life.path()).unwrap();
+        std::mem::forget(staging);
+        drop(host);
+        fs::write(life.path(), content).unwrap();
+        while reap(&other).0 == 0 {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(heartbeat);
+        }
+        assert_eq!(count(&other), 0);
+    }
+
+    #[test]
     fn planted_links_are_removed_and_never_followed() {
         let (_directory, layout) = layout();
         let outside = tempfile::tempdir().unwrap();

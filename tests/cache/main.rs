@@ -10,6 +10,7 @@ mod contained;
 mod corruption;
 mod crash;
 mod disk;
+mod leases;
 mod locks;
 mod offline;
 mod one_fetch;

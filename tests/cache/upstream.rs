@@ -61,19 +61,11 @@ impl World {
         world
     }
 
-    /// The same with leases instead of locks of the kernel, and with short times.
-    pub fn leased() -> World {
+    /// The same with leases instead of locks of the kernel, which go stale, like pins, in this time.
+    pub fn leased(stale: Duration) -> World {
         let world = World::new();
-        fs::write(world.directory().join(LEASED), "").unwrap();
+        fs::write(world.directory().join(LEASED), stale.as_millis().to_string()).unwrap();
         world
-    }
-
-    /// With either.
-    pub fn with(backend: Backend) -> World {
-        match backend {
-            Backend::Kernel => World::new(),
-            Backend::Lease => World::leased(),
-        }
     }
 
     pub fn directory(&self) -> &Path {
@@ -168,17 +160,15 @@ impl World {
     }
 }
 
-/// A file in a world whose cache has leases.
+/// A file in a world whose cache has leases: after how many milliseconds they are stale.
 const LEASED: &str = "leased";
-
-/// After how long without a sign of life a lock, and a pin, of a leased world count no more.
-pub const STALE: Duration = Duration::from_millis(1200);
 
 /// As a cache in the world `directory` is opened, by whichever process.
 pub fn options(directory: &Path) -> Options {
     let mut options = Options::default();
-    if directory.join(LEASED).exists() {
-        let lease = LeaseTimes::new(STALE, Some(Duration::from_millis(100)), Some(STALE)).unwrap();
+    if let Ok(stale) = fs::read_to_string(directory.join(LEASED)) {
+        let stale = Duration::from_millis(stale.parse().unwrap());
+        let lease = LeaseTimes::new(stale, Some(Duration::from_millis(100)), Some(stale)).unwrap();
         options.locking = Locking { backend: Some(Backend::Lease), lease };
     }
     options

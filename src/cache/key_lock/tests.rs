@@ -17,10 +17,14 @@ use crate::config::locking::LeaseTimes;
 use crate::key::GitUrl;
 use process::Holder;
 
-/// Short, so that a test may wait for a dead holder.
-fn times() -> LeaseTimes {
-    let (stale, heartbeat) = (Duration::from_millis(900), Duration::from_millis(100));
-    LeaseTimes::new(stale, Some(heartbeat), Some(stale)).unwrap()
+/// For what is to be believed dead.
+const BRIEF: Duration = Duration::from_millis(900);
+/// For what is not, however busy the machine is.
+const LASTING: Duration = Duration::from_secs(3);
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+fn times(stale: Duration) -> LeaseTimes {
+    LeaseTimes::new(stale, Some(HEARTBEAT), Some(stale)).unwrap()
 }
 
 /// Far longer than anything that a test waits for.
@@ -34,20 +38,21 @@ fn key() -> Key {
 struct Place {
     directory: tempfile::TempDir,
     backend: Backend,
+    stale: Duration,
 }
 
 impl Place {
-    fn new(backend: Backend) -> Place {
+    fn new(backend: Backend, stale: Duration) -> Place {
         let directory = tempfile::tempdir().unwrap();
         for name in ["locks", ALIVE, SEEN] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
-        Place { directory, backend }
+        Place { directory, backend, stale }
     }
 
     /// As a process of its own sees them.
     fn locks(&self) -> Locks {
-        locks(self.directory.path(), self.backend)
+        locks(self.directory.path(), self.backend, self.stale)
     }
 
     fn file(&self, kind: LockKind) -> PathBuf {
@@ -66,10 +71,10 @@ impl Place {
     }
 }
 
-fn locks(directory: &Path, backend: Backend) -> Locks {
+fn locks(directory: &Path, backend: Backend, stale: Duration) -> Locks {
     let lease = match backend {
         Backend::Kernel => None,
-        Backend::Lease => Some(Arc::new(Lease::new(directory, times()))),
+        Backend::Lease => Some(Arc::new(Lease::new(directory, times(stale)))),
     };
     Locks::new(directory.join("locks"), lease)
 }
@@ -110,12 +115,12 @@ on_both_backends! {
 }
 
 fn a_waiter_ends_at_its_bound_and_names_the_holder_whose_lock_stays(backend: Backend) {
-    let place = Place::new(backend);
+    let place = Place::new(backend, LASTING);
     let (key, mut holder) = (key(), Holder::start(&place, "hold"));
     holder.hear("held");
     let locks = place.locks();
     // Longer than it would take for a lease without a heartbeat to go stale.
-    let wait = Wait { bound: times().stale() * 2, cancelled: &|| false };
+    let wait = Wait { bound: place.stale * 2, cancelled: &|| false };
     let error = KeyLock::new(&locks, &key).fetch(&wait, "second").unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
     for part in [&format!("process {}", holder.id()), "hold for a test"] {
@@ -126,7 +131,7 @@ fn a_waiter_ends_at_its_bound_and_names_the_holder_whose_lock_stays(backend: Bac
 }
 
 fn the_locks_of_a_key_and_of_other_keys_are_independent(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = place.locks();
     let lock = KeyLock::new(&locks, &key);
     let _fetch = lock.fetch(&Wait::never(), "one").unwrap();
@@ -137,7 +142,7 @@ fn the_locks_of_a_key_and_of_other_keys_are_independent(backend: Backend) {
 }
 
 fn a_waiter_that_gives_up_is_let_go(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = place.locks();
     let lock = KeyLock::new(&locks, &key);
     let held = lock.fetch(&Wait::never(), "one").unwrap();
@@ -147,7 +152,7 @@ fn a_waiter_that_gives_up_is_let_go(backend: Backend) {
 }
 
 fn it_is_free_after_release_and_after_a_panic_and_leaves_nothing(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = place.locks();
     let lock = KeyLock::new(&locks, &key);
     drop(lock.fetch(&Wait::never(), "first").unwrap());
@@ -162,7 +167,7 @@ fn it_is_free_after_release_and_after_a_panic_and_leaves_nothing(backend: Backen
 }
 
 fn five_processes_never_overlap(backend: Backend) {
-    let place = Place::new(backend);
+    let place = Place::new(backend, LASTING);
     let holders: Vec<_> = (0..5).map(|_| Holder::start(&place, "count")).collect();
     for holder in holders {
         assert_eq!(holder.end(), "counted");
@@ -173,7 +178,7 @@ fn five_processes_never_overlap(backend: Backend) {
 }
 
 fn those_who_wait_get_it_one_after_the_other(backend: Backend) {
-    let place = Place::new(backend);
+    let place = Place::new(backend, LASTING);
     let mut first = Holder::start(&place, "hold");
     first.hear("held");
     let waiting = [Holder::start(&place, "count"), Holder::start(&place, "count")];
@@ -186,7 +191,7 @@ fn those_who_wait_get_it_one_after_the_other(backend: Backend) {
 }
 
 fn a_killed_holder_is_followed_by_the_next(backend: Backend) {
-    let place = Place::new(backend);
+    let place = Place::new(backend, BRIEF);
     let mut holder = Holder::start(&place, "hold");
     holder.hear("held");
     holder.kill();
@@ -198,7 +203,7 @@ fn a_killed_holder_is_followed_by_the_next(backend: Backend) {
 }
 
 fn a_stopped_holder_that_goes_on_within_the_bound_has_lost_nothing_or_is_refused(backend: Backend) {
-    let place = Place::new(backend);
+    let place = Place::new(backend, BRIEF);
     let mut holder = Holder::start(&place, "hold");
     holder.hear("held");
     holder.stop();
@@ -206,7 +211,7 @@ fn a_stopped_holder_that_goes_on_within_the_bound_has_lost_nothing_or_is_refused
     match backend {
         // Not stolen, however long it takes.
         Backend::Kernel => {
-            let wait = Wait { bound: times().stale() * 2, cancelled: &|| false };
+            let wait = Wait { bound: place.stale * 2, cancelled: &|| false };
             let error = KeyLock::new(&locks, &key).fetch(&wait, "second").unwrap_err();
             assert_eq!(error.kind(), Kind::Busy);
             holder.signal(Signal::SIGCONT);
@@ -226,7 +231,7 @@ fn a_stopped_holder_that_goes_on_within_the_bound_has_lost_nothing_or_is_refused
 }
 
 fn holders_are_listed_while_they_hold_and_without_secrets(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = place.locks();
     let lock = KeyLock::new(&locks, &key);
     let held = lock.commit(&Wait::never(), "clear https://u:secret@h/x").unwrap();
@@ -240,7 +245,7 @@ fn holders_are_listed_while_they_hold_and_without_secrets(backend: Backend) {
 }
 
 fn with_its_file_removed_by_hand_the_first_is_refused_and_leaves_the_second_alone(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = [place.locks(), place.locks()];
     let first = KeyLock::new(&locks[0], &key).fetch(&Wait::never(), "first").unwrap();
     first.still_ours().unwrap();
@@ -254,20 +259,20 @@ fn with_its_file_removed_by_hand_the_first_is_refused_and_leaves_the_second_alon
 }
 
 fn with_its_file_removed_by_hand_nobody_else_there_it_is_refused_all_the_same(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = place.locks();
     let held = KeyLock::new(&locks, &key).commit(&Wait::never(), "first").unwrap();
     fs::remove_file(place.file(LockKind::Commit)).unwrap();
     assert_eq!(held.still_ours().unwrap_err().kind(), Kind::Stale);
     // And it is not made again.
-    std::thread::sleep(times().heartbeat() * 3);
+    std::thread::sleep(HEARTBEAT * 3);
     assert!(!place.file(LockKind::Commit).exists());
     drop(held);
     KeyLock::new(&locks, &key).commit(&Wait::never(), "next").unwrap();
 }
 
 fn what_is_no_lock_is_not_listed(backend: Backend) {
-    let (place, key) = (Place::new(backend), key());
+    let (place, key) = (Place::new(backend, LASTING), key());
     let locks = place.locks();
     drop(KeyLock::new(&locks, &key).fetch(&Wait::never(), "first").unwrap());
     fs::write(locks.directory().join("notes.txt"), "{}").unwrap();
@@ -278,11 +283,25 @@ fn what_is_no_lock_is_not_listed(backend: Backend) {
 /// Text that a killed holder left behind is not a holder.
 #[test]
 fn with_locks_of_the_kernel_a_dead_holder_is_not_listed() {
-    let place = Place::new(Backend::Kernel);
+    let place = Place::new(Backend::Kernel, LASTING);
     let mut holder = Holder::start(&place, "hold");
     holder.hear("held");
     assert_eq!(holders(&place.locks()).len(), 1);
     holder.kill();
     assert!(fs::metadata(place.file(LockKind::Fetch)).unwrap().len() > 0);
     assert_eq!(holders(&place.locks()), []);
+}
+
+#[test]
+#[ignore]
+fn speed() {
+    for backend in [Backend::Kernel, Backend::Lease] {
+        let place = Place::new(backend, LASTING);
+        let (locks, key) = (place.locks(), key());
+        let lock = KeyLock::new(&locks, &key);
+        drop(lock.fetch(&LONG, "x").unwrap());
+        let mut all: Vec<_> = (0..2000).map(|_| { let t = Instant::now(); drop(lock.fetch(&LONG, "x").unwrap()); t.elapsed() }).collect();
+        all.sort();
+        eprintln!("{backend}: median {:?} p99 {:?}", all[1000], all[1980]);
+    }
 }

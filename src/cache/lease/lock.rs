@@ -11,6 +11,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
 use super::Lease;
 use super::moving::{NEW, Taken, beside, place, take_away};
 use super::pulse::Beating;
@@ -94,10 +96,10 @@ impl LeaseLock {
             fs::write(&new.0, record.encode()).map_err(failed)?;
             lock.token = record.token;
         }
-        match fs::rename(&new.0, &last) {
+        match keep(&new.0, &last) {
             // Taken over already.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            renamed => renamed.map_err(failed)?,
+            kept => kept.map_err(failed)?,
         }
         let (file, owner) = (lock.path.clone(), lock.owner.clone());
         lock.beating = Some(lease.pulse().beat(move || beat(&file, &owner))?);
@@ -164,6 +166,17 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Makes `new` the `last` record. Where the kernel can, the two change names, and the older one is then
+/// removed: a local disk forces a file out that replaces another by rename, which takes ten times as
+/// long as everything else here.
+fn keep(new: &Path, last: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, new, AT_FDCWD, last, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(()),
+        // There is no last one yet, or no such call on this file system, or `new` is gone.
+        Err(_) => fs::rename(new, last),
     }
 }
 

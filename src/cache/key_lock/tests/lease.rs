@@ -18,7 +18,11 @@ fn planted(place: &Place, owner: &str) -> PathBuf {
 }
 
 fn place() -> (Place, Locks, Key) {
-    let place = Place::new(Backend::Lease);
+    lasting(BRIEF)
+}
+
+fn lasting(stale: Duration) -> (Place, Locks, Key) {
+    let place = Place::new(Backend::Lease, stale);
     let locks = place.locks();
     (place, locks, key())
 }
@@ -30,7 +34,7 @@ fn ctime(path: &Path) -> (u64, i64, i64) {
 
 #[test]
 fn a_lock_says_who_holds_it_and_is_gone_when_it_is_given_back() {
-    let (place, locks, key) = place();
+    let (place, locks, key) = lasting(LASTING);
     let path = place.file(LockKind::Fetch);
     let held = KeyLock::new(&locks, &key).fetch(&Wait::never(), "fetch something").unwrap();
     let first = record(&path);
@@ -48,7 +52,7 @@ fn a_fresh_lock_that_says_nothing_is_not_stolen_and_goes_stale_like_any_other() 
     for content in ["", "{\"owner\":\"torn", "\0\0\0"] {
         let (place, locks, key) = place();
         fs::write(place.file(LockKind::Fetch), content).unwrap();
-        let wait = Wait { bound: times().stale() / 3, cancelled: &|| false };
+        let wait = Wait { bound: place.stale / 3, cancelled: &|| false };
         let error = KeyLock::new(&locks, &key).fetch(&wait, "too early").unwrap_err();
         assert_eq!(error.kind(), Kind::Busy);
         assert_eq!(fs::read_to_string(place.file(LockKind::Fetch)).unwrap(), content);
@@ -78,10 +82,10 @@ fn one_without_a_heartbeat_is_taken_over_even_if_its_pid_lives() {
 
 #[test]
 fn a_long_holder_is_kept_alive_by_its_heartbeat() {
-    let (place, locks, key) = place();
+    let (place, locks, key) = lasting(LASTING);
     let held = KeyLock::new(&locks, &key).fetch(&Wait::never(), "long").unwrap();
     let others = place.locks();
-    let wait = Wait { bound: times().stale() * 3, cancelled: &|| false };
+    let wait = Wait { bound: place.stale * 2, cancelled: &|| false };
     let error = KeyLock::new(&others, &key).fetch(&wait, "second").unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
     held.still_ours().unwrap();
@@ -90,11 +94,11 @@ fn a_long_holder_is_kept_alive_by_its_heartbeat() {
 
 #[test]
 fn a_holder_survives_heartbeats_that_fail() {
-    let (place, locks, key) = place();
+    let (place, locks, key) = lasting(LASTING);
     let held = KeyLock::new(&locks, &key).fetch(&Wait::never(), "long").unwrap();
     let (there, away) = (locks.directory(), place.directory.path().join("away"));
     fs::rename(there, &away).unwrap();
-    std::thread::sleep(times().heartbeat() * 3);
+    std::thread::sleep(HEARTBEAT * 3);
     fs::rename(&away, there).unwrap();
     held.still_ours().unwrap();
     let path = place.file(LockKind::Fetch);
@@ -109,7 +113,7 @@ fn a_heartbeat_never_refreshes_a_replacement() {
     fs::remove_file(place.file(LockKind::Fetch)).unwrap();
     let path = planted(&place, "bb-0");
     let before = (fs::read(&path).unwrap(), ctime(&path));
-    std::thread::sleep(times().heartbeat() * 4);
+    std::thread::sleep(HEARTBEAT * 4);
     assert_eq!((fs::read(&path).unwrap(), ctime(&path)), before);
     // Giving it back leaves the replacement, and does not even move it.
     drop(held);
@@ -129,7 +133,7 @@ fn a_replacement_that_comes_while_a_stale_lock_is_broken_is_put_back_untouched()
     let inode = fs::metadata(&path).unwrap().ino();
     breaker.signal(Signal::SIGCONT);
     wait_until("it has looked", || place.residue().len() == 1);
-    std::thread::sleep(times().heartbeat());
+    std::thread::sleep(HEARTBEAT);
     assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
     fresh.still_ours().unwrap();
     drop(fresh);
@@ -197,7 +201,7 @@ fn one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on(
         assert!(tokens.is_sorted_by(|a, b| a < b), "{tokens:?}");
         let held = KeyLock::new(&locks, &key).fetch(&LONG, "quick").unwrap();
         slow.signal(Signal::SIGCONT);
-        std::thread::sleep(times().heartbeat() * 2);
+        std::thread::sleep(HEARTBEAT * 2);
         held.still_ours().unwrap();
         drop(held);
         slow.hear("held");
@@ -216,7 +220,7 @@ fn one_that_dies_while_it_gives_it_back_is_followed_by_the_next() {
         let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(dying.id() as i32), None);
         KeyLock::new(&locks, &key).fetch(&LONG, "next").unwrap().still_ours().unwrap();
         // What it left beside is removed by a reap that has seen it for long enough.
-        let lease = Lease::new(place.directory.path(), times());
+        let lease = Lease::new(place.directory.path(), times(place.stale));
         wait_until("it is tidy", || {
             lease.reap(locks.directory());
             place.residue().is_empty()
@@ -230,19 +234,19 @@ fn a_lock_that_nobody_waits_for_is_removed_by_a_reap_and_a_living_one_is_not() {
     planted(&place, "aa-0");
     let held = KeyLock::new(&locks, &key).commit(&Wait::never(), "living").unwrap();
     // Each look is one of another short process.
-    let reap = || Lease::new(place.directory.path(), times()).reap(locks.directory());
+    let reap = || Lease::new(place.directory.path(), times(place.stale)).reap(locks.directory());
     wait_until("the dead one is gone", || {
         reap();
         !place.file(LockKind::Fetch).exists()
     });
-    std::thread::sleep(times().stale());
+    std::thread::sleep(place.stale);
     reap();
     held.still_ours().unwrap();
 }
 
 #[test]
 fn on_a_file_system_without_hard_links_it_is_made_exclusively() {
-    let (place, locks, key) = place();
+    let (place, locks, key) = lasting(LASTING);
     let mut holder = Holder::with_fault(&place, "hold", Some("lease.link:error"));
     holder.hear("held");
     let path = place.file(LockKind::Fetch);
@@ -254,7 +258,7 @@ fn on_a_file_system_without_hard_links_it_is_made_exclusively() {
 
 #[test]
 fn a_token_lower_than_that_of_what_is_published_is_refused_once() {
-    let (_place, locks, key) = place();
+    let (_place, locks, key) = lasting(LASTING);
     let lock = KeyLock::new(&locks, &key);
     let mut fence = 0;
     lock.commit(&Wait::never(), "first").unwrap().fence(&mut fence).unwrap();
@@ -266,7 +270,7 @@ fn a_token_lower_than_that_of_what_is_published_is_refused_once() {
     lock.commit(&Wait::never(), "third").unwrap().fence(&mut fence).unwrap();
     assert_eq!(fence, 42);
     // Locks of the kernel need no token.
-    let kernel = Place::new(Backend::Kernel).locks();
+    let kernel = Place::new(Backend::Kernel, LASTING).locks();
     fs::create_dir_all(kernel.directory()).unwrap();
     KeyLock::new(&kernel, &key).commit(&Wait::never(), "first").unwrap().fence(&mut fence).unwrap();
     assert_eq!(fence, 42);

@@ -35,6 +35,7 @@ impl Holder {
             .env("SRCFS_TEST_PART", part)
             .env("SRCFS_TEST_PLACE", place.directory.path())
             .env("SRCFS_TEST_BACKEND", place.backend.as_str())
+            .env("SRCFS_TEST_STALE", place.stale.as_millis().to_string())
             .env_remove("SRCFS_FAULT")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
@@ -125,7 +126,8 @@ fn part() {
     let Ok(part) = std::env::var("SRCFS_TEST_PART") else { return };
     let place = PathBuf::from(std::env::var("SRCFS_TEST_PLACE").unwrap());
     let backend = Backend::parse(&std::env::var("SRCFS_TEST_BACKEND").unwrap()).unwrap();
-    let (locks, key) = (locks(&place, backend), key());
+    let stale = std::env::var("SRCFS_TEST_STALE").unwrap().parse().unwrap();
+    let (locks, key) = (locks(&place, backend, std::time::Duration::from_millis(stale)), key());
     let lock = KeyLock::new(&locks, &key);
     match part.as_str() {
         "hold" => {
