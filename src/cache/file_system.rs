@@ -56,15 +56,19 @@ pub fn network(directory: &Path) -> Result<Option<&'static str>> {
 /// Fails if it cannot be used that way.
 pub fn backend(root: &Path, wanted: Option<Backend>) -> Result<Backend> {
     let existing = root.ancestors().find(|path| path.is_dir()).unwrap_or(root);
-    choose(existing, recorded_backend(root)?.as_deref(), wanted)
+    choose(root, network(existing)?, recorded_backend(root)?.as_deref(), wanted)
 }
 
-/// What the locks of a cache in `root` are: as `recorded`, which must be what is `wanted`; for a new one
-/// as `wanted`, or what suits the file system.
-pub(super) fn choose(root: &Path, recorded: Option<&str>, wanted: Option<Backend>) -> Result<Backend> {
+/// What the locks of the cache in `root`, on the file system `network` if that is one, are: as
+/// `recorded`, which must be what is `wanted`; for a new one as `wanted`, or what suits.
+pub(super) fn choose(
+    root: &Path,
+    network: Option<&str>,
+    recorded: Option<&str>,
+    wanted: Option<Backend>,
+) -> Result<Backend> {
     let what = || format!("use the cache {}", root.display());
     let refused = |why: String, hint: String| Err(Error::new(Kind::Unsupported, what(), why).hint(hint));
-    let network = network(root)?;
     let Some(recorded) = recorded.map(str::trim_end) else {
         return Ok(wanted.unwrap_or(match network {
             Some(_) => Backend::Lease,
@@ -120,6 +124,40 @@ mod tests {
             libc::OVERLAYFS_SUPER_MAGIC,
         ] {
             assert_eq!(network_name(local as u32), None);
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_and_what_is_wanted_must_agree_and_a_new_cache_gets_what_suits() {
+        use Backend::{Kernel, Lease};
+        let choose = |network, recorded, wanted| choose(Path::new("/cache"), network, recorded, wanted);
+        for (network, recorded, wanted, chosen) in [
+            (None, None, None, Kernel),
+            (Some("NFS"), None, None, Lease),
+            (Some("FUSE"), None, Some(Kernel), Kernel),
+            (None, None, Some(Lease), Lease),
+            (None, Some("lease\n"), None, Lease),
+            (Some("NFS"), Some("kernel\n"), Some(Kernel), Kernel),
+            (Some("NFS"), Some("lease"), None, Lease),
+        ] {
+            assert_eq!(
+                choose(network, recorded, wanted).unwrap(),
+                chosen,
+                "{network:?} {recorded:?} {wanted:?}"
+            );
+        }
+        for (network, recorded, wanted, named) in [
+            (None, "kernel\n", Some(Lease), "lock = \"lease\""),
+            (None, "lease\n", Some(Kernel), "lock = \"kernel\""),
+            (None, "", None, "\"\""),
+            (None, "quantum", Some(Kernel), "quantum"),
+            // Made on one host's disk, seen from another: nobody has said that this is right.
+            (Some("NFS"), "kernel", None, "NFS"),
+        ] {
+            let error = choose(network, Some(recorded), wanted).unwrap_err();
+            assert_eq!(error.kind(), Kind::Unsupported);
+            assert!(error.to_string().contains(named), "{error}");
+            assert!(error.advice().unwrap().contains("--cache-dir"), "{error}");
         }
     }
 

@@ -165,8 +165,7 @@ impl<'a> KeyLock<'a> {
             Some(lease) => LeaseLock::acquire(lease, &path, wait, &holder)?.map(Grip::Lease),
         };
         let Some(grip) = grip else { return Err(self.busy(kind, &path)) };
-        let time =
-            HeldTime { lock: kind, key: holder.key, what: what.to_owned(), since: Instant::now() };
+        let time = HeldTime { lock: kind, key: holder.key, what: what.to_owned(), since: Instant::now() };
         Ok(Held { grip, path, _time: time })
     }
 

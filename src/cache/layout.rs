@@ -50,10 +50,12 @@ impl Layout {
             make_directory(&v1.join(directory))?;
         }
         settle(&root.join("CACHEDIR.TAG"), CACHEDIR_TAG)?;
-        let suits = file_system::choose(root, recorded_backend(root)?.as_deref(), locking.backend)?;
+        let network = file_system::network(root)?;
+        let choose = |recorded: Option<&str>| file_system::choose(root, network, recorded, locking.backend);
+        let suits = choose(recorded_backend(root)?.as_deref())?;
         // Somebody else may have been faster, and have chosen otherwise.
         let recorded = settle(&v1.join(BACKEND), &format!("{suits}\n"))?;
-        let backend = file_system::choose(root, Some(&recorded), locking.backend)?;
+        let backend = choose(Some(&recorded))?;
         let lease = match backend {
             Backend::Kernel => None,
             Backend::Lease => {

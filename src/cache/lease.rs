@@ -44,8 +44,8 @@ mod reap;
 pub(super) mod record;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) use self::pulse::Beating;

@@ -56,7 +56,11 @@ fn text(report: &StatusReport) -> String {
     let (mirrors, snapshots) =
         (count(cache.mirrors as u64, "mirror"), count(cache.snapshots as u64, "snapshot"));
     let place = cache.directory.display();
-    text.push_str(&format!("cache    {place}: {mirrors}, {snapshots}, {}, {} locks\n", bytes(cache.bytes), cache.lock));
+    text.push_str(&format!(
+        "cache    {place}: {mirrors}, {snapshots}, {}, {} locks\n",
+        bytes(cache.bytes),
+        cache.lock
+    ));
     for fetch in &report.fetches {
         let objects = match fetch.total_objects {
             0 => String::new(),

@@ -291,17 +291,3 @@ fn with_locks_of_the_kernel_a_dead_holder_is_not_listed() {
     assert!(fs::metadata(place.file(LockKind::Fetch)).unwrap().len() > 0);
     assert_eq!(holders(&place.locks()), []);
 }
-
-#[test]
-#[ignore]
-fn speed() {
-    for backend in [Backend::Kernel, Backend::Lease] {
-        let place = Place::new(backend, LASTING);
-        let (locks, key) = (place.locks(), key());
-        let lock = KeyLock::new(&locks, &key);
-        drop(lock.fetch(&LONG, "x").unwrap());
-        let mut all: Vec<_> = (0..2000).map(|_| { let t = Instant::now(); drop(lock.fetch(&LONG, "x").unwrap()); t.elapsed() }).collect();
-        all.sort();
-        eprintln!("{backend}: median {:?} p99 {:?}", all[1000], all[1980]);
-    }
-}

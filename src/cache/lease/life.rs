@@ -118,7 +118,10 @@ impl Lease {
         }
         match take_away(&path, &self.new_owner(), |seen| seen.is_same(&meant)) {
             Ok(Taken::Gone) => {
-                log::warn!("{owner} gave no sign of life for {:?}: its pins count no more", self.times.pin_stale());
+                log::warn!(
+                    "{owner} gave no sign of life for {:?}: its pins count no more",
+                    self.times.pin_stale()
+                );
                 true
             }
             Ok(Taken::Absent) => true,

@@ -113,8 +113,7 @@ impl LeaseLock {
 
     /// Whether nobody has taken it over.
     pub fn is_ours(&self) -> Result<bool> {
-        let seen =
-            look(&self.path).map_err(|error| Error::io("look at the lock", &self.path, &error))?;
+        let seen = look(&self.path).map_err(|error| Error::io("look at the lock", &self.path, &error))?;
         Ok(seen.is_some_and(|seen| seen.is_of(&self.owner)))
     }
 

@@ -79,9 +79,8 @@ mod tests {
     #[test]
     fn looks_of_several_processes_add_up_and_a_sign_of_life_begins_anew() {
         let directory = tempfile::tempdir().unwrap();
-        let look = |content: &[u8]| {
-            Observations::new(directory.path().join("seen")).unchanged_for("one", content)
-        };
+        let look =
+            |content: &[u8]| Observations::new(directory.path().join("seen")).unchanged_for("one", content);
         assert_eq!(look(b"1"), Duration::ZERO);
         while look(b"1") < Duration::from_millis(20) {}
         assert_eq!(look(b"2"), Duration::ZERO);

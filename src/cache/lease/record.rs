@@ -90,13 +90,19 @@ pub(in crate::cache) fn look(path: &Path) -> io::Result<Option<Seen>> {
 
 /// Changes the record at `path` if it is of `owner`; whether it is. The file that was read is the one
 /// that is written: one that takes its name in between is not touched.
-pub(in crate::cache) fn amend(path: &Path, owner: &str, change: impl FnOnce(&mut Record)) -> io::Result<bool> {
+pub(in crate::cache) fn amend(
+    path: &Path,
+    owner: &str,
+    change: impl FnOnce(&mut Record),
+) -> io::Result<bool> {
     let file = match open(path, true) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    let Some(mut record) = read(&file)?.record.filter(|record| record.owner == owner) else { return Ok(false) };
+    let Some(mut record) = read(&file)?.record.filter(|record| record.owner == owner) else {
+        return Ok(false);
+    };
     change(&mut record);
     file.write_all_at(&record.encode(), 0)?;
     Ok(true)

@@ -13,7 +13,8 @@ fn record(path: &Path) -> Record {
 fn planted(place: &Place, owner: &str) -> PathBuf {
     let (path, key) = (place.file(LockKind::Fetch), key());
     let holder = holder(LockKind::Fetch, &key, "planted");
-    fs::write(&path, Record { owner: owner.into(), token: 7, beat: 3, holder: Some(holder) }.encode()).unwrap();
+    fs::write(&path, Record { owner: owner.into(), token: 7, beat: 3, holder: Some(holder) }.encode())
+        .unwrap();
     path
 }
 
