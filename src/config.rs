@@ -24,7 +24,7 @@ mod problem;
 mod resource;
 
 use document::{DurationField, Fields, Text};
-use locking::{Backend, LeaseTimes, Locking, Range};
+use locking::Locking;
 use problem::Problems;
 
 pub use host::Host;
@@ -114,7 +114,6 @@ const KEYS: &[&str] = &[
     "lock",
     "lease",
 ];
-const LEASE_KEYS: &[&str] = &["stale", "heartbeat", "pin_stale"];
 const RESOURCE_KEYS: &[&str] = &["name", "git", "ref", "subpaths", "note"];
 const HOST_KEYS: &[&str] = &["name", "url", "nested"];
 
@@ -293,34 +292,10 @@ fn read_document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         reply_bound: file.duration(&REPLY_BOUND, problems),
         max_fetches: file.number("max_fetches", 1..=64, MAX_FETCHES, problems),
         negative_ttl: file.duration(&NEGATIVE_TTL, problems),
-        locking: read_locking(&file, problems),
+        locking: locking::read(&file, problems),
     };
     config.resources = read_resources(&file, &config.hosts, problems);
     config
-}
-
-fn read_locking(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Locking {
-    let backend = file.text("lock", problems).and_then(|name| {
-        let backend = Backend::parse(name.text);
-        if backend.is_none() {
-            let [kernel, lease] = Backend::NAMES;
-            let why = format!("there are no locks of the kind {:?}", name.text);
-            problems.add(&name.at, why, format!("write lock = {kernel:?} or lock = {lease:?}"));
-        }
-        backend
-    });
-    let Some(fields) = file.table("lease", LEASE_KEYS, problems) else {
-        return Locking { backend, ..Locking::default() };
-    };
-    let mut read = |key, Range { least, most, default }| {
-        fields.duration(&DurationField { key, least, most, default }, problems)
-    };
-    let stale = read("stale", LeaseTimes::STALE);
-    let heartbeat = read("heartbeat", LeaseTimes::heartbeat_range(stale));
-    let pin_stale = read("pin_stale", LeaseTimes::pin_stale_range(stale));
-    // Each is in its range, so they are valid together; what was not has been noted.
-    let lease = LeaseTimes::new(stale, Some(heartbeat), Some(pin_stale)).unwrap_or_default();
-    Locking { backend, lease }
 }
 
 fn read_hosts(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Host> {

@@ -261,7 +261,7 @@ mod tests {
     fn many_who_make_a_cache_with_different_locks_agree_on_one() {
         let directory = tempfile::tempdir().unwrap();
         let open = |number: usize| {
-            let backend = if number % 2 == 0 { Backend::Kernel } else { Backend::Lease };
+            let backend = if number.is_multiple_of(2) { Backend::Kernel } else { Backend::Lease };
             let locking = Locking { backend: Some(backend), ..Locking::default() };
             Layout::open(directory.path(), &locking).ok().map(|layout| Backend::from(layout.locks()))
         };

@@ -7,7 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::document::{DurationField, Fields};
 use super::duration::Shown;
+use super::problem::Problems;
 use crate::error::{Error, Kind, Result};
 
 /// What the locks of a cache are.
@@ -43,6 +45,8 @@ impl fmt::Display for Backend {
         f.write_str(self.as_str())
     }
 }
+
+const LEASE_KEYS: &[&str] = &["stale", "heartbeat", "pin_stale"];
 
 /// What the configuration says about locks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,6 +156,31 @@ impl Default for LeaseTimes {
             pin_stale: LeaseTimes::pin_stale_range(stale).default,
         }
     }
+}
+
+/// Reads `lock` and `[lease]`; notes what is wrong with them.
+pub(super) fn read(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Locking {
+    let backend = file.text("lock", problems).and_then(|name| {
+        let backend = Backend::parse(name.text);
+        if backend.is_none() {
+            let [kernel, lease] = Backend::NAMES;
+            let why = format!("there are no locks of the kind {:?}", name.text);
+            problems.add(&name.at, why, format!("write lock = {kernel:?} or lock = {lease:?}"));
+        }
+        backend
+    });
+    let Some(fields) = file.table("lease", LEASE_KEYS, problems) else {
+        return Locking { backend, ..Locking::default() };
+    };
+    let mut read = |key, Range { least, most, default }| {
+        fields.duration(&DurationField { key, least, most, default }, problems)
+    };
+    let stale = read("stale", LeaseTimes::STALE);
+    let heartbeat = read("heartbeat", LeaseTimes::heartbeat_range(stale));
+    let pin_stale = read("pin_stale", LeaseTimes::pin_stale_range(stale));
+    // Each is in its range, so they are valid together; what was not has been noted.
+    let lease = LeaseTimes::new(stale, Some(heartbeat), Some(pin_stale)).unwrap_or_default();
+    Locking { backend, lease }
 }
 
 #[cfg(test)]

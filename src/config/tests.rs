@@ -1,3 +1,4 @@
+use super::locking::Backend;
 use super::*;
 
 fn problems(text: &str) -> Vec<String> {
