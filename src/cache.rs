@@ -149,6 +149,15 @@ impl Cache {
         self.layout.locks().into()
     }
 
+    /// Gives up all locks and pins that would otherwise count until they are stale, because this process
+    /// is about to end and threads of it may never let go. Nothing may be read after it. With locks of
+    /// the kernel the end of the process does it.
+    pub fn give_up(&self) {
+        if let Some(lease) = self.layout.lease() {
+            lease.give_up();
+        }
+    }
+
     /// Its directory.
     pub fn directory(&self) -> &Path {
         self.layout.root()

@@ -109,7 +109,9 @@ pub fn run(
     if options.announce {
         announce::ready(&mounted.directory);
     }
-    session.serve().map_err(|error| Error::io("serve", &mounted.directory, &error))?;
+    let served = session.serve().map_err(|error| Error::io("serve", &mounted.directory, &error));
+    cache.give_up();
+    served?;
     log::info!("{} is gone", mounted.directory.display());
     Ok(())
 }

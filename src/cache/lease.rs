@@ -43,10 +43,10 @@ mod pulse;
 mod reap;
 pub(super) mod record;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) use self::pulse::Beating;
 
@@ -67,7 +67,11 @@ pub(super) struct Lease {
     alive: PathBuf,
     observations: Observations,
     life: Mutex<Option<Arc<Life>>>,
+    held: Held,
 }
+
+/// The locks that are held, by their owner.
+type Held = Arc<Mutex<BTreeMap<String, PathBuf>>>;
 
 impl Lease {
     /// Of the cache whose `v1` this is. Touches nothing.
@@ -80,6 +84,7 @@ impl Lease {
             alive: v1.join(ALIVE),
             observations: Observations::new(v1.join(SEEN)),
             life: Mutex::new(None),
+            held: Held::default(),
         }
     }
 
@@ -91,6 +96,16 @@ impl Lease {
     /// What beats for this cache.
     pub fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// Gives up everything that this cache holds, because its process is about to end and nobody will
+    /// drop it. Whatever still works under one of its locks is refused like one that was taken over.
+    pub fn give_up(&self) {
+        self.end_life();
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        for (owner, path) in held {
+            lock::release(&path, &owner);
+        }
     }
 
     fn number(&self) -> u64 {

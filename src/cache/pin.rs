@@ -66,7 +66,9 @@ impl Pin {
             return Ok(());
         }
         let named = || trash::is_named(&self.mirror, &self.generation);
-        let again = lock_shared(&self.layout, &self.directory, named)?;
+        // It is the heartbeat that calls, so it waits for nobody: it will call again.
+        let once = Wait { bound: Duration::ZERO, cancelled: &|| false };
+        let again = take_hold(&self.layout, &self.directory, &once, named)?;
         revalidate(&self.mirror);
         if again.is_none() || !named()? {
             log::error!("{} may go while it is read", self.directory.display());
@@ -237,10 +239,20 @@ pub(super) fn lock_shared(
     directory: &Path,
     wanted: impl Fn() -> Result<bool>,
 ) -> Result<Option<Grip>> {
-    let wait = Wait { bound: BOUND, cancelled: &|| false };
+    // A claim of a dead process counts until it is stale.
+    let bound = layout.lease().map_or(BOUND, |lease| BOUND.max(lease.times().takeover()));
+    take_hold(layout, directory, &Wait { bound, cancelled: &|| false }, wanted)
+}
+
+fn take_hold(
+    layout: &Layout,
+    directory: &Path,
+    wait: &Wait<'_>,
+    wanted: impl Fn() -> Result<bool>,
+) -> Result<Option<Grip>> {
     let outcome = match layout.lease() {
-        Some(lease) => lease.pin(directory, &wait, wanted)?.map(|mark| mark.map(Grip::Lease)),
-        None => lock_pin_file(directory, &wait, wanted)?.map(|lock| lock.map(|_lock| Grip::Kernel { _lock })),
+        Some(lease) => lease.pin(directory, wait, wanted)?.map(|mark| mark.map(Grip::Lease)),
+        None => lock_pin_file(directory, wait, wanted)?.map(|lock| lock.map(|_lock| Grip::Kernel { _lock })),
     };
     outcome.ok_or_else(|| {
         let what = format!("pin {}", directory.display());

@@ -83,6 +83,15 @@ impl Lease {
         Ok(life)
     }
 
+    /// Ends the present life: nothing that was held in it counts any more.
+    pub(super) fn end_life(&self) {
+        let life = self.life.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(life) = life {
+            life.lost.store(true, Ordering::Relaxed);
+            let _ = fs::remove_file(&life.path);
+        }
+    }
+
     /// Whether `owner` is the present life of this process on this cache.
     pub fn is_own(&self, owner: &str) -> bool {
         let own = self.life.lock().unwrap_or_else(PoisonError::into_inner);

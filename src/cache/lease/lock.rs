@@ -9,14 +9,15 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
-use super::Lease;
 use super::moving::{NEW, Taken, beside, place, take_away};
 use super::pulse::Beating;
 use super::record::{Record, Seen, amend, look};
+use super::{Held, Lease};
 use crate::cache::clock::steady;
 use crate::cache::key_lock::HolderInfo;
 use crate::cache::lock::Wait;
@@ -34,6 +35,7 @@ pub(in crate::cache) struct LeaseLock {
     token: u64,
     // Dropped first of all, so that nothing beats any more when the file goes.
     beating: Option<Beating>,
+    held: Held,
 }
 
 /// What a waiter has seen, and for how long.
@@ -83,7 +85,9 @@ impl LeaseLock {
             return Ok(None);
         }
         // From here on dropping it gives it back.
-        let mut lock = LeaseLock { path: path.to_owned(), owner, token: record.token, beating: None };
+        let held = Arc::clone(&lease.held);
+        held.lock().unwrap_or_else(PoisonError::into_inner).insert(owner.clone(), path.to_owned());
+        let mut lock = LeaseLock { path: path.to_owned(), owner, token: record.token, beating: None, held };
         fault!("lease.linked")?;
         let newer = known()?;
         if newer >= record.token {
@@ -126,28 +130,34 @@ impl LeaseLock {
             log::warn!("could not lift the token of {}: {error}", self.path.display());
         }
     }
-
-    /// Gives it back, if it is still ours; otherwise nothing is touched.
-    fn release(&self) -> io::Result<Taken> {
-        match look(&self.path)? {
-            None => return Ok(Taken::Absent),
-            Some(seen) if !seen.is_of(&self.owner) => return Ok(Taken::Replaced),
-            Some(_) => {}
-        }
-        let _ = fault!("lease.releasing");
-        take_away(&self.path, &self.owner, |seen| seen.is_of(&self.owner))
-    }
 }
 
 impl Drop for LeaseLock {
     fn drop(&mut self) {
         drop(self.beating.take());
-        match self.release() {
-            Ok(Taken::Gone) => {}
-            Ok(_) => log::warn!("the lock {} was taken over before it was given back", self.path.display()),
-            Err(error) => log::warn!("could not give back {}: {error}", self.path.display()),
-        }
+        // Nothing panics while this is locked.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.owner);
+        release(&self.path, &self.owner);
     }
+}
+
+/// Gives the lock at `path` back, if it is still that of `owner`; otherwise nothing is touched.
+pub(super) fn release(path: &Path, owner: &str) {
+    match try_release(path, owner) {
+        Ok(Taken::Gone) => {}
+        Ok(_) => log::warn!("the lock {} was taken over before it was given back", path.display()),
+        Err(error) => log::warn!("could not give back {}: {error}", path.display()),
+    }
+}
+
+fn try_release(path: &Path, owner: &str) -> io::Result<Taken> {
+    match look(path)? {
+        None => return Ok(Taken::Absent),
+        Some(seen) if !seen.is_of(owner) => return Ok(Taken::Replaced),
+        Some(_) => {}
+    }
+    let _ = fault!("lease.releasing");
+    take_away(path, owner, |seen| seen.is_of(owner))
 }
 
 /// A file that is being made; removed when it is dropped, unless it has another name by then.

@@ -97,8 +97,8 @@ fn names(generation: &Path) -> Result<Vec<String>> {
 }
 
 impl Lease {
-    /// Pins the generation in the directory `generation`. `None` if it is gone, or if it is claimed and
-    /// not `wanted` any more; `Some(None)` if it is still claimed at the bound.
+    /// Pins the generation in the directory `generation`. `Some(None)` if it is gone, or if it is claimed
+    /// and not `wanted` any more; `None` if it is still claimed at the bound.
     pub fn pin(
         &self,
         generation: &Path,
