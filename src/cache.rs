@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `layout`, `file_system` | where things are, and on which disks they may be |
 //! | `lock`, `key_lock` | file locks; the fetch and the commit lock of a key |
+//! | `lease` | the same as files, and signs of life, for hosts that share a cache |
 //! | `serializer`, `single_flight` | order and joining within the process |
 //! | `state`, `clock` | what is published, and since when |
 //! | `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
@@ -29,6 +30,7 @@ mod gc;
 mod kept;
 mod key_lock;
 mod layout;
+mod lease;
 mod lock;
 mod materialize;
 mod pin;
@@ -75,6 +77,7 @@ use self::single_flight::SingleFlight;
 use self::snapshot::Opened;
 use self::state::Stamp;
 use crate::config::Quota;
+use crate::config::locking::{Backend, Locking};
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
 use crate::source::Resolved;
@@ -95,6 +98,8 @@ pub struct Options {
     pub limits: Limits,
     /// How large it may become.
     pub quota: Quota,
+    /// What its locks are.
+    pub locking: Locking,
 }
 
 impl Default for Options {
@@ -106,6 +111,7 @@ impl Default for Options {
             commit_wait: Duration::from_secs(10),
             limits: Limits::default(),
             quota: Quota::none(),
+            locking: Locking::default(),
         }
     }
 }
@@ -130,15 +136,17 @@ pub struct Cache {
 impl Cache {
     /// Opens the cache in `directory`, which is made (0700) if it is absent.
     ///
-    /// Fails if it belongs to another user, lies on a network file system, was made for another lock
-    /// backend, or cannot be written; the path is in the error.
+    /// Fails if it belongs to another user, was made for another lock backend, or cannot be written; the
+    /// path is in the error.
     pub fn open(directory: &Path, options: Options) -> Result<Arc<Cache>> {
-        let layout = Arc::new(Layout::open(directory)?);
+        let layout = Arc::new(Layout::open(directory, &options.locking)?);
+        // Who waits for a lease of a dead process must not give up before it may take it over.
+        let least = layout.lease().map_or(Duration::ZERO, |lease| lease.times().takeover());
         let cache = Arc::new(Cache {
             pins: Pins::new(Arc::clone(&layout)),
             layout,
-            fetch_wait: options.fetch_wait,
-            commit_wait: options.commit_wait,
+            fetch_wait: options.fetch_wait.max(least),
+            commit_wait: options.commit_wait.max(least),
             limits: options.limits,
             quota: options.quota,
             opened: Opened::default(),
@@ -155,6 +163,20 @@ impl Cache {
             });
         }
         Ok(cache)
+    }
+
+    /// What its locks are.
+    pub fn backend(&self) -> Backend {
+        self.layout.locks().into()
+    }
+
+    /// Gives up all locks and pins that would otherwise count until they are stale, because this process
+    /// is about to end and threads of it may never let go. Nothing may be read after it. With locks of
+    /// the kernel the end of the process does it.
+    pub fn give_up(&self) {
+        if let Some(lease) = self.layout.lease() {
+            lease.give_up();
+        }
     }
 
     /// Its directory.
@@ -249,7 +271,7 @@ impl Cache {
 
     /// Who holds which lock now, in any process that shares this cache.
     pub fn lock_holders(&self) -> Vec<HolderInfo> {
-        key_lock::holders(&self.layout.locks())
+        key_lock::holders(self.layout.locks())
     }
 
     /// Forgets what is only remembered of `key`.

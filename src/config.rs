@@ -19,12 +19,14 @@ pub mod duration;
 pub mod edit;
 pub mod environment;
 mod host;
+pub mod locking;
 mod problem;
 mod quota;
 mod resource;
 pub mod size;
 
 use document::{DurationField, Fields, Text};
+use locking::Locking;
 use problem::Problems;
 
 pub use host::Host;
@@ -66,6 +68,8 @@ pub struct Config {
     pub negative_ttl: Duration,
     /// How large the cache may become, and how long it keeps what nobody uses.
     pub quota: Quota,
+    /// The locks of the cache.
+    pub locking: Locking,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -117,6 +121,8 @@ const KEYS: &[&str] = &[
     quota::KEYS[2],
     quota::KEYS[3],
     quota::KEYS[4],
+    "lock",
+    "lease",
 ];
 const RESOURCE_KEYS: &[&str] = &["name", "git", "ref", "subpaths", "note"];
 const HOST_KEYS: &[&str] = &["name", "url", "nested"];
@@ -139,6 +145,7 @@ impl Default for Config {
             max_fetches: MAX_FETCHES,
             negative_ttl: NEGATIVE_TTL.default,
             quota: Quota::default(),
+            locking: Locking::default(),
         }
     }
 }
@@ -297,6 +304,7 @@ fn read_document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         max_fetches: file.number("max_fetches", 1..=64, MAX_FETCHES, problems),
         negative_ttl: file.duration(&NEGATIVE_TTL, problems),
         quota: quota::read(&file, problems),
+        locking: locking::read(&file, problems),
     };
     config.resources = read_resources(&file, &config.hosts, problems);
     config

@@ -77,8 +77,9 @@ pub fn run(
     let config = Config::load(&options.config)?;
     let directory = mount_point(&options.directory)?;
     keep_apart(&directory, &options.cache)?;
-    let quota = config.quota.clone();
-    let cache = Cache::open(&options.cache, cache::Options { quota, ..cache::Options::default() })?;
+    let cache_options =
+        cache::Options { locking: config.locking, quota: config.quota.clone(), ..cache::Options::default() };
+    let cache = Cache::open(&options.cache, cache_options)?;
     let source = Arc::new(crate::operation::git(&config));
     let about = About { directory: directory.clone(), started: SystemTime::now() };
     let mount_config = mount_config(&config, options.mount, &directory);
@@ -109,7 +110,9 @@ pub fn run(
     if options.announce {
         announce::ready(&mounted.directory);
     }
-    session.serve().map_err(|error| Error::io("serve", &mounted.directory, &error))?;
+    let served = session.serve().map_err(|error| Error::io("serve", &mounted.directory, &error));
+    cache.give_up();
+    served?;
     log::info!("{} is gone", mounted.directory.display());
     Ok(())
 }

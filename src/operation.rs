@@ -54,8 +54,8 @@ pub struct Context {
 impl Context {
     /// Opens the cache and prepares the source as the configuration says.
     pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
-        let options = cache::Options { quota: config.quota.clone(), ..cache::Options::default() };
-        let cache = Cache::open(cache, options)?;
+        let (locking, quota) = (config.locking, config.quota.clone());
+        let cache = Cache::open(cache, cache::Options { locking, quota, ..Default::default() })?;
         let source = Box::new(git(&config));
         Ok(Context { config, cache, source, environment })
     }

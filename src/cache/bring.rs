@@ -168,8 +168,8 @@ impl Cache {
         fetch: &HeldFetch,
         work: impl FnOnce(&Desk<'_>) -> Result<T>,
     ) -> Result<T> {
-        let locks = self.layout.locks();
-        let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("publish {key}"))?;
+        let lock = KeyLock::new(self.layout.locks(), key);
+        let commit = lock.commit(&self.commit_wait(), &format!("publish {key}"))?;
         work(&Desk { layout: &self.layout, pins: &self.pins, key, fetch, commit: &commit })
     }
 

@@ -67,10 +67,9 @@ impl Cache {
     /// Replaces the pointer by a tombstone; if `only` is given, only while it names that generation.
     fn bury(&self, key: &Key, only: Option<&str>, what: &str) -> Result<(Option<String>, Option<Changed>)> {
         let mirror = self.layout.mirror(key);
-        let locks = self.layout.locks();
-        let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), what)?;
+        let commit = KeyLock::new(self.layout.locks(), key).commit(&self.commit_wait(), what)?;
         fault!("clear.locked")?;
-        let mut state = read_for_change(&mirror, key)?;
+        let mut state = read_for_change(&mirror, key, &commit)?;
         if only.is_some() && state.generation.as_deref() != only {
             return Ok((None, None));
         }

@@ -4,6 +4,7 @@
 //! change is noted in the same clock and unit, with the id of the boot: no setting of the wall clock
 //! moves it, and ticks of another boot are known to mean nothing.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
@@ -56,6 +57,26 @@ pub fn ticks() -> u64 {
     let nanoseconds = u64::try_from(now.tv_nsec()).unwrap_or(0);
     let seconds = u64::try_from(now.tv_sec()).unwrap_or(0);
     seconds * ticks_per_second() + nanoseconds * ticks_per_second() / 1_000_000_000
+}
+
+/// A clock that nobody sets and that stands still while this host is suspended: CLOCK_MONOTONIC. Of use
+/// only to who is the same [`observer`].
+pub(super) fn steady() -> Duration {
+    let Ok(now) = clock_gettime(ClockId::CLOCK_MONOTONIC) else { return Duration::ZERO };
+    let nanoseconds = u32::try_from(now.tv_nsec()).unwrap_or(0);
+    Duration::new(u64::try_from(now.tv_sec()).unwrap_or(0), nanoseconds)
+}
+
+/// What all processes have in common that share a [`steady`] clock: the boot and the time namespace.
+/// Safe as a file name.
+pub(super) fn observer() -> &'static str {
+    static OBSERVER: OnceLock<String> = OnceLock::new();
+    OBSERVER.get_or_init(|| {
+        let namespace = std::fs::read_link("/proc/self/ns/time").unwrap_or_default();
+        let mut text = format!("{}-{}", boot_id(), namespace.display());
+        text.retain(|c| c.is_ascii_alphanumeric() || c == '-');
+        text
+    })
 }
 
 /// The wall clock in seconds since 1970; 0 before that.

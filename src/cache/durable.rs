@@ -1,4 +1,5 @@
-//! Writing so that a crash leaves the old or the new, and nothing in between.
+//! Writing so that a crash leaves the old or the new, and nothing in between; and so that who has lost
+//! its lock meanwhile replaces nothing (the argument is in [`super::lease`]).
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::layout::random_id;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fault;
 
 /// The end of a file's name while it is written.
@@ -64,7 +65,15 @@ impl Unfinished {
     /// was written by nobody else would be empty there after a power loss.
     pub fn settle(self, place: &Path) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::hard_link(&self.path, place)
+        match fs::hard_link(&self.path, place) {
+            Err(error) if has_no_links(&error) => {
+                let content = fs::read(&self.path)?;
+                let mut file = File::create_new(place)?;
+                file.write_all(&content)?;
+                file.sync_all()
+            }
+            linked => linked,
+        }
     }
 }
 
@@ -74,41 +83,62 @@ impl Drop for Unfinished {
     }
 }
 
-/// Replaces `file` by one with this content. `before` is asked after the new one is on the disk and
+/// Replaces `file` by one with this content. `still_ours` is asked after the new one is on the disk and
 /// before it takes the name: its failure leaves the old one.
 ///
-/// The caller holds the lock that makes it the only writer: unfinished files of that name, left by
-/// one that died, are removed first.
-pub(super) fn replace(file: &Path, content: &[u8], before: impl FnOnce() -> Result<()>) -> Result<()> {
+/// The caller holds the lock that makes it the only writer, and has called [`sweep`] since it got it.
+/// Fails with [`Kind::Stale`] if somebody else has done so since.
+pub(super) fn replace(file: &Path, content: &[u8], still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
     let failed = |error: io::Error| Error::io("write", file, &error);
     let directory = file.parent().unwrap_or(Path::new("."));
-    remove_unfinished(directory, &file.file_name().unwrap_or_default().to_string_lossy());
     let new = Unfinished::write(file, content).map_err(failed)?;
     // Readers tell two contents by inode, size and this time; the kernel's own is as coarse as its
     // tick, and inodes are used again.
     new.file.set_modified(SystemTime::now()).map_err(failed)?;
     fault!("replace.written")?;
     new.file.sync_all().map_err(failed)?;
-    before()?;
-    new.replace(file).map_err(failed)?;
+    still_ours()?;
+    fault!("replace.checked")?;
+    match new.replace(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let why = "another process has taken over its lock since";
+            return Err(Error::new(Kind::Stale, format!("write {}", file.display()), why).hint("try again"));
+        }
+        renamed => renamed.map_err(failed)?,
+    }
     fault!("replace.renamed")?;
     sync_directory(directory)
 }
 
-fn remove_unfinished(directory: &Path, name: &str) {
+/// Makes whatever remembers the entries of `directory` ask for them again: a network client that has
+/// changed a directory itself knows that what it remembered of it is old.
+pub(super) fn revalidate(directory: &Path) {
+    let own = directory.join(format!("{}{UNFINISHED}", random_id()));
+    match File::create_new(&own) {
+        Ok(_) => drop(fs::remove_file(&own)),
+        Err(error) => log::debug!("{} is seen as it is known: {error}", directory.display()),
+    }
+}
+
+/// Removes from `directory` what others have begun to write there and not finished: those who died, and
+/// those whose lock was taken over, who can then not finish.
+pub(super) fn sweep(directory: &Path) {
+    revalidate(directory);
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let left = entry.file_name();
-        let left = left.to_string_lossy();
-        if left.starts_with(&format!("{name}.")) && left.ends_with(UNFINISHED) {
+        if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
+/// Whether a file system says by this that it has no hard links.
+pub(super) fn has_no_links(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS | libc::EMLINK))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn a_refused_replacement_leaves_the_old_content_and_nothing_else() {
@@ -119,7 +149,21 @@ mod tests {
         assert_eq!(refused.unwrap_err().kind(), Kind::Stale);
         assert_eq!(fs::read(&file).unwrap(), b"one");
         fs::write(directory.path().join("state.json.abc.new"), "of one that died").unwrap();
+        sweep(directory.path());
         replace(&file, b"two", || Ok(())).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+    #[test]
+    fn one_that_was_swept_after_its_check_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("state.json");
+        replace(&file, b"one", || Ok(())).unwrap();
+        let overtaken = replace(&file, b"overtaken", || {
+            sweep(directory.path());
+            replace(&file, b"two", || Ok(()))
+        });
+        assert_eq!(overtaken.unwrap_err().kind(), Kind::Stale);
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }

@@ -42,18 +42,18 @@ impl Cache {
     pub(super) fn evict(&self, usage: &Usage) -> Result<u64, Stays> {
         let Usage { key, mirror, generation, .. } = usage;
         let fetch = self.try_fetch_lock(key)?;
-        let locks = self.layout.locks();
         let what = format!("gc {key}");
-        let commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &what).map_err(stays)?;
+        let commit =
+            KeyLock::new(self.layout.locks(), key).commit(&self.commit_wait(), &what).map_err(stays)?;
         fault!("gc.locked").map_err(stays)?;
-        let state = read_for_change(mirror, key).map_err(stays)?;
+        let state = read_for_change(mirror, key, &commit).map_err(stays)?;
         if state.generation.as_ref() != Some(generation) || generation_used(&usage.directory()) > usage.used {
             return Err(Stays::Used);
         }
         if self.is_kept(key) {
             return Err(Stays::Kept);
         }
-        let claimed = match trash::claim(mirror, generation).map_err(stays)? {
+        let claimed = match trash::claim(&self.layout, mirror, generation).map_err(stays)? {
             Claim::Pinned => return Err(Stays::Pinned),
             Claim::Absent => return Err(Stays::Used),
             Claim::Claimed(claimed) => claimed,
@@ -78,7 +78,7 @@ impl Cache {
         if self.is_kept(&usage.key) {
             return Err(Stays::Kept);
         }
-        let claim = trash::claim(&usage.mirror, &usage.generation).map_err(stays)?;
+        let claim = trash::claim(&self.layout, &usage.mirror, &usage.generation).map_err(stays)?;
         let found = match &claim {
             Claim::Claimed(_) => Ok(usage.bytes),
             Claim::Pinned => Err(Stays::Pinned),

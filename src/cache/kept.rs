@@ -43,8 +43,8 @@ impl Cache {
     pub fn keep(&self, key: &Key, reference: &Reference) -> Result<bool> {
         let directory = self.layout.kept();
         let file = file(&directory, key, reference);
-        let locks = self.layout.locks();
-        let _commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("keep {key}"))?;
+        let _commit =
+            KeyLock::new(self.layout.locks(), key).commit(&self.commit_wait(), &format!("keep {key}"))?;
         if file.exists() {
             return Ok(false);
         }
@@ -59,8 +59,8 @@ impl Cache {
     pub fn release(&self, key: &Key, reference: &Reference) -> Result<bool> {
         let directory = self.layout.kept();
         let file = file(&directory, key, reference);
-        let locks = self.layout.locks();
-        let _commit = KeyLock::new(&locks, key).commit(&self.commit_wait(), &format!("release {key}"))?;
+        let _commit =
+            KeyLock::new(self.layout.locks(), key).commit(&self.commit_wait(), &format!("release {key}"))?;
         match fs::remove_file(&file) {
             Ok(()) => sync_directory(&directory).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,22 +1,37 @@
-//! The two locks of a key, on permanent files `v1/locks/<digest>.fetch` and `.commit`.
+//! The two locks of a key, `v1/locks/<digest>.fetch` and `.commit`.
 //!
 //! *fetch* is held from "look again" to the end of the commit, through the network: one fetch for all
 //! processes. *commit* is held for the few renames that change what is published. Order: serializer,
 //! fetch, commit, pin. What publishes asks for [`HeldFetch`] and [`HeldCommit`] as arguments, so it
 //! cannot be called without them.
 //!
-//! The text in a lock file says who holds it, for messages alone. Whether somebody does is decided by
-//! the kernel: a holder that dies is gone at once, one that is stopped keeps its lock.
+//! Two backends hold them, of which a cache has one for all its life. With the *kernel's* ([`kernel`])
+//! the files are permanent and whether somebody holds one is decided by the kernel: a holder that dies
+//! is gone at once, one that is stopped keeps its lock. With *leases* ([`super::lease`]) a file is there
+//! while somebody holds it: one that dies is taken over after a time, one that is stopped may be, and
+//! can then not commit.
+//!
+//! What a lock says about its holder is for messages alone. Fails with [`Kind::Busy`] at the bound,
+//! [`Kind::Interrupted`] when the caller gave up; nothing ever goes on unlocked.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use self::kernel::KernelLock;
 use super::clock::unix_now;
-use super::lock::{Locked, Mode, Wait};
+use super::lease::Lease;
+use super::lease::lock::{LeaseLock, taken_over};
+use super::lease::record::look;
+use super::lock::Wait;
+use crate::config::locking::Backend;
 use crate::error::{Error, Kind, Result};
 use crate::key::Key;
 
@@ -70,9 +85,28 @@ impl std::fmt::Display for HolderInfo {
     }
 }
 
+/// The locks of a cache: where they are and what they are.
+#[derive(Debug)]
+pub(super) struct Locks {
+    directory: PathBuf,
+    lease: Option<Arc<Lease>>,
+}
+
+impl Locks {
+    /// Files in `directory`; leases if there is a `lease`, else the kernel's.
+    pub fn new(directory: PathBuf, lease: Option<Arc<Lease>>) -> Locks {
+        Locks { directory, lease }
+    }
+
+    /// Where the files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
 /// The locks of one key.
 pub(super) struct KeyLock<'a> {
-    directory: &'a Path,
+    locks: &'a Locks,
     key: &'a Key,
 }
 
@@ -86,10 +120,16 @@ pub(super) struct HeldCommit(Held);
 
 #[derive(Debug)]
 struct Held {
-    lock: Locked,
+    grip: Grip,
     path: PathBuf,
-    // Stands after `lock`, so it is dropped, and logs, when the lock is free again.
+    // Stands after `grip`, so it is dropped, and logs, when the lock is free again.
     _time: HeldTime,
+}
+
+#[derive(Debug)]
+enum Grip {
+    Kernel(KernelLock),
+    Lease(LeaseLock),
 }
 
 /// Logs for how long a lock was held: what `scripts/bench` holds against the promise of short commits.
@@ -102,9 +142,9 @@ struct HeldTime {
 }
 
 impl<'a> KeyLock<'a> {
-    /// The locks of `key` in the directory of lock files.
-    pub fn new(directory: &'a Path, key: &'a Key) -> Self {
-        KeyLock { directory, key }
+    /// The locks of `key`.
+    pub fn new(locks: &'a Locks, key: &'a Key) -> Self {
+        KeyLock { locks, key }
     }
 
     /// Takes the fetch lock. `what` is told to those who wait for it.
@@ -118,50 +158,48 @@ impl<'a> KeyLock<'a> {
     }
 
     fn acquire(&self, kind: LockKind, wait: &Wait<'_>, what: &str) -> Result<Held> {
-        let path = self.directory.join(format!("{}.{}", self.key.digest(), kind.as_str()));
-        let open = || {
-            File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(|error| Error::io("open the lock file", &path, &error))
+        let path = self.locks.directory.join(format!("{}.{}", self.key.digest(), kind.as_str()));
+        let holder = holder(kind, self.key, what);
+        let grip = match &self.locks.lease {
+            None => KernelLock::acquire(&path, wait, &holder)?.map(Grip::Kernel),
+            Some(lease) => LeaseLock::acquire(lease, &path, wait, &holder)?.map(Grip::Lease),
         };
-        let Some(lock) = Locked::acquire(&path, Mode::Exclusive, wait, open)? else {
-            let why = match File::open(&path).ok().and_then(|file| read_holder(&file)) {
-                Some(holder) => holder.to_string(),
-                None => "another process holds it".to_owned(),
-            };
-            return Err(Error::new(
-                Kind::Busy,
-                format!("wait for the {} lock of {}", kind.as_str(), self.key),
-                why,
-            )
-            .hint("wait for that process, or end it: its lock is free at that moment"));
+        let Some(grip) = grip else { return Err(self.busy(kind, &path)) };
+        let time = HeldTime { lock: kind, key: holder.key, what: what.to_owned(), since: Instant::now() };
+        Ok(Held { grip, path, _time: time })
+    }
+
+    fn busy(&self, kind: LockKind, path: &Path) -> Error {
+        let holder = match self.locks.lease {
+            None => File::open(path).ok().and_then(|file| kernel::read_holder(&file)),
+            Some(_) => look(path).ok().flatten().and_then(|seen| seen.holder().cloned()),
         };
-        let time =
-            HeldTime { lock: kind, key: self.key.to_string(), what: what.to_owned(), since: Instant::now() };
-        write_holder(lock.file(), kind, self.key, what);
-        Ok(Held { lock, path, _time: time })
+        let why = holder.map_or_else(|| "another process holds it".to_owned(), |holder| holder.to_string());
+        let hint = match &self.locks.lease {
+            None => "wait for that process, or end it: its lock is free at that moment".to_owned(),
+            Some(lease) => format!(
+                "wait for that process, or end it: its lock is free {} s later",
+                lease.times().stale().as_secs_f32()
+            ),
+        };
+        let what = format!("wait for the {} lock of {}", kind.as_str(), self.key);
+        Error::new(Kind::Busy, what, why).hint(hint)
     }
 }
 
 impl Held {
     fn still_ours(&self) -> Result<()> {
-        if self.lock.is_at(&self.path)? {
-            return Ok(());
+        match &self.grip {
+            Grip::Lease(lock) if lock.is_ours()? => Ok(()),
+            Grip::Lease(_) => Err(taken_over(&self.path)),
+            Grip::Kernel(lock) if lock.is_at(&self.path)? => Ok(()),
+            Grip::Kernel(_) => {
+                let what = format!("commit under the lock {}", self.path.display());
+                let why = "its file was removed, so another process may hold a new one";
+                Err(Error::new(Kind::Stale, what, why)
+                    .hint("try again; lock files are never to be removed by hand"))
+            }
         }
-        let what = format!("commit under the lock {}", self.path.display());
-        Err(Error::new(Kind::Stale, what, "its file was removed, so another process may hold a new one")
-            .hint("try again; lock files are never to be removed by hand"))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // An empty file tells a listing that nobody needs to be asked.
-        let _ = self.lock.file().set_len(0);
     }
 }
 
@@ -174,139 +212,77 @@ impl Drop for HeldTime {
 }
 
 impl HeldFetch {
-    /// Fails with [`Kind::Stale`] if the lock's path does not name the file that is locked.
+    /// Fails with [`Kind::Stale`] if somebody else may hold the lock now.
     pub fn still_ours(&self) -> Result<()> {
         self.0.still_ours()
     }
 }
 
 impl HeldCommit {
-    /// Fails with [`Kind::Stale`] if the lock's path does not name the file that is locked.
+    /// Fails with [`Kind::Stale`] if somebody else may hold the lock now.
     pub fn still_ours(&self) -> Result<()> {
         self.0.still_ours()
     }
-}
 
-fn write_holder(file: &File, lock: LockKind, key: &Key, what: &str) {
-    let host = nix::sys::utsname::uname().map(|name| name.nodename().to_string_lossy().into_owned());
-    let command = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
-    let holder = HolderInfo {
-        lock,
-        key: key.to_string(),
-        pid: std::process::id(),
-        host: host.unwrap_or_default(),
-        command: command.trim_end().to_owned(),
-        what: crate::redact::redact(what),
-        since: unix_now(),
-    };
-    // For messages only: a full disk must not stop whoever wants to clear something from it.
-    let written = serde_json::to_vec(&holder).map_err(std::io::Error::from).and_then(|text| {
-        let mut file = file;
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(&text)
-    });
-    if let Err(error) = written {
-        log::debug!("could not note the holder of a lock: {error}");
+    /// Notes in a state that is about to be replaced that this holder does it. Fails with
+    /// [`Kind::Stale`] if a later one has done so already.
+    pub fn fence(&self, fence: &mut u64) -> Result<()> {
+        let Grip::Lease(lock) = &self.0.grip else { return Ok(()) };
+        if lock.token() >= *fence {
+            *fence = lock.token();
+            return Ok(());
+        }
+        self.still_ours()?;
+        // The lock is ours and its count was lost: somebody removed its files by hand. Refused once;
+        // whoever tries again is later than what was published.
+        lock.lift(*fence);
+        let what = format!("commit under the lock {}", self.0.path.display());
+        let why = format!("its token {} is lower than {fence}, that of what is published", lock.token());
+        Err(Error::new(Kind::Stale, what, why).hint("try again; lock files are never to be removed by hand"))
     }
 }
 
-fn read_holder(mut file: &File) -> Option<HolderInfo> {
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+/// This process as the holder of a lock.
+fn holder(lock: LockKind, key: &Key, what: &str) -> HolderInfo {
+    static SELF: OnceLock<(String, String)> = OnceLock::new();
+    let (host, command) = SELF.get_or_init(|| {
+        let host = nix::sys::utsname::uname().map(|name| name.nodename().to_string_lossy().into_owned());
+        let command = fs::read_to_string("/proc/self/comm").unwrap_or_default();
+        (host.unwrap_or_default(), command.trim_end().to_owned())
+    });
+    HolderInfo {
+        lock,
+        key: key.to_string(),
+        pid: std::process::id(),
+        host: host.clone(),
+        command: command.clone(),
+        what: crate::redact::redact(what),
+        since: unix_now(),
+    }
 }
 
-/// Who holds which lock now. Locks whose file cannot be read are left out.
-pub(super) fn holders(directory: &Path) -> Vec<HolderInfo> {
+/// Who holds which lock now. Locks whose file cannot be read are left out; the lease of a dead process
+/// counts until it is taken over.
+pub(super) fn holders(locks: &Locks) -> Vec<HolderInfo> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(&locks.directory).into_iter().flatten().flatten() {
         let path = entry.path();
-        let written = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
-        if !written {
+        let is_lock = path.extension().is_some_and(|ending| ending == "fetch" || ending == "commit");
+        if !is_lock {
             continue;
         }
-        let Ok(file) = File::open(&path) else { continue };
-        let holder = read_holder(&file);
-        // A shared attempt, for an instant: it fails exactly when somebody holds the lock.
-        if let (Some(holder), Ok(None)) = (holder, Locked::attempt(file, &path, Mode::Shared)) {
-            found.push(holder);
-        }
+        found.extend(match locks.lease {
+            None => kernel::holder_of(&path),
+            Some(_) => look(&path).ok().flatten().and_then(|seen| seen.holder().cloned()),
+        });
     }
     found.sort_by(|a, b| (a.since, &a.key).cmp(&(b.since, &b.key)));
     found
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::key::GitUrl;
-    use std::time::Duration;
-
-    fn key() -> Key {
-        Key::git(GitUrl::parse("https://example.org/a/b").unwrap())
-    }
-
-    #[test]
-    fn a_waiter_ends_at_its_bound_and_names_the_holder() {
-        let directory = tempfile::tempdir().unwrap();
-        let key = key();
-        let lock = KeyLock::new(directory.path(), &key);
-        let _held = lock.fetch(&Wait::never(), "fetch for a test").unwrap();
-        let wait = Wait { bound: Duration::from_millis(30), cancelled: &|| false };
-        let error = lock.fetch(&wait, "second").unwrap_err();
-        assert_eq!(error.kind(), Kind::Busy);
-        assert!(error.why().contains(&std::process::id().to_string()), "{error}");
-        assert!(error.why().contains("fetch for a test"), "{error}");
-        // The other lock of the key, and the same of another key, are free.
-        lock.commit(&Wait::never(), "commit").unwrap();
-        let other = Key::git(GitUrl::parse("https://example.org/a/c").unwrap());
-        KeyLock::new(directory.path(), &other).fetch(&Wait::never(), "other").unwrap();
-    }
-
-    #[test]
-    fn it_is_free_after_release_and_after_a_panic_and_its_file_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        let key = key();
-        let lock = KeyLock::new(directory.path(), &key);
-        drop(lock.fetch(&Wait::never(), "first").unwrap());
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _held = lock.fetch(&Wait::never(), "second").unwrap();
-            panic!("under the lock");
-        }));
-        assert!(panicked.is_err());
-        lock.fetch(&Wait::never(), "third").unwrap();
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn holders_are_listed_while_they_hold() {
-        let directory = tempfile::tempdir().unwrap();
-        let key = key();
-        let lock = KeyLock::new(directory.path(), &key);
-        let held = lock.commit(&Wait::never(), "clear https://u:secret@h/x").unwrap();
-        let listed = holders(directory.path());
-        assert_eq!(listed.len(), 1);
-        assert_eq!((listed[0].lock, listed[0].pid), (LockKind::Commit, std::process::id()));
-        assert!(!listed[0].what.contains("secret"));
-        drop(held);
-        assert!(holders(directory.path()).is_empty());
-        // Text that a killed holder left behind is not a holder.
-        let file = directory.path().join(format!("{}.commit", key.digest()));
-        std::fs::write(file, serde_json::to_vec(&listed[0]).unwrap()).unwrap();
-        assert!(holders(directory.path()).is_empty());
-    }
-
-    #[test]
-    fn a_lock_file_removed_by_hand_is_noticed() {
-        let directory = tempfile::tempdir().unwrap();
-        let key = key();
-        let lock = KeyLock::new(directory.path(), &key);
-        let first = lock.fetch(&Wait::never(), "first").unwrap();
-        first.still_ours().unwrap();
-        std::fs::remove_file(directory.path().join(format!("{}.fetch", key.digest()))).unwrap();
-        let second = lock.fetch(&Wait::never(), "second").unwrap();
-        second.still_ours().unwrap();
-        assert_eq!(first.still_ours().unwrap_err().kind(), Kind::Stale);
+/// Which backend it is.
+impl From<&Locks> for Backend {
+    fn from(locks: &Locks) -> Backend {
+        if locks.lease.is_some() { Backend::Lease } else { Backend::Kernel }
     }
 }

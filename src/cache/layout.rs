@@ -4,16 +4,21 @@
 //! version does not know it leaves alone. Every name below `v1/` is made here from typed values:
 //! a key's file name and digest, a checked generation or revision, a random id.
 //!
-//! Fails with the path in the error: not ours, on a network file system, made for another lock
-//! backend, read-only, full.
+//! What its locks are is decided when it is made, and recorded: all who use it must use the same.
+//!
+//! Fails with the path in the error: not ours, made for another lock backend, read-only, full.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::durable::{Unfinished, sync_directory};
 use super::file_system;
+use super::key_lock::Locks;
+use super::lease::{ALIVE, Lease, SEEN};
+use crate::config::locking::{Backend, Locking};
 use crate::error::{Error, Kind, Result};
 use crate::key::Key;
 
@@ -22,54 +27,52 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is the cache of srcfs. All of it can be fetched again.\n\
     # For information about cache directory tags see https://bford.info/cachedir/\n";
 
-/// The backend that this version has, as recorded in `v1/lock-backend`.
-const LOCK_BACKEND: &str = "kernel";
-
 /// Where things are.
 #[derive(Debug)]
 pub(super) struct Layout {
     root: PathBuf,
     v1: PathBuf,
     id: String,
+    locks: Locks,
+    lease: Option<Arc<Lease>>,
 }
 
 impl Layout {
     /// Makes or checks the cache at `root`.
-    pub fn open(root: &Path) -> Result<Layout> {
+    pub fn open(root: &Path, locking: &Locking) -> Result<Layout> {
         // A daemon changes its working directory.
         let root =
             std::path::absolute(root).map_err(|error| Error::io("find the cache directory", root, &error))?;
         let root = root.as_path();
         make_private(root)?;
-        file_system::refuse_network(root)?;
         let v1 = root.join("v1");
         for directory in ["", "locks", "mirrors", "mirrors/git", "staging", "trash", "failures", "kept"] {
-            let directory = v1.join(directory);
-            match fs::DirBuilder::new().mode(0o700).create(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Error::io("create the cache directory", &directory, &error)
-                        .hint("choose another place with --cache-dir"));
-                }
-                _ => {}
-            }
+            make_directory(&v1.join(directory))?;
         }
         settle(&root.join("CACHEDIR.TAG"), CACHEDIR_TAG)?;
-        let backend = settle(&v1.join("lock-backend"), &format!("{LOCK_BACKEND}\n"))?;
-        if backend.trim_end() != LOCK_BACKEND {
-            let why = format!(
-                "it was made for the lock backend {:?}, this srcfs has only {LOCK_BACKEND:?}",
-                backend.trim_end()
-            );
-            return Err(Error::new(Kind::Unsupported, format!("use the cache {}", root.display()), why)
-                .hint("choose another --cache-dir, or a srcfs that has that backend"));
-        }
+        let network = file_system::network(root)?;
+        let choose = |recorded: Option<&str>| file_system::choose(root, network, recorded, locking.backend);
+        let suits = choose(recorded_backend(root)?.as_deref())?;
+        // Somebody else may have been faster, and have chosen otherwise.
+        let recorded = settle(&v1.join(BACKEND), &format!("{suits}\n"))?;
+        let backend = choose(Some(&recorded))?;
+        let lease = match backend {
+            Backend::Kernel => None,
+            Backend::Lease => {
+                for directory in [ALIVE, SEEN] {
+                    make_directory(&v1.join(directory))?;
+                }
+                Some(Arc::new(Lease::new(&v1, locking.lease)))
+            }
+        };
+        let locks = Locks::new(v1.join("locks"), lease.clone());
         let id = settle(&v1.join("id"), &format!("{}\n", random_id()))?.trim_end().to_owned();
         if id.is_empty() || id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let path = v1.join("id");
             return Err(Error::new(Kind::Corrupt, format!("read {}", path.display()), "it is not an id")
                 .hint("remove that file: a new one is made"));
         }
-        Ok(Layout { root: root.to_owned(), v1, id })
+        Ok(Layout { root: root.to_owned(), v1, id, locks, lease })
     }
 
     /// The cache directory itself.
@@ -82,9 +85,14 @@ impl Layout {
         &self.id
     }
 
-    /// The lock files.
-    pub fn locks(&self) -> PathBuf {
-        self.v1.join("locks")
+    /// The locks.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// What the leases of this process share, if the cache has leases.
+    pub fn lease(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref()
     }
 
     /// The directories in which sources prepare, and their leases.
@@ -120,6 +128,29 @@ impl Layout {
     /// The records of last failures.
     pub fn failures(&self) -> PathBuf {
         self.v1.join("failures")
+    }
+}
+
+/// The file that records the lock backend, below `v1`.
+const BACKEND: &str = "lock-backend";
+
+/// What the cache at `root` records as its lock backend; `None` if there is no cache yet.
+pub(super) fn recorded_backend(root: &Path) -> Result<Option<String>> {
+    let file = root.join("v1").join(BACKEND);
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &file, &error)),
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::io("create the cache directory", directory, &error)
+                .hint("choose another place with --cache-dir"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -171,7 +202,14 @@ fn settle(file: &Path, content: &str) -> Result<String> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => sync_directory(directory)?,
     }
-    fs::read_to_string(file).map_err(|error| Error::io("read", file, &error))
+    // Without hard links it is not there at once: who comes second may see it empty for a moment.
+    for _ in 0..100 {
+        match fs::read_to_string(file) {
+            Ok(text) if text.is_empty() => std::thread::sleep(std::time::Duration::from_millis(5)),
+            read => return read.map_err(|error| Error::io("read", file, &error)),
+        }
+    }
+    Ok(String::new())
 }
 
 #[cfg(test)]
@@ -182,7 +220,7 @@ mod tests {
     fn a_new_cache_is_private_and_tagged_and_keeps_its_id() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("deep/cache");
-        let first = Layout::open(&root).unwrap();
+        let first = Layout::open(&root, &Locking::default()).unwrap();
         assert_eq!(fs::metadata(&root).unwrap().mode() & 0o777, 0o700);
         assert!(
             fs::read_to_string(root.join("CACHEDIR.TAG"))
@@ -190,8 +228,8 @@ mod tests {
                 .starts_with("Signature: 8a477f597d28d172789f06886806bc55")
         );
         assert_eq!(fs::read_to_string(root.join("v1/lock-backend")).unwrap(), "kernel\n");
-        assert_eq!(Layout::open(&root).unwrap().id(), first.id());
-        let other = Layout::open(&directory.path().join("other")).unwrap();
+        assert_eq!(Layout::open(&root, &Locking::default()).unwrap().id(), first.id());
+        let other = Layout::open(&directory.path().join("other"), &Locking::default()).unwrap();
         assert_ne!(other.id(), first.id());
     }
 
@@ -203,19 +241,46 @@ mod tests {
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(root.join("v2")).unwrap();
         fs::write(root.join("v2/file"), "of a later version").unwrap();
-        Layout::open(&root).unwrap();
+        Layout::open(&root, &Locking::default()).unwrap();
         assert_eq!(fs::metadata(&root).unwrap().mode() & 0o777, 0o700);
         assert!(root.join("v2/file").exists());
     }
 
     #[test]
-    fn another_lock_backend_is_refused() {
+    fn a_cache_keeps_the_locks_it_was_made_with_and_who_disagrees_is_refused() {
+        let with = |backend| Locking { backend, ..Locking::default() };
+        for (made, other) in [(Backend::Kernel, Backend::Lease), (Backend::Lease, Backend::Kernel)] {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path();
+            Layout::open(root, &with(Some(made))).unwrap();
+            assert_eq!(Backend::from(Layout::open(root, &with(None)).unwrap().locks()), made);
+            assert_eq!(Backend::from(Layout::open(root, &with(Some(made))).unwrap().locks()), made);
+            let error = Layout::open(root, &with(Some(other))).unwrap_err();
+            assert_eq!(error.kind(), Kind::Unsupported);
+            let text = error.to_string();
+            for part in [made.as_str(), other.as_str(), "lock-backend", "--cache-dir"] {
+                assert!(text.contains(part), "{text}");
+            }
+            fs::write(root.join("v1/lock-backend"), "quantum\n").unwrap();
+            let error = Layout::open(root, &with(None)).unwrap_err();
+            assert!(error.to_string().contains("quantum"), "{error}");
+        }
+    }
+
+    #[test]
+    fn many_who_make_a_cache_with_different_locks_agree_on_one() {
         let directory = tempfile::tempdir().unwrap();
-        Layout::open(directory.path()).unwrap();
-        fs::write(directory.path().join("v1/lock-backend"), "lease\n").unwrap();
-        let error = Layout::open(directory.path()).unwrap_err();
-        assert_eq!(error.kind(), Kind::Unsupported);
-        assert!(error.to_string().contains("lease"), "{error}");
+        let open = |number: usize| {
+            let backend = if number.is_multiple_of(2) { Backend::Kernel } else { Backend::Lease };
+            let locking = Locking { backend: Some(backend), ..Locking::default() };
+            Layout::open(directory.path(), &locking).ok().map(|layout| Backend::from(layout.locks()))
+        };
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || open(number))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(found.len(), 4);
+        assert!(found.iter().all(|backend| *backend == found[0]));
     }
 
     #[test]
@@ -227,7 +292,7 @@ mod tests {
         let root = directory.path().join("cache");
         fs::create_dir(&root).unwrap();
         std::os::unix::fs::chown(&root, Some(65534), None).unwrap();
-        let error = Layout::open(&root).unwrap_err();
+        let error = Layout::open(&root, &Locking::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Denied);
         assert!(error.to_string().contains(root.to_str().unwrap()), "{error}");
     }
@@ -237,14 +302,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = Layout::open(&file.join("cache")).unwrap_err();
+        let error = Layout::open(&file.join("cache"), &Locking::default()).unwrap_err();
         assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
     }
 
     #[test]
     fn many_who_open_a_new_cache_at_once_agree_on_its_id() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Layout::open(directory.path()).unwrap().id().to_owned();
+        let open = || Layout::open(directory.path(), &Locking::default()).unwrap().id().to_owned();
         let ids: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()

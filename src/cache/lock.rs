@@ -17,8 +17,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 
-const FIRST_POLL: Duration = Duration::from_millis(2);
-const LONGEST_POLL: Duration = Duration::from_millis(20);
+const FIRST_POLL: Duration = Duration::from_millis(1);
+/// At first, when what is waited for may be a commit that is over in a moment.
+const SHORT_POLL: Duration = Duration::from_millis(8);
+/// Later, when it is a fetch that takes its time.
+const LONG_POLL: Duration = Duration::from_millis(20);
+const AT_FIRST: Duration = Duration::from_secs(10);
 
 /// How a file is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +65,7 @@ impl Wait<'_> {
                 return Err(Error::new(Kind::Interrupted, "wait for a lock", "the caller gave up"));
             }
             std::thread::sleep(pause.min(self.bound - waited));
-            pause = (pause * 2).min(LONGEST_POLL);
+            pause = (pause * 2).min(if waited < AT_FIRST { SHORT_POLL } else { LONG_POLL });
         }
     }
 }

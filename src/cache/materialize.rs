@@ -311,10 +311,9 @@ impl Cache {
     /// From the fetch lock to its release.
     fn fetch(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {
         let Order { key, reference, freshness, who, .. } = *order;
-        let locks = self.layout.locks();
         let cancelled = || order.cancelled_while_it_waits();
         let what = format!("fetch {key}@{reference} for {who}");
-        let lock = KeyLock::new(&locks, key).fetch(&self.fetch_wait(&cancelled), &what)?;
+        let lock = KeyLock::new(self.layout.locks(), key).fetch(&self.fetch_wait(&cancelled), &what)?;
         if let Some(turn) = order.turn {
             turn.works();
         }

@@ -1,12 +1,17 @@
 //! Pins: what keeps a generation on disk while somebody uses it, in any process.
 //!
-//! A pin is a shared lock on the generation's pin file, one for this process however many snapshots
-//! use it. A dead process pins nothing. Who pins opens the file, locks it, and then checks that the
-//! path still names it and that the state still names the generation; else it reads the state anew.
-//! Whoever trashes holds the same file exclusively, so one of the two always sees the other.
+//! A pin is one for this process however many snapshots use it. With locks of the kernel it is a shared
+//! lock on the generation's pin file, and a dead process pins nothing; with leases it is a file of our
+//! own in the generation ([`super::lease::pin`]), and that of a dead process counts for a time. Who pins
+//! takes hold and then checks that the state still names the generation; else it reads the state anew.
+//! Whoever trashes claims it, which a pin refuses, so one of the two always sees the other.
 //!
-//! Dropping the last pin of this process unlocks, and then tries to take the generation away, which
+//! Dropping the last pin of this process lets go, and then tries to take the generation away, which
 //! succeeds exactly if it is cleared and nobody else pins it.
+//!
+//! A process that others took for dead, because its host was suspended for long, finds its pins gone.
+//! It takes hold again of what is still published; what was cleared meanwhile is lost, and reads of it
+//! fail.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use super::durable::revalidate;
 use super::layout::Layout;
+use super::lease::Beating;
+use super::lease::pin::Mark;
 use super::lock::{Locked, Mode, Wait};
 use super::trash::{self, Discarded, PIN};
 use crate::error::{Error, Kind, Result};
@@ -27,7 +35,7 @@ const BOUND: Duration = Duration::from_secs(5);
 
 /// A pinned generation.
 pub(super) struct Pin {
-    lock: Option<Locked>,
+    grip: Mutex<Option<Grip>>,
     layout: Arc<Layout>,
     mirror: PathBuf,
     generation: String,
@@ -46,9 +54,35 @@ impl Pin {
     }
 }
 
+impl Pin {
+    // Nothing panics while this is locked.
+    fn grip(&self) -> MutexGuard<'_, Option<Grip>> {
+        self.grip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes hold again if others have taken this process for dead.
+    fn renew(&self) -> Result<()> {
+        if !self.grip().as_ref().is_some_and(Grip::is_lost) {
+            return Ok(());
+        }
+        let named = || trash::is_named(&self.mirror, &self.generation);
+        // It is the heartbeat that calls, so it waits for nobody: it will call again.
+        let once = Wait { bound: Duration::ZERO, cancelled: &|| false };
+        let again = take_hold(&self.layout, &self.directory, &once, named)?;
+        revalidate(&self.mirror);
+        if again.is_none() || !named()? {
+            log::error!("{} may go while it is read", self.directory.display());
+            return Ok(());
+        }
+        *self.grip() = again;
+        Ok(())
+    }
+}
+
 impl Drop for Pin {
     fn drop(&mut self) {
-        drop(self.lock.take());
+        let grip = self.grip().take();
+        drop(grip);
         if fault!("pin.dropped").is_err() {
             return;
         }
@@ -74,13 +108,16 @@ fn delete_later(layout: &Arc<Layout>, id: String) {
 /// The pins of this process on one cache.
 pub(super) struct Pins {
     layout: Arc<Layout>,
-    held: Mutex<HashMap<PathBuf, Weak<Pin>>>,
+    held: Arc<Held>,
+    renewing: Mutex<Option<Beating>>,
 }
+
+type Held = Mutex<HashMap<PathBuf, Weak<Pin>>>;
 
 impl Pins {
     /// With none held.
     pub fn new(layout: Arc<Layout>) -> Pins {
-        Pins { layout, held: Mutex::new(HashMap::new()) }
+        Pins { layout, held: Arc::default(), renewing: Mutex::default() }
     }
 
     // Nothing panics while this is locked, and no I/O is done.
@@ -97,7 +134,7 @@ impl Pins {
             return Ok(Some(pin));
         }
         let named = || trash::is_named(mirror, generation);
-        let Some(lock) = lock_shared(&directory, named)? else {
+        let Some(grip) = lock_shared(&self.layout, &directory, named)? else {
             return if named()? && !directory.join(PIN).exists() {
                 let what = format!("open the generation {}", directory.display());
                 Err(Error::new(Kind::Corrupt, what, "it is published, but it or its pin file is gone"))
@@ -108,23 +145,25 @@ impl Pins {
         fault!("pin.locked")?;
         // From here on a pin that is not kept is dropped as a pin, because holding it for a moment
         // may have kept somebody else from taking the generation away.
-        let pin = self.pin(mirror, generation, lock);
+        let pin = self.pin(mirror, generation, grip);
+        if self.layout.lease().is_some() {
+            revalidate(mirror);
+        }
         if !named()? {
             return Ok(None);
         }
-        Ok(Some(self.keep(pin)))
+        self.keep(pin).map(Some)
     }
 
-    /// Takes over the shared lock on the pin file of a generation that was just moved to its place
-    /// and is not published yet.
-    pub fn adopt(&self, mirror: &Path, generation: &str, lock: Locked) -> Arc<Pin> {
-        let pin = self.pin(mirror, generation, lock);
+    /// Takes over the hold on a generation that was just moved to its place and is not published yet.
+    pub fn adopt(&self, mirror: &Path, generation: &str, grip: Grip) -> Result<Arc<Pin>> {
+        let pin = self.pin(mirror, generation, grip.moved(&mirror.join(generation)));
         self.keep(pin)
     }
 
-    fn pin(&self, mirror: &Path, generation: &str, lock: Locked) -> Pin {
+    fn pin(&self, mirror: &Path, generation: &str, grip: Grip) -> Pin {
         Pin {
-            lock: Some(lock),
+            grip: Mutex::new(Some(grip)),
             layout: Arc::clone(&self.layout),
             mirror: mirror.to_owned(),
             generation: generation.to_owned(),
@@ -132,8 +171,9 @@ impl Pins {
         }
     }
 
-    fn keep(&self, pin: Pin) -> Arc<Pin> {
+    fn keep(&self, pin: Pin) -> Result<Arc<Pin>> {
         let pin = Arc::new(pin);
+        self.renew_from_now_on()?;
         let mut held = self.held();
         held.retain(|_, pin| pin.strong_count() > 0);
         // Another thread may have been faster: one of the two is enough, and ours goes when the
@@ -141,19 +181,92 @@ impl Pins {
         let first = held.get(&pin.directory).and_then(Weak::upgrade);
         let Some(first) = first else {
             held.insert(pin.directory.clone(), Arc::downgrade(&pin));
-            return pin;
+            return Ok(pin);
         };
         drop(held);
-        first
+        Ok(first)
+    }
+
+    /// Lets pins that are lost be taken again at every heartbeat.
+    fn renew_from_now_on(&self) -> Result<()> {
+        let Some(lease) = self.layout.lease() else { return Ok(()) };
+        let mut renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        if renewing.is_none() {
+            let held = Arc::downgrade(&self.held);
+            *renewing = Some(lease.pulse().beat(move || {
+                let Some(held) = held.upgrade() else { return };
+                let pins: Vec<_> = {
+                    let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+                    held.values().filter_map(Weak::upgrade).collect()
+                };
+                for pin in pins {
+                    if let Err(error) = pin.renew() {
+                        log::warn!("not pinned again: {error}");
+                    }
+                }
+            })?);
+        }
+        Ok(())
     }
 }
 
-/// The shared lock on the pin file of the generation in `directory`; `None` if it is gone, or if
-/// somebody holds it exclusively and it is not `wanted` any more.
-pub(super) fn lock_shared(directory: &Path, wanted: impl Fn() -> Result<bool>) -> Result<Option<Locked>> {
+/// What keeps a generation where it is.
+pub(super) enum Grip {
+    /// The shared lock on its pin file.
+    Kernel { _lock: Locked },
+    /// A file of ours in it.
+    Lease(Mark),
+}
+
+impl Grip {
+    /// The same after the generation was moved to `directory`.
+    fn moved(self, directory: &Path) -> Grip {
+        match self {
+            Grip::Lease(mark) => Grip::Lease(mark.moved(directory)),
+            kernel => kernel,
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(self, Grip::Lease(mark) if !mark.is_there())
+    }
+}
+
+/// Takes hold of the generation in `directory`; `None` if it is gone, or if somebody is taking it away
+/// and it is not `wanted` any more.
+pub(super) fn lock_shared(
+    layout: &Layout,
+    directory: &Path,
+    wanted: impl Fn() -> Result<bool>,
+) -> Result<Option<Grip>> {
+    // A claim of a dead process counts until it is stale.
+    let bound = layout.lease().map_or(BOUND, |lease| BOUND.max(lease.times().takeover()));
+    take_hold(layout, directory, &Wait { bound, cancelled: &|| false }, wanted)
+}
+
+fn take_hold(
+    layout: &Layout,
+    directory: &Path,
+    wait: &Wait<'_>,
+    wanted: impl Fn() -> Result<bool>,
+) -> Result<Option<Grip>> {
+    let outcome = match layout.lease() {
+        Some(lease) => lease.pin(directory, wait, wanted)?.map(|mark| mark.map(Grip::Lease)),
+        None => lock_pin_file(directory, wait, wanted)?.map(|lock| lock.map(|_lock| Grip::Kernel { _lock })),
+    };
+    outcome.ok_or_else(|| {
+        let what = format!("pin {}", directory.display());
+        Error::new(Kind::Busy, what, "a process that was taking it away has stopped in the middle")
+    })
+}
+
+fn lock_pin_file(
+    directory: &Path,
+    wait: &Wait<'_>,
+    wanted: impl Fn() -> Result<bool>,
+) -> Result<Option<Option<Locked>>> {
     let path = directory.join(PIN);
-    let wait = Wait { bound: BOUND, cancelled: &|| false };
-    let outcome = wait.poll(|| {
+    wait.poll(|| {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(None)),
@@ -166,9 +279,5 @@ pub(super) fn lock_shared(directory: &Path, wanted: impl Fn() -> Result<bool>) -
             Some(lock) if lock.is_at(&path)? => Ok(Some(Some(lock))),
             Some(_) => Ok(Some(None)),
         }
-    })?;
-    outcome.ok_or_else(|| {
-        let what = format!("pin {}", directory.display());
-        Error::new(Kind::Busy, what, "a process that was taking it away has stopped in the middle")
     })
 }

@@ -3,9 +3,10 @@
 //! A [`Desk`] is where all of it is done, and there is none without both locks as values. Those are made
 //! by `key_lock` alone, when the lock is taken; they cannot be copied, and letting go consumes them. So
 //! that nothing is published without its locks holds by type, and needs no test.
-//! Both are compared with their paths first and last: a lock file that was removed by hand may have let
-//! in a second holder, and then this one is refused. Nothing here uses the network, unpacks, or forces
-//! bulk data to the disk.
+//! Both are looked at first and last: a lock file that was removed by hand, or a lease that was taken
+//! over, may have let in a second holder, and then this one is refused. What is moved before the last
+//! look is named by its content, so it does not matter who moved it. Nothing here uses the network,
+//! unpacks, or forces bulk data to the disk.
 //!
 //! What was true when it was prepared is asked again here: whether somebody else has published it, or a
 //! later answer of the upstream; whether its source still holds it; whether the generation it borrowed
@@ -70,7 +71,7 @@ pub(super) enum Outcome {
 }
 
 impl Desk<'_> {
-    /// Fails if a lock file was removed: then another process may hold a new one.
+    /// Fails if a lock is not ours any more: then another process may hold it.
     pub fn still_ours(&self) -> Result<()> {
         self.fetch.still_ours()?;
         self.commit.still_ours()
@@ -85,7 +86,7 @@ impl Desk<'_> {
             return Ok(Outcome::Changed);
         }
         let mirror = self.make_mirror()?;
-        let mut state = read_for_change(&mirror, self.key)?;
+        let mut state = read_for_change(&mirror, self.key, self.commit)?;
         let revision = &staged.resolved.revision;
         let hold = |generation: &str| self.pins.hold(&mirror, generation)?.ok_or_else(|| self.gone());
         let published = state.snapshots.contains_key(revision.as_str());
@@ -93,13 +94,13 @@ impl Desk<'_> {
             // By somebody else, meanwhile.
             (Some(generation), _) if published => (hold(&generation)?, false),
             (Some(generation), Some(lender)) if lender.generation() == generation => {
-                move_into(lender.directory(), staged)?;
+                move_into(lender.directory(), staged, || self.still_ours())?;
                 (Arc::clone(lender), true)
             }
             (_, Some(_)) => return Ok(Outcome::Incomplete),
             (Some(generation), None) => {
                 let pin = hold(&generation)?;
-                move_into(pin.directory(), staged)?;
+                move_into(pin.directory(), staged, || self.still_ours())?;
                 (pin, true)
             }
             (None, None) => (self.found_generation(&mirror, staged, &mut state)?, true),
@@ -118,7 +119,7 @@ impl Desk<'_> {
     pub fn note(&self, meaning: &Meaning<'_>) -> Result<Option<Committed>> {
         self.still_ours()?;
         let mirror = self.layout.mirror(self.key);
-        let mut state = read_for_change(&mirror, self.key)?;
+        let mut state = read_for_change(&mirror, self.key, self.commit)?;
         let Some(generation) = state.generation.clone() else { return Ok(None) };
         if !state.snapshots.contains_key(meaning.resolved.revision.as_str()) {
             return Ok(None);
@@ -166,11 +167,11 @@ impl Desk<'_> {
     /// Moves a staged repository to the place of a new generation, pinned before anybody can see it.
     pub fn move_to_generation(&self, mirror: &Path, repository: &Path) -> Result<Arc<Pin>> {
         let generation = random_id();
-        let lock = lock_shared(repository, || Ok(true))?.ok_or_else(|| self.gone())?;
+        let lock = lock_shared(self.layout, repository, || Ok(true))?.ok_or_else(|| self.gone())?;
         let place = mirror.join(&generation);
         fs::rename(repository, &place)
             .map_err(|error| Error::io("move the generation to", &place, &error))?;
-        let pin = self.pins.adopt(mirror, &generation, lock);
+        let pin = self.pins.adopt(mirror, &generation, lock)?;
         fault!("publish.renamed")?;
         sync_directory(mirror)?;
         // The mirror may be new as well.
@@ -180,7 +181,7 @@ impl Desk<'_> {
 }
 
 /// Moves what a staged repository has more than the generation `to`.
-fn move_into(to: &Path, staged: &Staged) -> Result<()> {
+fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
     let from = staged.repository();
     let revision = &staged.resolved.revision;
     let rename = |from: &Path, to: &Path| {
@@ -193,7 +194,7 @@ fn move_into(to: &Path, staged: &Staged) -> Result<()> {
     }
     sync_directory(&new)?;
     if let Some(merged) = merged_shallow(to, from)? {
-        durable::replace(&to.join("shallow"), merged.as_bytes(), || Ok(()))?;
+        durable::replace(&to.join("shallow"), merged.as_bytes(), still_ours)?;
     }
     fault!("publish.shallow")?;
     rename(&reference_file(from, revision), &reference_file(to, revision))?;
@@ -242,9 +243,20 @@ fn is_newer(published: u64, ours: u64, now: u64) -> bool {
     ours < published && published <= now
 }
 
-/// The state of a mirror, by one who holds its commit lock and will replace it. A torn one is moved
-/// aside, and counts as absent.
-pub(super) fn read_for_change(mirror: &Path, key: &Key) -> Result<State> {
+/// The state of a mirror, by one who holds its commit lock and will replace it. From here on nobody who
+/// held that lock before can replace it. A torn one is moved aside, and counts as absent.
+pub(super) fn read_for_change(mirror: &Path, key: &Key, commit: &HeldCommit) -> Result<State> {
+    commit.still_ours()?;
+    durable::sweep(mirror);
+    let mut state = read_or_move_aside(mirror, key)?;
+    if let Some(generation) = &state.generation {
+        durable::sweep(&mirror.join(generation));
+    }
+    commit.fence(&mut state.fence)?;
+    Ok(state)
+}
+
+fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
     let foreign = |state: &State| {
         let what = format!("read {}", State::file(mirror).display());
         Error::new(Kind::Corrupt, what, format!("it is of {}", state.url))

@@ -33,6 +33,9 @@ impl Cache {
     /// Removes what belongs to nobody.
     pub fn reap(&self) -> Reaped {
         let mut reaped = Reaped::default();
+        if let Some(lease) = self.layout.lease() {
+            lease.reap(self.layout.locks().directory());
+        }
         let (staging, removed) = staging::reap(&self.layout);
         reaped.staging = staging;
         for mirror in self.mirror_directories() {
@@ -42,7 +45,11 @@ impl Cache {
                 match trash::discard(&self.layout, &mirror, generation) {
                     Ok(Discarded::Trashed(_)) => reaped.generations += 1,
                     Ok(Discarded::Pinned(_)) => reaped.pinned += 1,
-                    Ok(Discarded::Named | Discarded::Absent) => {}
+                    Ok(Discarded::Named | Discarded::Absent) => {
+                        if let Some(lease) = self.layout.lease() {
+                            lease.tidy_pins(&mirror.join(generation));
+                        }
+                    }
                     Err(error) => log::warn!("not reaped: {error}"),
                 }
             }

@@ -94,11 +94,15 @@ impl Cache {
             plan.prepare(staging.directory()).map_err(stays)?;
             fault!("gc.prepared").map_err(stays)?;
             let committed = self.commit(&usage.key, &fetch, |desk| {
-                let same = *plan.state == read_for_change(&usage.mirror, &usage.key)?;
+                let live = read_for_change(&usage.mirror, &usage.key, desk.commit)?;
+                let mut planned = State::clone(&plan.state);
+                // The token is that of whoever reads it.
+                planned.fence = live.fence;
+                let same = live == planned;
                 // Something may have been kept, or used, since.
                 let dropped = self.droppable(usage, &plan.state, rules)?;
                 match same && plan.dropped.iter().all(|revision| dropped.contains(revision)) {
-                    true => plan.publish(desk, &usage.mirror, staging.directory()).map(Some),
+                    true => plan.publish(desk, live, &usage.mirror, staging.directory()).map(Some),
                     false => Ok(None),
                 }
             });
@@ -215,8 +219,14 @@ impl Plan {
         sync_tree(repository)
     }
 
-    /// Makes it the living generation. The state is as it was when this was planned.
-    fn publish(&self, desk: &Desk<'_>, mirror: &Path, repository: &Path) -> Result<Arc<Pin>> {
+    /// Makes it the living generation. The `state` is as it was when this was planned.
+    fn publish(
+        &self,
+        desk: &Desk<'_>,
+        mut state: State,
+        mirror: &Path,
+        repository: &Path,
+    ) -> Result<Arc<Pin>> {
         desk.still_ours()?;
         fault!("gc.locked")?;
         let old = self.pin.directory();
@@ -226,7 +236,6 @@ impl Plan {
         }
         let packs = store::packs(repository)?;
         let pin = desk.move_to_generation(mirror, repository)?;
-        let mut state = State::clone(&self.state);
         state.generation = Some(pin.generation().to_owned());
         state.snapshots.retain(|revision, _| self.tables.contains_key(revision));
         state.references.retain(|_, reference| self.tables.contains_key(&reference.revision));

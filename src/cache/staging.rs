@@ -4,14 +4,20 @@
 //! a directory whose lease is free or absent belongs to nobody, and a reaper of any process may remove
 //! it. A child that writes into the directory inherits the lease, which is then free only when the
 //! child is gone too. A staging directory that is dropped is removed.
+//!
+//! Where hosts share the cache, what another host has locked need not be seen: so with leases the names
+//! begin with the life of the process they belong to ([`super::lease::life`]), and a reaper leaves them
+//! alone until that is over, or silent for as long as a pin would count.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::layout::{Layout, random_id};
+use super::lease::life::Life;
 use super::lock::{Locked, Mode};
 use super::removal::{Grave, Removal};
 use crate::error::{Error, Result};
@@ -25,6 +31,8 @@ pub(super) struct Staging {
     lease: Locked,
     lease_path: PathBuf,
     directory: PathBuf,
+    // Beats for as long as this lives.
+    _life: Option<Arc<Life>>,
 }
 
 impl Staging {
@@ -32,7 +40,11 @@ impl Staging {
     pub fn create(layout: &Layout) -> Result<Staging> {
         let staging = layout.staging();
         loop {
-            let id = random_id();
+            let life = layout.lease().map(|lease| lease.life()).transpose()?;
+            let id = match &life {
+                Some(life) => format!("{}-{}", life.owner(), random_id()),
+                None => random_id(),
+            };
             let lease_path = staging.join(format!("{id}{LEASE}"));
             let failed = |error: io::Error| Error::io("create the lease", &lease_path, &error);
             let lease =
@@ -45,7 +57,7 @@ impl Staging {
             fault!("staging.leased")?;
             let directory = staging.join(&id);
             // From here on dropping it removes both.
-            let staging = Staging { lease, lease_path, directory };
+            let staging = Staging { lease, lease_path, directory, _life: life };
             fs::DirBuilder::new()
                 .mode(0o700)
                 .create(&staging.directory)
@@ -94,6 +106,12 @@ pub(super) fn reap(layout: &Layout) -> (u64, Removal) {
         };
         let id = name.strip_suffix(LEASE).unwrap_or(name);
         let lease_path = staging.join(format!("{id}{LEASE}"));
+        if let (Some(lease), Some((owner, _))) = (layout.lease(), id.split_once('-'))
+            && !lease.is_own(owner)
+            && !lease.is_dead(owner)
+        {
+            continue;
+        }
         match take_free_lease(&lease_path) {
             Lease::Held => continue,
             // A link or a directory in its place, or nothing, leases nothing.
@@ -139,7 +157,7 @@ mod tests {
 
     fn layout() -> (tempfile::TempDir, Layout) {
         let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::open(directory.path()).unwrap();
+        let layout = Layout::open(directory.path(), &crate::config::locking::Locking::default()).unwrap();
         (directory, layout)
     }
 
@@ -171,6 +189,38 @@ mod tests {
         fs::create_dir(layout.staging().join("unleased")).unwrap();
         assert!(reap(&layout).0 >= 3);
         assert_eq!(count(&layout), 0);
+    }
+
+    #[test]
+    fn with_leases_what_another_host_stages_is_left_for_as_long_as_it_shows_that_it_lives() {
+        use crate::config::locking::{Backend, LeaseTimes, Locking};
+        use std::time::Duration;
+        let (stale, heartbeat) = (Duration::from_millis(600), Duration::from_millis(50));
+        let lease = LeaseTimes::new(stale, Some(heartbeat), Some(stale)).unwrap();
+        let locking = Locking { backend: Some(Backend::Lease), lease };
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Layout::open(directory.path(), &locking).unwrap();
+        let (host, other) = (open(), open());
+        let staging = Staging::create(&host).unwrap();
+        // Another host does not see what the kernel of this one has locked.
+        staging.lease.file().unlock().unwrap();
+        let started = std::time::Instant::now();
+        while started.elapsed() < stale * 2 {
+            assert_eq!(reap(&other).0, 0);
+            std::thread::sleep(heartbeat);
+        }
+        assert!(staging.directory().exists());
+        // What SIGKILL does: nothing is said any more, and nothing removed.
+        let life = fs::read_dir(directory.path().join("v1/alive")).unwrap().next().unwrap().unwrap();
+        let content = fs::read(life.path()).unwrap();
+        std::mem::forget(staging);
+        drop(host);
+        fs::write(life.path(), content).unwrap();
+        while reap(&other).0 == 0 {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(heartbeat);
+        }
+        assert_eq!(count(&other), 0);
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct State {
     pub changed: Changed,
     /// When the mirror was last cleared, if ever.
     pub cleared: Option<Changed>,
+    /// The fencing token of the lease under which it was written; 0 with locks of the kernel.
+    #[serde(default)]
+    pub fence: u64,
     /// What references resolved to, by [`Reference`]'s text (empty: the default).
     pub references: BTreeMap<String, ReferenceState>,
     /// What is complete in the generation, by revision.
@@ -106,6 +109,7 @@ impl State {
             generation: None,
             changed: Changed::now(),
             cleared: None,
+            fence: 0,
             references: BTreeMap::new(),
             snapshots: BTreeMap::new(),
         }

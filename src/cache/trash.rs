@@ -1,15 +1,17 @@
 //! Taking a generation away: out of its place by one rename, then piece by piece.
 //!
 //! A generation is taken when `state.json` does not name it and nobody pins it. Both are true at one
-//! moment because of the order: its pin is held exclusively, then the state is read again, then it is
-//! renamed. Nobody can begin to pin it in between, and nothing makes a state name an old generation
+//! moment because of the order: it is claimed, which a pin refuses, then the state is read again, then
+//! it is renamed. Nobody can begin to pin it in between, and nothing makes a state name an old generation
 //! again. A state that cannot be read, for any reason but being torn, takes nothing.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::durable::revalidate;
 use super::layout::{Layout, random_id};
+use super::lease::pin::Mark;
 use super::lock::{Locked, Mode};
 use super::removal::{self, Grave, Removal};
 use super::state::State;
@@ -57,7 +59,7 @@ pub(super) fn discard(layout: &Layout, mirror: &Path, generation: &str) -> Resul
 }
 
 fn attempt(layout: &Layout, mirror: &Path, generation: &str) -> Result<Discarded> {
-    let claimed = match claim(mirror, generation)? {
+    let claimed = match claim(layout, mirror, generation)? {
         Claim::Absent => return Ok(Discarded::Absent),
         Claim::Pinned => return Ok(Discarded::Pinned(removal::size(&mirror.join(generation)))),
         Claim::Claimed(claimed) => claimed,
@@ -82,16 +84,34 @@ pub(super) enum Claim {
 /// A generation that nobody pins, and that nobody can pin until this is dropped.
 pub(super) struct Claimed {
     directory: PathBuf,
-    _pin: Locked,
+    hold: Hold,
+}
+
+enum Hold {
+    /// The pin file, exclusively.
+    Kernel { _pin: Locked },
+    /// A claim beside the pins.
+    Lease(Mark),
 }
 
 /// Claims a generation, whether or not the state names it. Order: after the commit lock, if that is
 /// held at all.
-pub(super) fn claim(mirror: &Path, generation: &str) -> Result<Claim> {
+pub(super) fn claim(layout: &Layout, mirror: &Path, generation: &str) -> Result<Claim> {
     let directory = mirror.join(generation);
     match fs::symlink_metadata(&directory) {
         Ok(metadata) if metadata.is_dir() => {}
         _ => return Ok(Claim::Absent),
+    }
+    if let Some(lease) = layout.lease() {
+        return Ok(match lease.claim(&directory)? {
+            Ok(mark) => {
+                // The caller is about to read what the state names.
+                revalidate(mirror);
+                Claim::Claimed(Claimed { directory, hold: Hold::Lease(mark) })
+            }
+            Err(true) => Claim::Pinned,
+            Err(false) => Claim::Absent,
+        });
     }
     let path = directory.join(PIN);
     // Made if somebody removed it: then nobody can find it to lock, and it need not be waited for.
@@ -105,13 +125,19 @@ pub(super) fn claim(mirror: &Path, generation: &str) -> Result<Claim> {
     if !pin.is_at(&path)? {
         return Ok(Claim::Absent);
     }
-    Ok(Claim::Claimed(Claimed { directory, _pin: pin }))
+    Ok(Claim::Claimed(Claimed { directory, hold: Hold::Kernel { _pin: pin } }))
 }
 
 impl Claimed {
     /// Moves it to the trash; its name there. The caller has read, under this claim, that no state
     /// names it.
     pub fn take(self, layout: &Layout) -> Result<String> {
+        if let Hold::Lease(mark) = &self.hold
+            && !mark.is_there()
+        {
+            let what = format!("move to the trash {}", self.directory.display());
+            return Err(Error::new(Kind::Stale, what, "this process was stopped for too long on the way"));
+        }
         let id = random_id();
         fs::rename(&self.directory, layout.trash().join(&id))
             .map_err(|error| Error::io("move to the trash", &self.directory, &error))?;

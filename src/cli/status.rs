@@ -58,8 +58,8 @@ fn text(report: &StatusReport) -> String {
     let place = cache.directory.display();
     let most = cache.max_size.map(|most| format!(" of {}", bytes(most))).unwrap_or_default();
     let kept = if cache.kept > 0 { format!(", {} kept", cache.kept) } else { String::new() };
-    let size = bytes(cache.bytes);
-    text.push_str(&format!("cache    {place}: {mirrors}, {snapshots}, {size}{most}{kept}\n"));
+    let (size, lock) = (bytes(cache.bytes), &cache.lock);
+    text.push_str(&format!("cache    {place}: {mirrors}, {snapshots}, {size}{most}{kept}, {lock} locks\n"));
     if let (Some(free), Some(must)) = (cache.free, cache.must_be_free)
         && free < must
     {

@@ -146,6 +146,23 @@ impl<'a, 't> Fields<'a, 't> {
         tables
     }
 
+    /// The table of `[key]`, if it is there.
+    pub(super) fn table(
+        &self,
+        key: &str,
+        known: &[&str],
+        problems: &mut Problems<'_>,
+    ) -> Option<Fields<'a, 't>> {
+        let value = self.value(key)?;
+        let what = format!("[{key}]");
+        let DeValue::Table(table) = value.get_ref() else {
+            let why = format!("{key} is {}", article(value.get_ref()));
+            problems.add(&value.span(), why, format!("write {what} above its keys"));
+            return None;
+        };
+        Some(Fields::new(table, value.span(), &what, known, problems))
+    }
+
     /// A duration within its range, or its default.
     pub(super) fn duration(&self, wanted: &DurationField, problems: &mut Problems<'_>) -> Duration {
         let DurationField { key, least, most, default } = *wanted;

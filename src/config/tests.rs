@@ -1,3 +1,4 @@
+use super::locking::Backend;
 use super::*;
 
 fn problems(text: &str) -> Vec<String> {
@@ -23,6 +24,11 @@ fn everything_that_can_be_said() {
         reply_bound = "10s"
         max_fetches = 2
         negative_ttl = "0s"
+        lock = "lease"
+
+        [lease]
+        stale = "10s"
+        heartbeat = "2s"
 
         [[host]]
         name = "github.com"
@@ -48,6 +54,10 @@ fn everything_that_can_be_said() {
     .unwrap();
     assert_eq!((config.refresh, config.offline, config.max_fetches), (None, true, 2));
     assert_eq!(config.idle, Duration::from_secs(5400));
+    assert_eq!(config.locking.backend, Some(Backend::Lease));
+    assert_eq!(config.locking.lease.stale(), Duration::from_secs(10));
+    assert_eq!(config.locking.lease.heartbeat(), Duration::from_secs(2));
+    assert_eq!(config.locking.lease.pin_stale(), Duration::from_secs(600));
     assert_eq!(config.host("github.com").unwrap().url, "file:///srv/git/{path}.git");
     assert_eq!(config.hosts.iter().filter(|host| host.name == "github.com").count(), 1);
     assert_eq!(config.resources[0].subpaths, ["api", "guide"]);
@@ -157,6 +167,26 @@ fn durations_out_of_range_or_without_a_unit_are_refused() {
             "{value}"
         );
     }
+}
+
+#[test]
+fn times_of_leases_have_ranges_that_depend_on_each_other() {
+    for (line, named) in [
+        ("stale = nan", "\"300ms\" to \"1h\"; the default is \"30s\""),
+        ("stale = -1", "\"300ms\" to \"1h\""),
+        ("stale = \"-1s\"", "\"300ms\" to \"1h\""),
+        ("stale = \"0s\"", "out of range"),
+        ("stale = \"9s\"\nheartbeat = \"9s\"", "\"50ms\" to \"3s\"; the default is \"1s500ms\""),
+        ("heartbeat = 5", "heartbeat is a number"),
+        ("stale = \"9s\"\npin_stale = \"8s\"", "\"9s\" to \"30d\"; the default is \"10m\""),
+        ("stael = \"9s\"", "did you mean stale?"),
+    ] {
+        let found = problems(&format!("[lease]\n{line}\n"));
+        assert_eq!(found.len(), 1, "{line}: {found:?}");
+        assert!(found[0].contains(named), "{line}: {}", found[0]);
+    }
+    assert!(problems("lock = \"flock\"")[0].contains("lock = \"kernel\" or lock = \"lease\""));
+    assert!(problems("lease = 3")[0].contains("[lease] above its keys"));
 }
 
 #[test]

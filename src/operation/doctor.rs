@@ -16,6 +16,7 @@ use super::probe::Answer;
 use crate::cache;
 use crate::config::Config;
 use crate::config::environment::Environment;
+use crate::config::locking::Backend;
 use crate::error::{Error, Result};
 
 mod machine;
@@ -88,7 +89,7 @@ pub fn examine(environment: &Environment, config: &Result<Config>, cache: &Resul
         git(environment),
         configuration(config),
     ];
-    checks.extend(cache_checks(cache));
+    checks.extend(cache_checks(cache, config.as_ref().map_or(None, |config| config.locking.backend)));
     let bound = config.as_ref().map_or(Config::default().reply_bound, |config| config.reply_bound);
     checks.extend(sysctls(bound));
     checks.push(files());
@@ -183,7 +184,7 @@ fn configuration(config: &Result<Config>) -> Check {
     }
 }
 
-fn cache_checks(directory: &Result<PathBuf>) -> Vec<Check> {
+fn cache_checks(directory: &Result<PathBuf>, wanted: Option<Backend>) -> Vec<Check> {
     let name = "cache";
     let directory = match directory {
         Ok(directory) => directory,
@@ -206,14 +207,8 @@ fn cache_checks(directory: &Result<PathBuf>) -> Vec<Check> {
     }
     match file_system(existing) {
         Ok(found) => {
-            checks.push(match cache::file_system::refuse_network(existing) {
-                Ok(()) => Check::ok("cache file system", found.name.clone()),
-                Err(error) => Check::missing(
-                    "cache file system",
-                    format!("{}: {}", found.name, error.why()),
-                    error.advice().unwrap_or(OTHER_CACHE),
-                ),
-            });
+            checks.push(Check::ok("cache file system", found.name.clone()));
+            checks.push(locks(directory, existing, wanted));
             let shown = format!("{} MiB", found.free >> 20);
             checks.push(match found.free >= LITTLE_SPACE {
                 true => Check::ok("free space", shown),
@@ -226,6 +221,23 @@ fn cache_checks(directory: &Result<PathBuf>) -> Vec<Check> {
         Err(why) => checks.push(Check::missing("cache file system", why, OTHER_CACHE)),
     }
     checks
+}
+
+/// What keeps several processes out of each other's way, and whether that suits the place.
+fn locks(directory: &Path, existing: &Path, wanted: Option<Backend>) -> Check {
+    let name = "cache locks";
+    let network = cache::file_system::network(existing).ok().flatten();
+    match (cache::file_system::backend(directory, wanted), network) {
+        (Err(error), _) => Check::missing(name, error.why(), error.advice().unwrap_or(OTHER_CACHE)),
+        (Ok(Backend::Kernel), Some(network)) => Check::missing(
+            name,
+            format!("kernel, as the configuration says, on {network}"),
+            "sure only if no other host uses this cache: else choose another --cache-dir, with lock = \"lease\"",
+        )
+        .optional(),
+        (Ok(backend), None) => Check::ok(name, backend.as_str()),
+        (Ok(backend), Some(network)) => Check::ok(name, format!("{backend}, for {network}")),
+    }
 }
 
 const OTHER_CACHE: &str = "choose a local directory of your own with --cache-dir or SRCFS_CACHE_DIR";

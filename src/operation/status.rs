@@ -61,6 +61,8 @@ pub struct CacheReport {
     pub directory: PathBuf,
     /// Its id, as in the source of its mounts.
     pub id: String,
+    /// What its locks are: `kernel` or `lease`.
+    pub lock: &'static str,
     /// How many mirrors it has.
     pub mirrors: usize,
     /// How many snapshots they have.
@@ -106,6 +108,7 @@ pub fn status(context: &Context) -> Result<StatusReport> {
         cache: CacheReport {
             directory: context.cache.directory().to_owned(),
             id: context.cache.id().to_owned(),
+            lock: context.cache.backend().as_str(),
             mirrors: count,
             snapshots,
             bytes,

@@ -11,6 +11,7 @@ mod corruption;
 mod crash;
 mod directory;
 mod disk;
+mod leases;
 mod locks;
 mod offline;
 mod one_fetch;

@@ -147,13 +147,14 @@ fn work(job: &str) -> Result<String> {
     let world = PathBuf::from(std::env::var("SRCFS_TEST_WORLD").unwrap());
     let (upstream, log) = (world.join("upstream"), world.join("fetches"));
     if job == "import" {
-        let cache = Cache::open(&world.join("cache"), Options { reap: false, ..Options::default() })?;
+        let options = Options { reap: false, ..crate::upstream::options(&world) };
+        let cache = Cache::open(&world.join("cache"), options)?;
         let source = Directory::new(upstream, log);
         let fetched = get(&cache, &source, &Reference::Default, Freshness::Now)?;
         return Ok(format!("version {}", version(&fetched.snapshot)));
     }
     let source = LocalGit::new(upstream, log);
-    let mut options = Options { reap: job == "reap", ..Options::default() };
+    let mut options = Options { reap: job == "reap", ..crate::upstream::options(&world) };
     if let Ok(patience) = std::env::var("SRCFS_TEST_PATIENCE") {
         options.fetch_wait = Duration::from_millis(patience.parse().unwrap());
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use srcfs::cache::{Cache, Fetched, Freshness, Options, Snapshot};
+use srcfs::config::locking::{Backend, LeaseTimes, Locking};
 use srcfs::error::{Error, Kind, Result};
 use srcfs::key::{GitUrl, Key, Reference};
 use srcfs::source::{Prepared, Progress, Resolved, Revision, Source, Workplace};
@@ -57,6 +58,13 @@ impl World {
         }
         fs::write(world.upstream().join("noise"), noise).unwrap();
         world.publish(1);
+        world
+    }
+
+    /// The same with leases instead of locks of the kernel, which go stale, like pins, in this time.
+    pub fn leased(stale: Duration) -> World {
+        let world = World::new();
+        fs::write(world.directory().join(LEASED), stale.as_millis().to_string()).unwrap();
         world
     }
 
@@ -115,7 +123,7 @@ impl World {
     }
 
     pub fn open(&self) -> Arc<Cache> {
-        Cache::open(&self.cache_directory(), Options::default()).unwrap()
+        Cache::open(&self.cache_directory(), options(self.directory())).unwrap()
     }
 
     pub fn get(&self, cache: &Cache, freshness: Freshness) -> Result<Fetched> {
@@ -150,6 +158,20 @@ impl World {
             assert!(state.snapshots.contains_key(&reference.revision), "{name:?} points nowhere");
         }
     }
+}
+
+/// A file in a world whose cache has leases: after how many milliseconds they are stale.
+const LEASED: &str = "leased";
+
+/// As a cache in the world `directory` is opened, by whichever process.
+pub fn options(directory: &Path) -> Options {
+    let mut options = Options::default();
+    if let Ok(stale) = fs::read_to_string(directory.join(LEASED)) {
+        let stale = Duration::from_millis(stale.parse().unwrap());
+        let lease = LeaseTimes::new(stale, Some(Duration::from_millis(100)), Some(stale)).unwrap();
+        options.locking = Locking { backend: Some(Backend::Lease), lease };
+    }
+    options
 }
 
 pub fn names(directory: &Path) -> Vec<String> {

@@ -25,6 +25,7 @@ mod hostile_urls;
 mod immutable;
 mod integrity;
 mod interruptible;
+mod leases;
 mod listing;
 mod making_room;
 mod mounting;
