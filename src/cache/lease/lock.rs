@@ -100,6 +100,7 @@ impl LeaseLock {
             fs::write(&new.0, record.encode()).map_err(failed)?;
             lock.token = record.token;
         }
+        fault!("lease.counted")?;
         match keep(&new.0, &last) {
             // Taken over already.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -188,7 +188,7 @@ fn a_third_one_that_comes_while_a_replacement_is_away_is_the_only_one_left() {
 
 #[test]
 fn one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on() {
-    for point in ["lease.written:stop", "lease.linked:stop"] {
+    for point in ["lease.written:stop", "lease.linked:stop", "lease.counted:stop"] {
         let (place, locks, key) = place();
         let mut slow = Holder::with_fault(&place, "hold", Some(point));
         slow.wait_for_stop();
@@ -275,4 +275,21 @@ fn a_token_lower_than_that_of_what_is_published_is_refused_once() {
     fs::create_dir_all(kernel.directory()).unwrap();
     KeyLock::new(&kernel, &key).commit(&Wait::never(), "first").unwrap().fence(&mut fence).unwrap();
     assert_eq!(fence, 42);
+}
+
+#[test]
+fn a_process_that_is_about_to_end_gives_up_what_its_threads_hold() {
+    let (place, _, key) = lasting(LASTING);
+    let lease = Arc::new(Lease::new(place.directory.path(), times(LASTING)));
+    let locks = Locks::new(place.directory.path().join("locks"), Some(Arc::clone(&lease)));
+    let held = KeyLock::new(&locks, &key).fetch(&Wait::never(), "for ever").unwrap();
+    lease.life().unwrap();
+    lease.give_up();
+    assert_eq!(fs::read_dir(place.directory.path().join(ALIVE)).unwrap().count(), 0);
+    let others = place.locks();
+    let next = KeyLock::new(&others, &key).fetch(&Wait::never(), "next").unwrap();
+    // A thread that still works is refused, and touches nothing of the next one.
+    assert_eq!(held.still_ours().unwrap_err().kind(), Kind::Stale);
+    drop(held);
+    next.still_ours().unwrap();
 }
