@@ -121,11 +121,14 @@ pub(super) fn revalidate(directory: &Path) {
 }
 
 /// Removes from `directory` what others have begun to write there and not finished: those who died, and
-/// those whose lock was taken over, who can then not finish.
-pub(super) fn sweep(directory: &Path) {
+/// those whose lock was taken over, who can then not finish. Only what begins with `prefix`: what the
+/// caller's lock is for.
+pub(super) fn sweep(directory: &Path, prefix: &str) {
     revalidate(directory);
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(UNFINISHED) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -149,7 +152,7 @@ mod tests {
         assert_eq!(refused.unwrap_err().kind(), Kind::Stale);
         assert_eq!(fs::read(&file).unwrap(), b"one");
         fs::write(directory.path().join("state.json.abc.new"), "of one that died").unwrap();
-        sweep(directory.path());
+        sweep(directory.path(), "");
         replace(&file, b"two", || Ok(())).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -160,7 +163,7 @@ mod tests {
         let file = directory.path().join("state.json");
         replace(&file, b"one", || Ok(())).unwrap();
         let overtaken = replace(&file, b"overtaken", || {
-            sweep(directory.path());
+            sweep(directory.path(), "");
             replace(&file, b"two", || Ok(()))
         });
         assert_eq!(overtaken.unwrap_err().kind(), Kind::Stale);

@@ -43,15 +43,16 @@ impl Cache {
     pub fn keep(&self, key: &Key, reference: &Reference) -> Result<bool> {
         let directory = self.layout.kept();
         let file = file(&directory, key, reference);
-        let _commit =
-            KeyLock::new(self.layout.locks(), key).commit(&self.commit_wait(), &format!("keep {key}"))?;
+        let locks = KeyLock::new(self.layout.locks(), key);
+        let commit = locks.commit(&self.commit_wait(), &format!("keep {key}"))?;
+        durable::sweep(&directory, &key.digest());
         if file.exists() {
             return Ok(false);
         }
         let note = Note { url: key.url().to_string(), reference: reference.to_string(), since: unix_now() };
         let text = serde_json::to_vec(&note)
             .map_err(|error| Error::new(Kind::Io, format!("keep {key}"), error.to_string()))?;
-        durable::replace(&file, &text, || Ok(()))?;
+        durable::replace(&file, &text, || commit.still_ours())?;
         Ok(true)
     }
 

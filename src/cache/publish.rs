@@ -247,10 +247,10 @@ fn is_newer(published: u64, ours: u64, now: u64) -> bool {
 /// held that lock before can replace it. A torn one is moved aside, and counts as absent.
 pub(super) fn read_for_change(mirror: &Path, key: &Key, commit: &HeldCommit) -> Result<State> {
     commit.still_ours()?;
-    durable::sweep(mirror);
+    durable::sweep(mirror, "");
     let mut state = read_or_move_aside(mirror, key)?;
     if let Some(generation) = &state.generation {
-        durable::sweep(&mirror.join(generation));
+        durable::sweep(&mirror.join(generation), "");
     }
     commit.fence(&mut state.fence)?;
     Ok(state)

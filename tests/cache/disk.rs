@@ -74,7 +74,7 @@ fn a_disk_that_is_full_at_the_commit_publishes_nothing_and_keeps_what_was() {
             while std::io::Write::write(&mut &filler, &[1; 4096]).is_ok() {}
             prepared.signal(Signal::SIGCONT);
             let said = prepared.finish().unwrap();
-            assert!(said.starts_with("error Full") && said.contains("--cache-dir"), "{said}");
+            assert!(said.starts_with("error Full") && said.contains("srcfs gc"), "{said}");
             assert_eq!(world.names("staging"), [""; 0]);
             let cache = world.open();
             let kept = cache.peek(&key(), &Reference::Default).unwrap();
