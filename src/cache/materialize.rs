@@ -288,9 +288,8 @@ impl Cache {
             outcome = self.fetch(order, flight);
         }
         let outcome = outcome.map_err(|error| match error.kind() {
-            Kind::Full => error.hint(
-                "free some space there: `srcfs gc` drops what is not used, `srcfs clear KEY` what you name",
-            ),
+            Kind::Full => error
+                .hint("free some space there (`srcfs gc`, `srcfs clear KEY`), or choose another --cache-dir"),
             _ => error,
         });
         if let Ok(fetched) = &outcome {
