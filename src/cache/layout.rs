@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::durable::{Unfinished, sync_directory};
 use super::file_system;
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::key::Key;
 
 /// <https://bford.info/cachedir/>: backup programs skip a directory with this file.
@@ -24,6 +25,9 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 
 /// The backend that this version has, as recorded in `v1/lock-backend`.
 const LOCK_BACKEND: &str = "kernel";
+
+/// The directories of a cache, below `v1/`.
+pub(super) const ROOMS: [&str; 6] = ["locks", "mirrors", "mirrors/git", "staging", "trash", "failures"];
 
 /// Where things are.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl Layout {
         make_private(root)?;
         file_system::refuse_network(root)?;
         let v1 = root.join("v1");
-        for directory in ["", "locks", "mirrors", "mirrors/git", "staging", "trash", "failures"] {
+        for directory in [""].iter().chain(&ROOMS) {
             let directory = v1.join(directory);
             match fs::DirBuilder::new().mode(0o700).create(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -72,6 +76,13 @@ impl Layout {
         Ok(Layout { root: root.to_owned(), v1, id })
     }
 
+    /// The cache at `root` as it is: nothing of it is made, mended or believed.
+    pub fn as_it_is(root: &Path) -> Layout {
+        let v1 = root.join("v1");
+        let id = fs::read_to_string(v1.join("id")).unwrap_or_default();
+        Layout { root: root.to_owned(), v1, id: id.trim_end().to_owned() }
+    }
+
     /// The cache directory itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -80,6 +91,16 @@ impl Layout {
     /// What tells this cache from every other.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Everything of this version.
+    pub fn v1(&self) -> &Path {
+        &self.v1
+    }
+
+    /// The directories, beside mirrors and generations, in which files are replaced or settled.
+    pub fn written(&self) -> [PathBuf; 3] {
+        [self.root.clone(), self.v1.clone(), self.failures()]
     }
 
     /// The lock files.
@@ -157,10 +178,12 @@ fn settle(file: &Path, content: &str) -> Result<String> {
     }
     let directory = file.parent().unwrap_or(Path::new("."));
     let new = Unfinished::write(file, content.as_bytes()).map_err(failed)?;
+    fault!("settle.written")?;
     match new.settle(file) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => sync_directory(directory)?,
+        _ => fault!("settle.named")?,
     }
+    sync_directory(directory)?;
     fs::read_to_string(file).map_err(|error| Error::io("read", file, &error))
 }
 

@@ -112,6 +112,7 @@ impl Pins {
         if !named()? {
             return Ok(None);
         }
+        fault!("pin.checked")?;
         Ok(Some(self.keep(pin)))
     }
 
