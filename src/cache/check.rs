@@ -142,14 +142,20 @@ impl Check<'_> {
 
     /// Something that a reap takes: a flaw if it should have come by now.
     fn leftover(&mut self, flaw: Flaw, path: &Path, since: Option<SystemTime>, why: &str) {
-        // Somebody took it meanwhile.
-        let Ok(metadata) = fs::symlink_metadata(path) else { return };
-        let since = since.or_else(|| metadata.modified().ok());
-        let old = since.is_some_and(|since| since.elapsed().is_ok_and(|age| age > AGE));
-        match self.how.settled || old {
-            true => self.report(flaw, path, why),
-            false => self.found.leftovers += 1,
+        if fs::symlink_metadata(path).is_err() {
+            // Somebody took it meanwhile.
+        } else if self.is_old(path, since) {
+            self.report(flaw, path, why);
+        } else {
+            self.found.leftovers += 1;
         }
+    }
+
+    /// Whether nobody can be at work on it any more.
+    fn is_old(&self, path: &Path, since: Option<SystemTime>) -> bool {
+        let modified = || fs::symlink_metadata(path).ok()?.modified().ok();
+        let since = since.or_else(modified);
+        self.how.settled || since.is_some_and(|since| since.elapsed().is_ok_and(|age| age > AGE))
     }
 
     /// The entries of a directory, sorted; an absent one has none.
@@ -201,13 +207,19 @@ impl Check<'_> {
                 self.report(Flaw::Foreign, path, "nobody knows what it is for");
             }
         }
-        for marker in [layout.root().join("CACHEDIR.TAG"), layout.v1().join("lock-backend")] {
-            if fs::read_to_string(&marker).unwrap_or_default().trim().is_empty() {
-                self.report(Flaw::Marker, marker, "it is missing or empty");
+        for marker in [
+            layout.root().join("CACHEDIR.TAG"),
+            layout.v1().join("lock-backend"),
+            layout.v1().join("id"),
+        ] {
+            match fs::read_to_string(&marker) {
+                Ok(text) if text.trim().is_empty() => self.report(Flaw::Marker, marker, "it is empty"),
+                // Whoever makes a cache makes its directories first; these take their names whole.
+                Err(_) if self.is_old(layout.v1(), None) => {
+                    self.report(Flaw::Marker, marker, "it is missing");
+                }
+                _ => {}
             }
-        }
-        if layout.id().is_empty() {
-            self.report(Flaw::Marker, layout.v1().join("id"), "it is missing or empty");
         }
         for (name, path) in self.entries(&layout.failures()) {
             if !name.ends_with(".json") && !is_unfinished(&name) {

@@ -20,8 +20,17 @@ mod reader;
 #[path = "../harness/setting.rs"]
 mod setting;
 
+mod commit_times;
+mod copying;
+mod daemons;
+mod damage;
+mod dead_directory;
+mod machine;
 mod matrix;
 mod operations;
 mod outcome;
 mod planted;
+mod races;
+mod role;
 mod stage;
+mod walks;

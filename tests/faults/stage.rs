@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use srcfs::cache::check::{Checked, Thoroughness, check};
 use srcfs::cache::{Cache, Options, Snapshot};
+use srcfs::error::Error;
 use srcfs::key::{GitUrl, Key, Reference};
 use srcfs::store::Kind;
 
@@ -73,7 +74,11 @@ pub fn key() -> Key {
 
 impl Stage {
     pub fn new() -> Stage {
-        let stage = Stage { directory: tempfile::tempdir().unwrap(), cases: AtomicUsize::new(0) };
+        // In memory, if that can be had: what a lost disk leaves is shown elsewhere, and a thousand
+        // cases would wait for the disk of this machine.
+        let memory = tempfile::Builder::new().prefix("srcfs-faults-").tempdir_in("/dev/shm");
+        let directory = memory.unwrap_or_else(|_| tempfile::tempdir().unwrap());
+        let stage = Stage { directory, cases: AtomicUsize::new(0) };
         for upstream in [Upstream::Old, Upstream::New] {
             let mut repository = Repository::new(stage.upstream(upstream).join("team/tiny.git"));
             let old = repository.commit(&files("old"));
@@ -187,6 +192,21 @@ impl Case<'_> {
         command
     }
 
+    /// Where a daemon of the case is mounted.
+    pub fn mount(&self) -> PathBuf {
+        self.directory.join("mount")
+    }
+
+    /// A file for what a daemon says.
+    pub fn log(&self) -> fs::File {
+        fs::File::options().create(true).append(true).open(self.directory.join("log")).unwrap()
+    }
+
+    /// What the daemons have said.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
     fn trace_file(&self) -> PathBuf {
         self.directory.join("trace")
     }
@@ -212,7 +232,8 @@ impl Case<'_> {
             .map_err(|error| error.to_string())?;
         let reference = Reference::parse(reference).unwrap();
         let snapshot = cache.peek(&key(), &reference).map_err(|error| error.to_string())?;
-        snapshot.map(|snapshot| read(&snapshot)).transpose()
+        let read = |snapshot| read(&snapshot).map_err(|error| error.to_string());
+        snapshot.map(read).transpose()
     }
 
     /// Looks at the cache in this process.
@@ -230,7 +251,7 @@ impl Drop for Case<'_> {
 }
 
 /// All files of a snapshot.
-pub fn read(snapshot: &Snapshot) -> Result<Content, String> {
+pub fn read(snapshot: &Snapshot) -> Result<Content, Error> {
     let table = snapshot.table();
     let mut content = Content::new();
     for index in 0..table.len() {
@@ -239,8 +260,7 @@ pub fn read(snapshot: &Snapshot) -> Result<Content, String> {
             continue;
         }
         let mut bytes = Vec::new();
-        let read = snapshot.objects().read(&node.object, 0, u32::MAX, &mut |part| bytes.extend_from_slice(part));
-        read.map_err(|error| error.to_string())?;
+        snapshot.objects().read(&node.object, 0, u32::MAX, &mut |part| bytes.extend_from_slice(part))?;
         content.insert(table.path(index).to_str().unwrap().to_owned(), bytes);
     }
     Ok(content)
