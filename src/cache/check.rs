@@ -207,11 +207,9 @@ impl Check<'_> {
                 self.report(Flaw::Foreign, path, "nobody knows what it is for");
             }
         }
-        for marker in [
-            layout.root().join("CACHEDIR.TAG"),
-            layout.v1().join("lock-backend"),
-            layout.v1().join("id"),
-        ] {
+        for marker in
+            [layout.root().join("CACHEDIR.TAG"), layout.v1().join("lock-backend"), layout.v1().join("id")]
+        {
             match fs::read_to_string(&marker) {
                 Ok(text) if text.trim().is_empty() => self.report(Flaw::Marker, marker, "it is empty"),
                 // Whoever makes a cache makes its directories first; these take their names whole.

@@ -30,7 +30,8 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
 
 fn text(checked: &Checked) -> String {
     let lines = checked.violations.iter();
-    let lines: String = lines.map(|one| format!("{:?} {}: {}\n", one.flaw, one.path.display(), one.why)).collect();
+    let lines: String =
+        lines.map(|one| format!("{:?} {}: {}\n", one.flaw, one.path.display(), one.why)).collect();
     let sums = [
         count(checked.mirrors, "mirror"),
         count(checked.snapshots, "snapshot"),

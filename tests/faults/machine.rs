@@ -73,7 +73,11 @@ int flock(int descriptor, int operation) {
 fn lies(place: &Path) -> Option<PathBuf> {
     let (source, library) = (place.join("lies.c"), place.join("lies.so"));
     fs::write(&source, LIES).unwrap();
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).arg("-ldl").output();
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([&library, &source])
+        .arg("-ldl")
+        .output();
     match made {
         Ok(made) if made.status.success() => Some(library),
         Ok(made) => panic!("{}", String::from_utf8_lossy(&made.stderr)),
@@ -134,7 +138,10 @@ fn without_locks_nothing_is_done_unlocked_and_the_path_is_named() {
     let run = |setting: &Setting, arguments: &[&str]| {
         let mut command = setting.program.command(arguments);
         let output = command.env("LD_PRELOAD", &library).env("LIE_LOCKS", &none).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout))
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout),
+        )
     };
     let locks = setting.program.cache().join("v1");
     let refused = |(code, said): (Option<i32>, String)| {

@@ -135,8 +135,11 @@ fn report(all: &[Operation], rows: Vec<Row>) {
     let (mut runs, mut hit, mut reached, mut violations) = (0, BTreeSet::new(), BTreeSet::new(), Vec::new());
     for (operation, row) in all.iter().zip(rows) {
         let counts = Mode::ALL.map(|mode| row.runs.get(&mode).copied().unwrap_or_default());
-        let columns: Vec<String> =
-            counts.iter().zip(&headings).map(|(count, name)| format!("{count:>width$}", width = name.len())).collect();
+        let columns: Vec<String> = counts
+            .iter()
+            .zip(&headings)
+            .map(|(count, name)| format!("{count:>width$}", width = name.len()))
+            .collect();
         let name = operation.name;
         println!("{name:30} {:>6} {} {:>10}", row.hit.len(), columns.join(" "), row.violations.len());
         runs += counts.iter().sum::<usize>();
@@ -161,6 +164,9 @@ fn report(all: &[Operation], rows: Vec<Row>) {
         println!("  {violation}");
     }
     assert!(unknown.is_empty(), "points that are not in the source: {unknown:?}");
-    assert!(missing.is_empty() || all.len() < ALL.len(), "no operation reaches {missing:?}: add one to `operations.rs`");
+    assert!(
+        missing.is_empty() || all.len() < ALL.len(),
+        "no operation reaches {missing:?}: add one to `operations.rs`"
+    );
     assert!(violations.is_empty(), "{} violations", violations.len());
 }

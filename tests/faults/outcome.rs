@@ -144,7 +144,12 @@ fn play(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>, wr
     if !flawed {
         see_settled(case, "afterwards", wrong);
         let raced = mode == Some(Mode::Delay);
-        is_one_of(case, operation, if raced { &["", "old", "new", "topic"] } else { operation.allowed }, wrong);
+        is_one_of(
+            case,
+            operation,
+            if raced { &["", "old", "new", "topic"] } else { operation.allowed },
+            wrong,
+        );
     }
     if mode.is_some() {
         let again = case.command(operation.upstream, operation.verb).spawn().unwrap();
@@ -154,7 +159,11 @@ fn play(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>, wr
         }
     }
     if operation.verb != ["list"] || mode != Some(Mode::Delay) {
-        let done = if operation.code == 0 || mode != Some(Mode::Delay) { &[operation.done][..] } else { &["", "old"] };
+        let done = if operation.code == 0 || mode != Some(Mode::Delay) {
+            &[operation.done][..]
+        } else {
+            &["", "old"]
+        };
         is_one_of(case, operation, done, wrong);
     }
     // Reaped again: a reader that went deletes in a thread of its own.
@@ -168,8 +177,7 @@ fn begin(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>) -
     if operation.beside == Beside::Clear {
         faults.insert(0, format!("{OVERTAKEN}:stop"));
     }
-    let mut child =
-        case.with_faults(operation.upstream, operation.verb, &faults.join(",")).spawn().unwrap();
+    let mut child = case.with_faults(operation.upstream, operation.verb, &faults.join(",")).spawn().unwrap();
     if operation.beside == Beside::Clear && stops(&mut child) {
         let cleared = case.command(Upstream::New, &["clear", KEY]).output().unwrap();
         assert!(cleared.status.success(), "{cleared:?}");
@@ -183,7 +191,8 @@ fn stops(child: &mut Child) -> bool {
     let until = Instant::now() + BOUND;
     while Instant::now() < until {
         // Not reaped if it ends: the output is still to be taken.
-        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let flags =
+            WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         match nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid(child)), flags).unwrap() {
             WaitStatus::Stopped(..) => {
                 // Taken, so that the next stop is another one.
@@ -213,7 +222,8 @@ fn end(mut child: Child, wrong: &mut Vec<String>) -> Output {
 }
 
 fn told(output: &Output) -> String {
-    let texts = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).trim_end().to_owned());
+    let texts =
+        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).trim_end().to_owned());
     format!("{} {}", output.status, texts.join(" "))
 }
 

@@ -25,7 +25,8 @@ fn a_thousand_clears_that_race_a_fetch_are_one_or_the_other() {
                 scope.spawn(|| {
                     for round in 0..ROUNDS {
                         together.wait();
-                        let fetched = source.get(cache).unwrap_or_else(|error| panic!("round {round}: {error}"));
+                        let fetched =
+                            source.get(cache).unwrap_or_else(|error| panic!("round {round}: {error}"));
                         assert_eq!(read(&fetched.snapshot).unwrap(), content("old"), "round {round}");
                     }
                 });

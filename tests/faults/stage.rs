@@ -88,7 +88,8 @@ impl Stage {
                 repository.commit(&files("new"));
             }
         }
-        let config = "refresh = \"never\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
+        let config =
+            "refresh = \"never\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
         fs::write(stage.path("config.toml"), config).unwrap();
         stage.begin();
         stage
@@ -120,9 +121,11 @@ impl Stage {
         let v1 = self.template(Start::Leftovers).join("v1");
         let mirror = mirror(&v1);
         let generation = generations(&mirror).remove(0);
-        for (from, to) in
-            [(&generation, v1.join("staging/dead")), (&generation, v1.join("trash/dead")), (&generation, mirror.join("d".repeat(32)))]
-        {
+        for (from, to) in [
+            (&generation, v1.join("staging/dead")),
+            (&generation, v1.join("trash/dead")),
+            (&generation, mirror.join("d".repeat(32))),
+        ] {
             copy(from, &to);
         }
         fs::write(v1.join("staging/dead.lease"), "").unwrap();
