@@ -33,4 +33,5 @@ mod planted;
 mod races;
 mod role;
 mod stage;
+mod taken;
 mod walks;

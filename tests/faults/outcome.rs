@@ -187,7 +187,7 @@ fn begin(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>) -
 }
 
 /// Waits until it stops; false if it ends without.
-fn stops(child: &mut Child) -> bool {
+pub fn stops(child: &mut Child) -> bool {
     let until = Instant::now() + BOUND;
     while Instant::now() < until {
         // Not reaped if it ends: the output is still to be taken.
