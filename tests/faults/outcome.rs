@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use srcfs::cache::check::{Checked, Thoroughness};
+use srcfs::cache::check::{Checked, Flaw, Thoroughness};
 use srcfs::key::Reference;
 
 use crate::operations::{Beside, Operation};
@@ -70,9 +70,9 @@ fn run(stage: &Stage, operation: &Operation, fault: Option<(usize, Mode)>) -> Ou
     play(&case, operation, fault, &mut violations);
     let trace = case.trace();
     // What stopped an overtaken one is part of the operation.
-    let planned = |(point, mode): &&(String, String)| {
-        !mode.is_empty() && !(operation.beside == Beside::Clear && point == OVERTAKEN && mode == "stop")
-    };
+    let overtaken =
+        |point: &str, mode: &str| operation.beside == Beside::Clear && point == OVERTAKEN && mode == "stop";
+    let planned = |(point, mode): &&(String, String)| !mode.is_empty() && !overtaken(point, mode);
     let hit = trace.iter().find(planned).map(|(point, _)| point.clone());
     let points = trace.iter().map(|(point, _)| point.clone()).collect();
     let place = hit.clone().unwrap_or_default();
@@ -134,6 +134,9 @@ fn play(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>, wr
         // Without any reap: it is the same process that has to go on.
         let deep = Thoroughness { deep: true, settled: false };
         see(&case.look(deep), "after the error", wrong);
+    }
+    if operation.beside == Beside::Nobody && !flawed {
+        leaves_nothing(case, mode, wrong);
     }
     if let Some((cache, snapshot)) = reader {
         if read(&snapshot).ok() != Some(content("old")) {
@@ -241,6 +244,23 @@ fn judge(ended: &Output, operation: &Operation, mode: Option<Mode>, survived: bo
     if !right || told(ended).contains("panicked") {
         wrong.push(format!("it ended so: {}", told(ended)));
     }
+}
+
+/// Who was not killed leaves nothing that it was writing, unless it is the tidying that failed.
+fn leaves_nothing(case: &Case<'_>, mode: Option<Mode>, wrong: &mut Vec<String>) {
+    /// Where a failure leaves what is there.
+    const TIDYING: &[&str] =
+        &["delete.", "reap.", "staging.leased", "staging.removed", "trash.", "pin.dropped"];
+    let trace = case.trace();
+    let hit = trace.iter().find(|(_, mode)| !mode.is_empty()).map_or("", |(point, _)| point);
+    if mode.is_some_and(|mode| mode != Mode::Error) || TIDYING.iter().any(|tidying| hit.starts_with(tidying))
+    {
+        return;
+    }
+    let mut checked = case.look(Thoroughness { settled: true, deep: false });
+    // A generation after its tombstone, and what is in the trash, may wait for a reap after a failure.
+    checked.violations.retain(|one| matches!(one.flaw, Flaw::Staging | Flaw::Unfinished | Flaw::Held));
+    see(&checked, "left behind", wrong);
 }
 
 fn see(checked: &Checked, when: &str, wrong: &mut Vec<String>) {
