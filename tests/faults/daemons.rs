@@ -76,6 +76,8 @@ fn play(case: &Case<'_>, faults: &str, dies: bool) {
         if verb == "clear" {
             // As fast as it can be done: the verb would wait for what only the kernel remembers.
             case.open().clear(&key()).unwrap();
+            // And tells the daemon as a verb does.
+            Reader::run("stat", &[&case.mount().join(".srcfs/sync-0123456789abcdef")]).end();
         } else if !verb.is_empty() {
             let changed = case.command(Upstream::New, &[verb, KEY]).output().unwrap();
             assert!(changed.status.success(), "{verb}: {changed:?}");
