@@ -14,12 +14,14 @@
 //! | `clear`, `reap`, `trash`, `removal` | how it goes away |
 //! | `gc`, `usage`, `evict`, `shrink`, `kept`, `room` | what goes to make room, and what is kept from it |
 //! | `failures`, `durable` | notes of failures; writing whole or not at all |
+//! | `check` | whether all of it is as it must be |
 //!
 //! Locks are taken in this order: line of the key (serializer), fetch, commit, pin. Readers of what is
 //! published take none. Nothing here knows what a git url is or how objects come: that is the
 //! source's, and reading them is the store's.
 
 mod bring;
+pub mod check;
 mod clear;
 mod clock;
 mod durable;

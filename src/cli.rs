@@ -15,6 +15,7 @@ use invocation::{Global, Invocation};
 use output::Output;
 
 pub mod add;
+pub mod check;
 pub mod clear;
 pub mod doctor;
 pub mod exit;
@@ -82,6 +83,8 @@ enum Verb {
     Doctor(doctor::Arguments),
     #[command(name = "__probe", hide = true)]
     Probe(probe::Arguments),
+    #[command(name = "__check", hide = true)]
+    Check(check::Arguments),
 }
 
 /// Runs the program.
@@ -125,6 +128,7 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Explain(arguments) => explain::run(&arguments, invocation),
         Verb::Doctor(arguments) => doctor::run(&arguments, invocation),
         Verb::Probe(arguments) => probe::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments, invocation),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::source::{Progress, Source};
 
 pub mod add;
 pub mod barrier;
+pub mod check;
 pub mod clear;
 pub mod daemon_status;
 pub mod doctor;

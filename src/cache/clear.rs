@@ -59,7 +59,9 @@ impl Cache {
     pub(super) fn quarantine(&self, key: &Key, generation: &str, found: &Error) -> Result<()> {
         log::error!("{found}; {key} is taken out of use and fetched again");
         mark_corrupt(&self.layout.mirror(key).join(generation));
+        fault!("quarantine.marked")?;
         self.bury(key, Some(generation), &format!("quarantine {key}"))?;
+        fault!("quarantine.buried")?;
         self.sweep(key);
         Ok(())
     }

@@ -3,10 +3,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::layout::random_id;
+use super::lock::{Locked, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 
@@ -40,20 +42,36 @@ pub(super) fn sync_tree(directory: &Path) -> Result<()> {
 }
 
 /// A file that is being written beside its place; removed when it is dropped without having taken it.
+///
+/// It is locked for as long as it is written, so one that is not locked was left by somebody who died
+/// ([`reap`]).
 pub(super) struct Unfinished {
     file: File,
     path: PathBuf,
+    // On a file system without locks there is none, and then what is left stays.
+    _lock: Option<Locked>,
 }
 
 impl Unfinished {
     /// Writes `content` to a new file beside `place`.
     pub fn write(place: &Path, content: &[u8]) -> io::Result<Unfinished> {
-        let mut path = place.as_os_str().to_owned();
-        path.push(format!(".{}{UNFINISHED}", random_id()));
-        let path = PathBuf::from(path);
-        let mut unfinished = Unfinished { file: File::create_new(&path)?, path };
-        unfinished.file.write_all(content)?;
-        Ok(unfinished)
+        loop {
+            let mut path = place.as_os_str().to_owned();
+            path.push(format!(".{}{UNFINISHED}", random_id()));
+            let path = PathBuf::from(path);
+            let file = File::create_new(&path)?;
+            let lock = Locked::attempt(file.try_clone()?, &path, Mode::Exclusive);
+            let mut unfinished = match lock {
+                Ok(Some(lock)) if lock.is_at(&path).unwrap_or(true) => {
+                    Unfinished { file, path, _lock: Some(lock) }
+                }
+                // Between making and locking, a reaper has found it free and takes it.
+                Ok(_) => continue,
+                Err(_) => Unfinished { file, path, _lock: None },
+            };
+            unfinished.file.write_all(content)?;
+            return Ok(unfinished);
+        }
     }
 
     /// Takes the place of whatever is there.
@@ -97,6 +115,7 @@ pub(super) fn replace(file: &Path, content: &[u8], still_ours: impl FnOnce() -> 
     new.file.set_modified(SystemTime::now()).map_err(failed)?;
     fault!("replace.written")?;
     new.file.sync_all().map_err(failed)?;
+    fault!("replace.synced")?;
     still_ours()?;
     fault!("replace.checked")?;
     match new.replace(file) {
@@ -108,6 +127,34 @@ pub(super) fn replace(file: &Path, content: &[u8], still_ours: impl FnOnce() -> 
     }
     fault!("replace.renamed")?;
     sync_directory(directory)
+}
+
+/// Removes from a directory what was not finished by those who died; how many files that were.
+pub(super) fn reap(directory: &Path) -> u64 {
+    let left = unfinished(directory).into_iter().filter(|path| match take(path) {
+        Some(_lock) => fs::remove_file(path).is_ok(),
+        None => false,
+    });
+    left.count() as u64
+}
+
+/// The files of a directory that are being written, or were when their writer died.
+pub(super) fn unfinished(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let named = |path: &PathBuf| path.extension().is_some_and(|end| end == &UNFINISHED[1..]);
+    entries.map(|entry| entry.path()).filter(named).collect()
+}
+
+/// Whether nobody writes an unfinished file any more.
+pub(super) fn is_left(path: &Path) -> bool {
+    take(path).is_some()
+}
+
+fn take(path: &Path) -> Option<Locked> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = File::options().read(true).write(true).custom_flags(flags).open(path).ok()?;
+    let lock = Locked::attempt(file, path, Mode::Exclusive).ok()??;
+    lock.is_at(path).unwrap_or(false).then_some(lock)
 }
 
 /// Makes whatever remembers the entries of `directory` ask for them again: a network client that has
@@ -169,5 +216,18 @@ mod tests {
         assert_eq!(overtaken.unwrap_err().kind(), Kind::Stale);
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_what_nobody_writes_any_more_is_reaped() {
+        let directory = tempfile::tempdir().unwrap();
+        let writing = Unfinished::write(&directory.path().join("a"), b"one").unwrap();
+        fs::write(directory.path().join("b.abc.new"), "of one that died").unwrap();
+        fs::write(directory.path().join("precious"), "x").unwrap();
+        std::os::unix::fs::symlink("precious", directory.path().join("c.new")).unwrap();
+        assert_eq!(reap(directory.path()), 1);
+        assert!(writing.path.exists() && directory.path().join("precious").exists());
+        writing.replace(&directory.path().join("a")).unwrap();
+        assert_eq!(fs::read(directory.path().join("a")).unwrap(), b"one");
     }
 }

@@ -13,6 +13,7 @@ use sha2::Digest;
 use super::clock::unix_now;
 use super::durable::Unfinished;
 use crate::error::Error;
+use crate::fault;
 use crate::key::{Key, Reference};
 use crate::redact::redact;
 
@@ -60,7 +61,9 @@ pub(super) fn note(directory: &Path, key: &Key, reference: &Reference, error: &E
     };
     let written = serde_json::to_vec(&failure).map_err(std::io::Error::from).and_then(|text| {
         let file = file(directory, key, reference);
-        Unfinished::write(&file, &text)?.replace(&file)
+        let unfinished = Unfinished::write(&file, &text)?;
+        fault!("failure.written").map_err(std::io::Error::other)?;
+        unfinished.replace(&file)
     });
     if let Err(error) = written {
         log::debug!("could not note a failure of {key}: {error}");

@@ -18,14 +18,19 @@ use super::durable::{Unfinished, sync_directory};
 use super::file_system;
 use super::key_lock::Locks;
 use super::lease::{ALIVE, Lease, SEEN};
-use crate::config::locking::{Backend, Locking};
+use crate::config::locking::{Backend, LeaseTimes, Locking};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::key::Key;
 
 /// <https://bford.info/cachedir/>: backup programs skip a directory with this file.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is the cache of srcfs. All of it can be fetched again.\n\
     # For information about cache directory tags see https://bford.info/cachedir/\n";
+
+/// The directories of a cache, below `v1/`.
+pub(super) const ROOMS: [&str; 7] =
+    ["locks", "mirrors", "mirrors/git", "staging", "trash", "failures", "kept"];
 
 /// Where things are.
 #[derive(Debug)]
@@ -46,7 +51,8 @@ impl Layout {
         let root = root.as_path();
         make_private(root)?;
         let v1 = root.join("v1");
-        for directory in ["", "locks", "mirrors", "mirrors/git", "staging", "trash", "failures", "kept"] {
+        make_directory(&v1)?;
+        for directory in ROOMS {
             make_directory(&v1.join(directory))?;
         }
         settle(&root.join("CACHEDIR.TAG"), CACHEDIR_TAG)?;
@@ -75,6 +81,17 @@ impl Layout {
         Ok(Layout { root: root.to_owned(), v1, id, locks, lease })
     }
 
+    /// The cache at `root` as it is: nothing of it is made, mended or believed.
+    pub fn as_it_is(root: &Path) -> Layout {
+        let v1 = root.join("v1");
+        let id = fs::read_to_string(v1.join("id")).unwrap_or_default();
+        let recorded = fs::read_to_string(v1.join(BACKEND)).unwrap_or_default();
+        let has_leases = recorded.trim_end() == Backend::Lease.to_string();
+        let lease = has_leases.then(|| Arc::new(Lease::new(&v1, LeaseTimes::default())));
+        let locks = Locks::new(v1.join("locks"), lease.clone());
+        Layout { root: root.to_owned(), v1, id: id.trim_end().to_owned(), locks, lease }
+    }
+
     /// The cache directory itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -83,6 +100,20 @@ impl Layout {
     /// What tells this cache from every other.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Everything of this version.
+    pub fn v1(&self) -> &Path {
+        &self.v1
+    }
+
+    /// The directories, beside mirrors and generations, in which files are replaced or settled.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let mut written = vec![self.root.clone(), self.v1.clone(), self.failures(), self.kept()];
+        if self.lease.is_some() {
+            written.push(self.v1.join(SEEN));
+        }
+        written
     }
 
     /// The locks.
@@ -198,10 +229,12 @@ fn settle(file: &Path, content: &str) -> Result<String> {
     }
     let directory = file.parent().unwrap_or(Path::new("."));
     let new = Unfinished::write(file, content.as_bytes()).map_err(failed)?;
+    fault!("settle.written")?;
     match new.settle(file) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => sync_directory(directory)?,
+        _ => fault!("settle.named")?,
     }
+    sync_directory(directory)?;
     // Without hard links it is not there at once: who comes second may see it empty for a moment.
     for _ in 0..100 {
         match fs::read_to_string(file) {

@@ -327,6 +327,7 @@ impl Cache {
         match (self.bring(order, &lock), cached) {
             (Ok((fetched, moved)), _) => {
                 drop(lock);
+                fault!("fetch.released")?;
                 self.remembered.remove(&(key.digest(), reference.clone()));
                 self.forget_failure(key, reference);
                 if let Some(moved) = moved {

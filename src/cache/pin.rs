@@ -152,6 +152,7 @@ impl Pins {
         if !named()? {
             return Ok(None);
         }
+        fault!("pin.checked")?;
         self.keep(pin).map(Some)
     }
 

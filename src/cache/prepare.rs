@@ -90,6 +90,7 @@ pub(super) fn prepare(
         packs.dedup_by(|a, b| a.name == b.name);
     }
     protect(repository, revision)?;
+    fault!("verify.protected")?;
     sync_tree(repository)?;
     fault!("verify.synced")?;
     let modified = match prepared.modified.duration_since(UNIX_EPOCH) {
@@ -135,6 +136,7 @@ impl Staged {
                 }
                 _ => {}
             }
+            fault!("publish.linked")?;
         }
         let alternates = self.repository().join("objects/info/alternates");
         match fs::remove_file(&alternates) {

@@ -200,6 +200,7 @@ fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>
     rename(&reference_file(from, revision), &reference_file(to, revision))?;
     fault!("publish.reference")?;
     rename(&table_file(from, revision), &table_file(to, revision))?;
+    fault!("publish.table")?;
     sync_directory(&to.join("refs/srcfs"))?;
     sync_directory(&to.join(TABLES))
 }
@@ -276,6 +277,7 @@ fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
                 }
                 _ => {}
             }
+            fault!("state.aside")?;
             // What was shown before is not known any more: as after a clear.
             let mut state = State::empty(key);
             state.cleared = Some(state.changed.clone());

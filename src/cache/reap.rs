@@ -1,13 +1,14 @@
 //! Reap: what a process that died, or one that could not take it away, left behind.
 //!
-//! Orphaned staging, generations that no state names and nobody pins, and the trash. Any number of
-//! processes may reap at once, beside all other work. It skips symbolic links among the mirrors,
+//! Orphaned staging, generations that no state names and nobody pins, files that were being written,
+//! and the trash. Any number of processes may reap at once, beside all other work. It skips symbolic links among the mirrors,
 //! removes those planted in staging and trash themselves, and never fails its caller.
 
 use std::fs;
 use std::path::PathBuf;
 
 use super::Cache;
+use super::durable;
 use super::failures;
 use super::staging;
 use super::state::is_generation;
@@ -23,6 +24,8 @@ pub struct Reaped {
     pub generations: u64,
     /// Old generations that somebody still uses.
     pub pinned: u64,
+    /// Files that somebody was writing when he died.
+    pub unfinished: u64,
     /// Bytes given back to the disk.
     pub freed: u64,
     /// Entries that could not be removed; the log says why.
@@ -38,18 +41,24 @@ impl Cache {
         }
         let (staging, removed) = staging::reap(&self.layout);
         reaped.staging = staging;
+        for written in self.layout.written() {
+            reaped.unfinished += durable::reap(&written);
+        }
         for mirror in self.mirror_directories() {
+            reaped.unfinished += durable::reap(&mirror);
             for entry in fs::read_dir(&mirror).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let Some(generation) = name.to_str().filter(|name| is_generation(name)) else { continue };
                 match trash::discard(&self.layout, &mirror, generation) {
                     Ok(Discarded::Trashed(_)) => reaped.generations += 1,
                     Ok(Discarded::Pinned(_)) => reaped.pinned += 1,
-                    Ok(Discarded::Named | Discarded::Absent) => {
+                    Ok(Discarded::Named) => {
+                        reaped.unfinished += durable::reap(&mirror.join(generation));
                         if let Some(lease) = self.layout.lease() {
                             lease.tidy_pins(&mirror.join(generation));
                         }
                     }
+                    Ok(Discarded::Absent) => {}
                     Err(error) => log::warn!("not reaped: {error}"),
                 }
             }

@@ -85,6 +85,9 @@ impl Drop for Staging {
         {
             grave.remove(name);
         }
+        if fault!("staging.removed").is_err() {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.lease_path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -104,7 +107,7 @@ pub(super) fn reap(layout: &Layout) -> (u64, Removal) {
             removal = removal.and(grave.remove(&name));
             continue;
         };
-        let id = name.strip_suffix(LEASE).unwrap_or(name);
+        let id = id_of(name);
         let lease_path = staging.join(format!("{id}{LEASE}"));
         if let (Some(lease), Some((owner, _))) = (layout.lease(), id.split_once('-'))
             && !lease.is_own(owner)
@@ -118,6 +121,9 @@ pub(super) fn reap(layout: &Layout) -> (u64, Removal) {
             Lease::None => removal = removal.and(grave.remove(id.as_ref())).and(grave.remove(name.as_ref())),
             Lease::Free(lock) => {
                 removal = removal.and(grave.remove(id.as_ref()));
+                if fault!("reap.staging").is_err() {
+                    continue;
+                }
                 removal = removal.and(grave.remove(format!("{id}{LEASE}").as_ref()));
                 drop(lock);
             }
@@ -125,6 +131,16 @@ pub(super) fn reap(layout: &Layout) -> (u64, Removal) {
         count += 1;
     }
     (count, removal)
+}
+
+/// Whether the staging directory of this id belongs to nobody: its lease is free or absent.
+pub(super) fn is_orphan(layout: &Layout, id: &str) -> bool {
+    !matches!(take_free_lease(&layout.staging().join(format!("{id}{LEASE}"))), Lease::Held)
+}
+
+/// The id of a staging directory, from its name or that of its lease.
+pub(super) fn id_of(name: &str) -> &str {
+    name.strip_suffix(LEASE).unwrap_or(name)
 }
 
 enum Lease {

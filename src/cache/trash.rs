@@ -49,6 +49,7 @@ pub(super) fn discard(layout: &Layout, mirror: &Path, generation: &str) -> Resul
         if is_named(mirror, generation)? {
             return Ok(Discarded::Named);
         }
+        fault!("trash.unnamed")?;
         let outcome = attempt(layout, mirror, generation)?;
         // It was named while its pin was held here, which kept a clear at that moment from taking
         // it: so look again.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::key::{GitUrl, Key, Reference};
 use crate::source::{Prepared, Progress, Resolved, Revision, Source, Workplace};
 
@@ -182,7 +183,9 @@ impl Source for Git {
         if !ended.succeeded() {
             return Err(failure::explain(&what, &url, &ended));
         }
-        resolve::answer(&what, &url, reference, &ended.output, known)
+        let resolved = resolve::answer(&what, &url, reference, &ended.output, known)?;
+        fault!("resolve.answered")?;
+        Ok(resolved)
     }
 
     fn prepare(

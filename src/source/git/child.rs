@@ -18,6 +18,7 @@ use super::command::Command;
 use super::group::Group;
 use super::transcript::Transcript;
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::source::Progress;
 
 /// How often the wish to stop is looked at.
@@ -75,8 +76,10 @@ pub(super) fn run(
     lease: Option<BorrowedFd<'_>>,
     progress: &Progress,
 ) -> Result<Ended> {
+    fault!("git.start")?;
     let mut group = Group::start(command, lease)
         .map_err(|error| Error::io(format_args!("{what}: start git by"), "/bin/sh", &error))?;
+    fault!("git.started")?;
     let mut said = Said::default();
     let mut last_advance = (0, Instant::now());
     loop {
@@ -119,7 +122,9 @@ pub(super) fn run(
     if received.total_objects > 0 {
         progress.set(received.bytes, received.objects, received.total_objects);
     }
-    Ok(Ended { code: group.finish(), output: said.output, transcript: said.transcript })
+    let code = group.finish();
+    fault!("git.ended")?;
+    Ok(Ended { code, output: said.output, transcript: said.transcript })
 }
 
 fn timed_out(what: &str, why: &str) -> Error {

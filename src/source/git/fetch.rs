@@ -11,6 +11,7 @@ use super::command::Command;
 use super::repository::Found;
 use super::{Ask, Git, failure, repository};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::key::Key;
 use crate::source::{Prepared, Progress, Resolved, Workplace};
 
@@ -28,7 +29,10 @@ pub(super) fn prepare(
     if let Some(lender) = place.borrow {
         repository::borrow(place.directory, lender)?;
     }
+    fault!("fetch.begun")?;
     let ended = fetch(git, &what, key, resolved, place, progress)?;
+    // Here git has checked and indexed what came.
+    fault!("fetch.received")?;
 
     let commit = match repository::inspect(place.directory, revision)? {
         Found::Commit(commit) => commit,

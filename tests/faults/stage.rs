@@ -1,0 +1,306 @@
+//! Where the matrix plays: two states of one small upstream on the disk, caches to begin with, and for
+//! each case a copy of one. Cases share nothing, so any number of them run at once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use srcfs::cache::check::{Checked, Thoroughness, check};
+use srcfs::cache::{Cache, Options, Snapshot};
+use srcfs::error::Error;
+use srcfs::key::{GitUrl, Key, Reference};
+use srcfs::store::Kind;
+
+use crate::harness::repository::{File, Repository, hermetic};
+
+/// The repository, as verbs call it.
+pub const KEY: &str = "git/forge.test/team/tiny";
+
+/// What a tree holds, by path.
+pub type Content = BTreeMap<String, Vec<u8>>;
+
+/// The upstream in its two states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    Old,
+    New,
+}
+
+/// What a cache holds when a case begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// There is no cache directory.
+    Nothing,
+    /// The old `main`, published.
+    Old,
+    /// That, and what three processes left that were killed: staging, a generation, trash.
+    Leftovers,
+    /// The old `main`, with one flipped bit in the index of its pack.
+    Damaged,
+    /// The old `main`, with half a pointer.
+    Torn,
+}
+
+/// The upstreams and the caches to begin with.
+pub struct Stage {
+    directory: tempfile::TempDir,
+    cases: AtomicUsize,
+}
+
+/// A cache of its own.
+pub struct Case<'s> {
+    stage: &'s Stage,
+    directory: PathBuf,
+}
+
+/// The file `text` differs between the versions, `same` does not.
+pub fn content(version: &str) -> Content {
+    let noise: Vec<u8> = (0..600_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    [("deep/text", format!("this is {version}\n").into_bytes()), ("same", noise)]
+        .map(|(path, bytes)| (path.to_owned(), bytes))
+        .into()
+}
+
+fn files(version: &str) -> Vec<File> {
+    content(version).into_iter().map(|(path, bytes)| File::new(&path, bytes)).collect()
+}
+
+pub fn key() -> Key {
+    Key::git(GitUrl::parse("http://forge.test/team/tiny.git").unwrap())
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        // In memory, if that can be had: what a lost disk leaves is shown elsewhere, and a thousand
+        // cases would wait for the disk of this machine.
+        let memory = tempfile::Builder::new().prefix("srcfs-faults-").tempdir_in("/dev/shm");
+        let directory = memory.unwrap_or_else(|_| tempfile::tempdir().unwrap());
+        let stage = Stage { directory, cases: AtomicUsize::new(0) };
+        for upstream in [Upstream::Old, Upstream::New] {
+            let mut repository = Repository::new(stage.upstream(upstream).join("team/tiny.git"));
+            let old = repository.commit(&files("old"));
+            repository.branch("topic", &old);
+            repository.commit_to("topic", &files("topic"));
+            if upstream == Upstream::New {
+                repository.commit(&files("new"));
+            }
+        }
+        let config =
+            "refresh = \"never\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
+        fs::write(stage.path("config.toml"), config).unwrap();
+        stage.begin();
+        stage
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn upstream(&self, upstream: Upstream) -> PathBuf {
+        self.path(match upstream {
+            Upstream::Old => "srv-old",
+            Upstream::New => "srv-new",
+        })
+    }
+
+    fn template(&self, start: Start) -> PathBuf {
+        self.path(&format!("begin-{start:?}"))
+    }
+
+    /// Makes the caches to begin with.
+    fn begin(&self) {
+        let case = self.case(Start::Nothing);
+        let made = case.command(Upstream::Old, &["get", KEY]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        for start in [Start::Old, Start::Leftovers, Start::Damaged, Start::Torn] {
+            copy(&case.cache(), &self.template(start));
+        }
+        let v1 = self.template(Start::Leftovers).join("v1");
+        let mirror = mirror(&v1);
+        let generation = generations(&mirror).remove(0);
+        for (from, to) in [
+            (&generation, v1.join("staging/dead")),
+            (&generation, v1.join("trash/dead")),
+            (&generation, mirror.join("d".repeat(32))),
+        ] {
+            copy(from, &to);
+        }
+        fs::write(v1.join("staging/dead.lease"), "").unwrap();
+        let damaged = generations(&self::mirror(&self.template(Start::Damaged).join("v1"))).remove(0);
+        let index = file_in(&damaged.join("objects/pack"), ".idx");
+        let mut bytes = fs::read(&index).unwrap();
+        bytes[1030] ^= 4;
+        rewrite(&index, &bytes);
+        let state = self::mirror(&self.template(Start::Torn).join("v1")).join("state.json");
+        let text = fs::read(&state).unwrap();
+        rewrite(&state, &text[..text.len() / 2]);
+    }
+
+    /// A case that begins so.
+    pub fn case(&self, start: Start) -> Case<'_> {
+        let number = self.cases.fetch_add(1, Ordering::Relaxed);
+        let case = Case { stage: self, directory: self.path(&format!("case-{number}")) };
+        fs::create_dir(&case.directory).unwrap();
+        if start != Start::Nothing {
+            copy(&self.template(start), &case.cache());
+        }
+        case
+    }
+}
+
+impl Case<'_> {
+    pub fn cache(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
+    pub fn v1(&self) -> PathBuf {
+        self.cache().join("v1")
+    }
+
+    /// The mirror of the repository.
+    pub fn mirror(&self) -> PathBuf {
+        mirror(&self.v1())
+    }
+
+    /// A run of the program that is not started yet; the upstream is as said.
+    pub fn command(&self, upstream: Upstream, arguments: &[&str]) -> Command {
+        let mut command = hermetic(env!("CARGO_BIN_EXE_srcfs"));
+        let from = format!("url.file://{}/.insteadOf", self.stage.upstream(upstream).display());
+        command
+            .args(arguments)
+            .env("SRCFS_CACHE_DIR", self.cache())
+            .env("SRCFS_CONFIG", self.stage.path("config.toml"))
+            .env("SRCFS_MOUNT", self.directory.join("mount"))
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", from)
+            .env("GIT_CONFIG_VALUE_0", "http://forge.test/")
+            .env("HOME", &self.directory)
+            .env_remove("SRCFS_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// The same with faults, and with a trace of what was reached.
+    pub fn with_faults(&self, upstream: Upstream, arguments: &[&str], faults: &str) -> Command {
+        let mut command = self.command(upstream, arguments);
+        command.env("SRCFS_FAULT_TRACE", self.trace_file());
+        if !faults.is_empty() {
+            command.env("SRCFS_FAULT", faults);
+        }
+        command
+    }
+
+    /// Where a daemon of the case is mounted.
+    pub fn mount(&self) -> PathBuf {
+        self.directory.join("mount")
+    }
+
+    /// A file for what a daemon says.
+    pub fn log(&self) -> fs::File {
+        fs::File::options().create(true).append(true).open(self.directory.join("log")).unwrap()
+    }
+
+    /// What the daemons have said.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    fn trace_file(&self) -> PathBuf {
+        self.directory.join("trace")
+    }
+
+    /// The points that were reached, each with what happened there.
+    pub fn trace(&self) -> Vec<(String, String)> {
+        let text = fs::read_to_string(self.trace_file()).unwrap_or_default();
+        let line = |line: &str| line.split_once(' ').map(|(point, mode)| (point.to_owned(), mode.to_owned()));
+        text.lines().filter_map(line).collect()
+    }
+
+    /// Opens the cache in this process.
+    pub fn open(&self) -> std::sync::Arc<Cache> {
+        Cache::open(&self.cache(), Options { reap: false, ..Options::default() }).unwrap()
+    }
+
+    /// What is published for a reference, byte for byte, or the reason why it cannot be read.
+    pub fn published(&self, reference: &str) -> Result<Option<Content>, String> {
+        if !self.v1().exists() {
+            return Ok(None);
+        }
+        let cache = Cache::open(&self.cache(), Options { reap: false, ..Options::default() })
+            .map_err(|error| error.to_string())?;
+        let reference = Reference::parse(reference).unwrap();
+        let snapshot = cache.peek(&key(), &reference).map_err(|error| error.to_string())?;
+        let read = |snapshot| read(&snapshot).map_err(|error| error.to_string());
+        snapshot.map(read).transpose()
+    }
+
+    /// Looks at the cache in this process.
+    pub fn look(&self, how: Thoroughness) -> Checked {
+        check(&self.cache(), how).unwrap()
+    }
+}
+
+impl Drop for Case<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// All files of a snapshot.
+pub fn read(snapshot: &Snapshot) -> Result<Content, Error> {
+    let table = snapshot.table();
+    let mut content = Content::new();
+    for index in 0..table.len() {
+        let node = table.node(index).unwrap();
+        if !matches!(node.kind, Kind::File { .. }) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        snapshot.objects().read(&node.object, 0, u32::MAX, &mut |part| bytes.extend_from_slice(part))?;
+        content.insert(table.path(index).to_str().unwrap().to_owned(), bytes);
+    }
+    Ok(content)
+}
+
+fn mirror(v1: &Path) -> PathBuf {
+    v1.join("mirrors/git").join(key().file_name())
+}
+
+/// The directories of a mirror's generations.
+pub fn generations(mirror: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(mirror).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// The file of a directory whose name ends so.
+pub fn file_in(directory: &Path, end: &str) -> PathBuf {
+    let entries = fs::read_dir(directory).unwrap().flatten().map(|entry| entry.path());
+    let mut found = entries.filter(|path| path.to_str().unwrap().ends_with(end));
+    found.next().unwrap_or_else(|| panic!("no *{end} in {}", directory.display()))
+}
+
+/// Replaces the content of a file that may be read-only.
+pub fn rewrite(path: &Path, bytes: &[u8]) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// Copies a directory with its modes.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&path, &to),
+            false => drop(fs::copy(&path, &to).unwrap()),
+        }
+    }
+}
