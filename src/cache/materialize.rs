@@ -307,3 +307,6 @@ impl Cache {
 fn leaves_the_cache_valid(error: &Error) -> bool {
     !matches!(error.kind(), Kind::NotFound | Kind::Invalid | Kind::Interrupted | Kind::Stale)
 }
+
+#[cfg(test)]
+mod tests;
