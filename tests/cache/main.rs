@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod clear_and_pins;
+mod clocks;
 mod contained;
 mod corruption;
 mod crash;
@@ -13,6 +14,8 @@ mod disk;
 mod locks;
 mod offline;
 mod one_fetch;
+mod permissions;
 mod process;
+mod turns;
 mod update;
 mod upstream;
