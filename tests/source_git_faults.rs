@@ -144,6 +144,68 @@ fn a_missing_repository_on_the_disk_is_not_found() {
 }
 
 #[test]
+fn a_directory_that_is_no_repository_is_not_found_also_inside_of_one() {
+    let root = tempfile::tempdir().unwrap();
+    let around = root.path().join("around");
+    let mut git = harness::repository::hermetic("git");
+    assert!(git.args(["init", "-q"]).arg(&around).status().unwrap().success());
+    let plain_directory = around.join("plain");
+    std::fs::create_dir(&plain_directory).unwrap();
+    for path in [plain_directory.clone(), plain_directory.join("a.git")] {
+        let url = format!("file://{}", path.display());
+        for reference in ["", "main"] {
+            let error = resolve(&plain(), &url, reference).unwrap_err();
+            assert_eq!(error.kind(), Kind::NotFound, "{url}: {error}");
+        }
+        let resolved = Resolved { revision: Revision::new("1".repeat(40)), full_name: None, moving: false };
+        let error = Place::empty().prepare(&plain(), &url, &resolved).unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "{url}: {error}");
+    }
+}
+
+#[test]
+fn refused_authentication_stops_at_once() {
+    let it = served();
+    let asked = || it.server.counts("a.git");
+    it.server.fail("a.git", Stage::Any, Fault::Credentials("user".into(), "right".into()));
+    let error = resolve(&plain(), &it.url, "").unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFoundOrPrivate, "{error}");
+    assert_eq!(asked().requests, 1, "neither another branch nor another way was tried");
+
+    let (name, value) = credential_store(it.root.path(), &it.url, "user", "wrong");
+    let source = Git::new(options(&[(&name, &value)]));
+    let error = resolve(&source, &it.url, "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied, "{error}");
+    assert_eq!((asked().requests, asked().credentials), (3, 1), "the credential was offered once");
+    let error = Place::empty().prepare(&source, &it.url, &it.resolved).unwrap_err();
+    assert!(matches!(error.kind(), Kind::Denied | Kind::NotFoundOrPrivate), "{error}");
+    assert!(asked().requests <= 5, "{:?}", asked());
+}
+
+#[test]
+fn a_git_that_is_killed_is_reported_and_what_it_left_does_not_count() {
+    let it = served();
+    it.server.fail("a.git", Stage::Fetch, Fault::StallInBody(200));
+    let place = Place::empty();
+    let error = std::thread::scope(|scope| {
+        let fetch = scope.spawn(|| place.prepare(&plain(), &it.url, &it.resolved));
+        it.server.wait_for("a.git", |counts| counts.stalled == 1);
+        // As the kernel does when memory is short.
+        for (pid, name) in place.processes() {
+            if name.starts_with("git") {
+                let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            }
+        }
+        fetch.join().unwrap().unwrap_err()
+    });
+    assert!(matches!(error.kind(), Kind::Network | Kind::Io), "{error}");
+    assert!(!error.why().is_empty() && error.advice().is_some(), "{error}");
+    wait_until("no process is left", || place.processes().is_empty());
+    it.server.mend("a.git");
+    Place::empty().prepare(&plain(), &it.url, &it.resolved).unwrap();
+}
+
+#[test]
 fn a_forge_hides_what_is_unknown() {
     let it = served();
     it.server.hide_unknown();
