@@ -90,6 +90,7 @@ fn clear_all_ignores_malformed_names_and_leaves_what_is_beside_untouched() {
         ("v1/mirrors/git/empty/note", &b"x"[..]),
         ("v1/mirrors/git/torn/state.json", b"{"),
         ("v1/mirrors/git/copied/state.json", &state),
+        ("v1/mirrors/git/copied/inside/note", b"x"),
         ("v1/mirrors/git/..%2F..%2Fx/note", b"x"),
         ("v1/mirrors/git/-rf/note", b"x"),
         ("v1/mirrors/git/file", b"x"),
