@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use srcfs::cache::{Cache, Freshness, Options};
 use srcfs::error::Kind;
-use srcfs::key::Reference;
+use srcfs::key::{GitUrl, Key, Reference};
 
 use crate::process::Job;
 use crate::upstream::{World, get, key, version};
@@ -143,6 +143,38 @@ fn what_is_prepared_is_seen_by_nobody_and_gone_if_it_is_not_committed() {
     assert_eq!(gave_up.unwrap_err().kind(), Kind::Interrupted);
     world.assert_whole(&cache);
     assert_eq!(version(&cache.peek(&key(), &Reference::Default).unwrap().unwrap()), 1);
+}
+
+#[test]
+fn a_lock_is_of_one_key_whatever_is_in_its_name() {
+    let urls = [
+        "https://example.org/a/b",
+        "https://example.org/a/b.c",
+        "https://example.org/a%2Fb",
+        "https://example.org/a/b/c",
+        "https://example.org/a/b--c",
+        "https://example.org/a--b/c",
+        "https://example.org/a__b/c",
+        "https://example.org/A/B",
+        "https://example.org:8443/a/b",
+        "https://other.example.org/a/b",
+        "ssh://git@example.org/~a/b",
+        "file:///example.org/a/b",
+    ];
+    let digests: Vec<String> =
+        urls.iter().map(|url| Key::git(GitUrl::parse(url).unwrap()).digest()).collect();
+    for (n, digest) in digests.iter().enumerate() {
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+        assert!(!digests[..n].contains(digest), "{} shares the lock of another one", urls[n]);
+    }
+    // Another spelling is the same repository.
+    let again = Key::git(GitUrl::parse("https://EXAMPLE.org/a/b.git/").unwrap());
+    assert_eq!(again.digest(), digests[0]);
+    // And these are the names of the files.
+    let world = World::new();
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    let expected = ["commit", "fetch"].map(|kind| format!("{}.{kind}", key().digest()));
+    assert_eq!(world.names("locks"), expected);
 }
 
 /// A source whose caller gives up when all of it is there.

@@ -2,7 +2,7 @@
 //! shows is what the configuration and the repository say now, without anybody clearing anything.
 
 use super::harness::repository::{File, hermetic};
-use super::mounted2::{Site, errnos, run, wait_until};
+use super::mounted2::{Site, errnos, run, wait_until, xattr};
 
 const BRISK: &str = "quiet = \"100ms\"\nnegative_ttl = \"0s\"\nrefresh = \"never\"";
 
@@ -101,12 +101,12 @@ fn a_default_that_moves_is_refreshed_in_time_and_downloaded_only_if_it_moved() {
     assert_eq!(counts(&site), before);
     site.unmount();
 
-    // Now it is: the mount answers with what it has, and asks beside that.
+    // Now it is: the mount answers with what it has, and asks beside that, for one single reader.
     outdate(&site);
     site.mount();
     site.cat(&path);
-    wait_until("it is refreshed without a verb", || site.cat(&path) == "two\n");
-    assert_eq!(counts(&site).fetches, 2);
+    wait_until("it is refreshed without a verb", || counts(&site).fetches == 2);
+    wait_until("that is seen", || site.cat(&path) == "two\n");
     site.unmount();
 
     // Asked again, and nothing is new.
@@ -154,4 +154,27 @@ fn nothing_of_git_is_visible_in_a_view_and_git_finds_no_repository_there() {
     assert_eq!(around.code, 0, "{around:?}");
     let asked = run(hermetic("git").args(["rev-parse", "--git-dir"]).current_dir(site.forge("team/docs")));
     assert!(asked.code != 0 && asked.err.contains("not a git repository"), "{asked:?}");
+}
+
+#[test]
+fn every_file_names_its_repository_commit_and_permalink() {
+    let site = Site::mounted(BRISK);
+    let docs = site.repository_of("team/docs", &[File::new("sub/a b", "one\n"), File::new("c", "two\n")]);
+    let commit = docs.git(&["rev-parse", "main"]);
+    let url = site.server().url("team/docs.git");
+    assert_eq!(site.cat(&site.forge("team/docs/c")), "two\n");
+    for path in ["", "/sub", "/sub/a b"] {
+        let told = |name: &str| {
+            xattr(&site.forge(&format!("team/docs{path}")), &format!("user.srcfs.{name}"))
+                .unwrap_or_else(|errno| panic!("{name} of {path:?}: {errno}"))
+        };
+        assert_eq!((told("url"), told("revision")), (url.clone(), commit.clone()), "{path:?}");
+        assert!(told("key").contains("team/docs"), "{path:?}: {}", told("key"));
+        let citation = told("citation");
+        assert!(citation.contains(&commit) && citation.starts_with(&url), "{path:?}: {citation}");
+        assert!(path.is_empty() || citation.contains("sub"), "{path:?}: {citation}");
+        if path == "/sub/a b" {
+            assert_eq!(told("blob"), docs.git(&["rev-parse", "main:sub/a b"]));
+        }
+    }
 }
