@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What never comes in a test.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// A server with one repository, `a.git`, which has one commit.
 struct Served {
     root: tempfile::TempDir,
@@ -102,7 +105,10 @@ fn a_server_that_stalls_or_trickles_is_given_up() {
             (Stage::Fetch, Fault::Trickle(600)),
         ] {
             scope.spawn(move || {
-                let source = Git::new(GitOptions { stall: Duration::from_secs(1), ..options(&[]) });
+                // No deadline ends it.
+                let (list_deadline, fetch_deadline) = (DAY, DAY);
+                let stall = Duration::from_secs(1);
+                let source = Git::new(GitOptions { stall, list_deadline, fetch_deadline, ..options(&[]) });
                 for error in failures(&served(), &source, stage, fault.clone()) {
                     assert_eq!(error.kind(), Kind::TimedOut, "{stage:?} {fault:?}: {error}");
                     assert!(error.advice().is_some(), "{error}");
@@ -116,7 +122,9 @@ fn a_server_that_stalls_or_trickles_is_given_up() {
 fn what_never_ends_ends_at_the_deadline() {
     let it = served();
     let second = Duration::from_secs(1);
-    let source = Git::new(GitOptions { list_deadline: second, fetch_deadline: second, ..options(&[]) });
+    let (list_deadline, fetch_deadline) = (second, second);
+    // It is never silent for long enough.
+    let source = Git::new(GitOptions { stall: DAY, list_deadline, fetch_deadline, ..options(&[]) });
     for error in failures(&it, &source, Stage::Any, Fault::Trickle(0)) {
         assert_eq!(error.kind(), Kind::TimedOut, "{error}");
     }
