@@ -36,9 +36,10 @@ fn an_answer_of_the_future_is_asked_again_and_one_of_the_past_served() {
     let day = Freshness::NotOlderThan(Duration::from_secs(24 * 3600));
     let world = World::new();
     drop(world.get(&world.open(), Freshness::Cached).unwrap());
-    let mut next = 2;
     // Set back by an hour, and ahead by a year, since it was asked; and not at all.
-    for (time, is_asked) in [(now() + 3600, true), (now() - YEAR, true), (now(), false), (0, true)] {
+    for (next, (time, is_asked)) in
+        (2..).zip([(now() + 3600, true), (now() - YEAR, true), (now(), false), (0, true)])
+    {
         redate(&world, time);
         world.publish(next);
         let cache = world.open();
@@ -47,7 +48,6 @@ fn an_answer_of_the_future_is_asked_again_and_one_of_the_past_served() {
         let served = world.get(&cache, day).unwrap();
         assert_eq!(version(&served.snapshot) == next, is_asked, "asked at {time}");
         drop(world.get(&cache, Freshness::Now).unwrap());
-        next += 1;
     }
 }
 
