@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What never comes in a test.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// A server with one repository, `a.git`, which has one commit.
 struct Served {
     root: tempfile::TempDir,
@@ -102,7 +105,10 @@ fn a_server_that_stalls_or_trickles_is_given_up() {
             (Stage::Fetch, Fault::Trickle(600)),
         ] {
             scope.spawn(move || {
-                let source = Git::new(GitOptions { stall: Duration::from_secs(1), ..options(&[]) });
+                // No deadline ends it.
+                let (list_deadline, fetch_deadline) = (DAY, DAY);
+                let stall = Duration::from_secs(1);
+                let source = Git::new(GitOptions { stall, list_deadline, fetch_deadline, ..options(&[]) });
                 for error in failures(&served(), &source, stage, fault.clone()) {
                     assert_eq!(error.kind(), Kind::TimedOut, "{stage:?} {fault:?}: {error}");
                     assert!(error.advice().is_some(), "{error}");
@@ -116,7 +122,9 @@ fn a_server_that_stalls_or_trickles_is_given_up() {
 fn what_never_ends_ends_at_the_deadline() {
     let it = served();
     let second = Duration::from_secs(1);
-    let source = Git::new(GitOptions { list_deadline: second, fetch_deadline: second, ..options(&[]) });
+    let (list_deadline, fetch_deadline) = (second, second);
+    // It is never silent for long enough.
+    let source = Git::new(GitOptions { stall: DAY, list_deadline, fetch_deadline, ..options(&[]) });
     for error in failures(&it, &source, Stage::Any, Fault::Trickle(0)) {
         assert_eq!(error.kind(), Kind::TimedOut, "{error}");
     }
@@ -141,6 +149,68 @@ fn a_server_without_tls_is_no_https_server() {
 fn a_missing_repository_on_the_disk_is_not_found() {
     let error = resolve(&plain(), "file:///nonexistent/a.git", "").unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
+}
+
+#[test]
+fn a_directory_that_is_no_repository_is_not_found_also_inside_of_one() {
+    let root = tempfile::tempdir().unwrap();
+    let around = root.path().join("around");
+    let mut git = harness::repository::hermetic("git");
+    assert!(git.args(["init", "-q"]).arg(&around).status().unwrap().success());
+    let plain_directory = around.join("plain");
+    std::fs::create_dir(&plain_directory).unwrap();
+    for path in [plain_directory.clone(), plain_directory.join("a.git")] {
+        let url = format!("file://{}", path.display());
+        for reference in ["", "main"] {
+            let error = resolve(&plain(), &url, reference).unwrap_err();
+            assert_eq!(error.kind(), Kind::NotFound, "{url}: {error}");
+        }
+        let resolved = Resolved { revision: Revision::new("1".repeat(40)), full_name: None, moving: false };
+        let error = Place::empty().prepare(&plain(), &url, &resolved).unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "{url}: {error}");
+    }
+}
+
+#[test]
+fn refused_authentication_stops_at_once() {
+    let it = served();
+    let asked = || it.server.counts("a.git");
+    it.server.fail("a.git", Stage::Any, Fault::Credentials("user".into(), "right".into()));
+    let error = resolve(&plain(), &it.url, "").unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFoundOrPrivate, "{error}");
+    assert_eq!(asked().requests, 1, "neither another branch nor another way was tried");
+
+    let (name, value) = credential_store(it.root.path(), &it.url, "user", "wrong");
+    let source = Git::new(options(&[(&name, &value)]));
+    let error = resolve(&source, &it.url, "").unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied, "{error}");
+    assert_eq!((asked().requests, asked().credentials), (3, 1), "the credential was offered once");
+    let error = Place::empty().prepare(&source, &it.url, &it.resolved).unwrap_err();
+    assert!(matches!(error.kind(), Kind::Denied | Kind::NotFoundOrPrivate), "{error}");
+    assert!(asked().requests <= 5, "{:?}", asked());
+}
+
+#[test]
+fn a_git_that_is_killed_is_reported_and_what_it_left_does_not_count() {
+    let it = served();
+    it.server.fail("a.git", Stage::Fetch, Fault::StallInBody(200));
+    let place = Place::empty();
+    let error = std::thread::scope(|scope| {
+        let fetch = scope.spawn(|| place.prepare(&plain(), &it.url, &it.resolved));
+        it.server.wait_for("a.git", |counts| counts.stalled == 1);
+        // As the kernel does when memory is short.
+        for (pid, name) in place.processes() {
+            if name.starts_with("git") {
+                let _ = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            }
+        }
+        fetch.join().unwrap().unwrap_err()
+    });
+    assert!(matches!(error.kind(), Kind::Network | Kind::Io), "{error}");
+    assert!(!error.why().is_empty() && error.advice().is_some(), "{error}");
+    wait_until("no process is left", || place.processes().is_empty());
+    it.server.mend("a.git");
+    Place::empty().prepare(&plain(), &it.url, &it.resolved).unwrap();
 }
 
 #[test]

@@ -11,8 +11,11 @@ use repository::Repository;
 use srcfs::error::{Kind, Result};
 use srcfs::store::{LARGEST_BLOB, ObjectId, Objects};
 
+/// An id of this test: the process keeps what is being read by its id, and here one name has many
+/// contents. Each test has a thread of its own.
 fn id(name: &str) -> ObjectId {
-    ObjectId::of("blob", name.as_bytes())
+    let test = format!("{name} of {:?}", std::thread::current().name());
+    ObjectId::of("blob", test.as_bytes())
 }
 
 /// What reading `of` gives in a repository with these entries.
@@ -73,6 +76,40 @@ fn a_delta_that_is_turned_to_another_base_shows_no_wrong_bytes() {
     let at = content.len() - tail as usize;
     assert_eq!(content[at], distance);
     content[at] = entries[1].raw.len() as u8;
+    std::fs::write(&pack, content).unwrap();
+    let objects = Objects::open(&repository.path(), &records).unwrap();
+    let error = objects.read(&id("a"), 0, 9, &mut |bytes| panic!("read {bytes:?}")).unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt);
+}
+
+/// A blob that deflate stored as it is, with the checksum that zlib puts behind it.
+fn stored(content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap();
+    let (mut low, mut high) = (1_u32, 0_u32);
+    for byte in content {
+        low = (low + u32::from(*byte)) % 65_521;
+        high = (high + low) % 65_521;
+    }
+    let header = [(BLOB << 4) | u8::try_from(content.len()).unwrap(), 0x78, 0x01, 0x01];
+    let checksum = ((high << 16) | low).to_be_bytes();
+    [&header[..], &length.to_le_bytes(), &(!length).to_le_bytes(), content, &checksum].concat()
+}
+
+#[test]
+fn an_entry_that_inflates_without_complaint_but_is_another_than_the_index_says_is_corrupt() {
+    // Its size, the ends of the pack, and what zlib checks are all as they were: only the CRC of the
+    // index knows.
+    let (right, wrong) = (stored(b"right"), stored(b"wrong"));
+    let entries = [named("a", right.clone())];
+    assert_eq!(read(&entries, "a").unwrap(), b"right");
+    assert_eq!(read(&[named("a", wrong.clone())], "a").unwrap(), b"wrong");
+
+    let repository = Repository::new();
+    let records = write(&repository.path(), &entries);
+    let pack = repository.path().join("objects/pack/pack-00.pack");
+    let mut content = std::fs::read(&pack).unwrap();
+    let at = content.windows(right.len()).position(|window| window == right).unwrap();
+    content[at..at + wrong.len()].copy_from_slice(&wrong);
     std::fs::write(&pack, content).unwrap();
     let objects = Objects::open(&repository.path(), &records).unwrap();
     let error = objects.read(&id("a"), 0, 9, &mut |bytes| panic!("read {bytes:?}")).unwrap_err();

@@ -359,3 +359,6 @@ fn met_a_full_disk(outcome: &Result<Fetched>) -> bool {
 fn leaves_the_cache_valid(error: &Error) -> bool {
     !matches!(error.kind(), Kind::NotFound | Kind::Invalid | Kind::Interrupted | Kind::Stale)
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,13 @@ impl KeyedSerializer {
     fn len(&self) -> usize {
         self.queues.len()
     }
+
+    /// How many stand in the line of `key`, who runs included.
+    #[cfg(test)]
+    pub fn in_line(&self, key: &str) -> usize {
+        let queue = self.queues.get(key).map(|queue| Arc::clone(&queue));
+        queue.map_or(0, |queue| queue.line().tickets.len())
+    }
 }
 
 impl Place<'_> {
@@ -136,11 +143,7 @@ mod tests {
 
     /// Waits until `count` callers stand in the line of `key`.
     fn wait_for_line(serializer: &KeyedSerializer, key: &str, count: usize) {
-        let there = || {
-            let queue = serializer.queues.get(key).map(|queue| Arc::clone(&queue));
-            queue.map_or(0, |queue| queue.line().tickets.len())
-        };
-        while there() != count {
+        while serializer.in_line(key) != count {
             thread::yield_now();
         }
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod clear_and_pins;
+mod clocks;
 mod contained;
 mod corruption;
 mod crash;
@@ -15,9 +16,11 @@ mod leases;
 mod locks;
 mod offline;
 mod one_fetch;
+mod permissions;
 mod process;
 mod quota;
 mod revalidation;
 mod shrink;
+mod turns;
 mod update;
 mod upstream;

@@ -27,6 +27,15 @@ const ROUNDS: usize = 16;
 /// How often a view's use is noted.
 const NOTE_USE: Duration = Duration::from_secs(60);
 
+/// Whether a use is to be noted, because none was in the last minute; then this one is it.
+fn is_due(noted: &mut Option<Instant>, now: Instant) -> bool {
+    let due = noted.is_none_or(|noted| now.duration_since(noted) >= NOTE_USE);
+    if due {
+        *noted = Some(now);
+    }
+    due
+}
+
 impl FileSystem {
     /// The answer to a lookup of a view's name.
     pub(super) fn lookup_view(
@@ -65,15 +74,21 @@ impl FileSystem {
         let found = self.found_view(&slot, name.ttl());
         // The kernel moves it back to this name.
         slot.parked.store(false, SeqCst);
-        let note = name.noted.is_none_or(|noted| now.duration_since(noted) >= NOTE_USE);
-        if note {
-            name.noted = Some(now);
-        }
+        // A view that is not open is used when it is.
+        let note = slot.snapshot().is_some() && is_due(&mut name.noted, now);
         drop(names);
-        if note && slot.snapshot().is_some() {
+        if note {
             self.tree.used(path, caller);
         }
         Ok(Some((found, on_its_way)))
+    }
+
+    /// Tells the tree of the first use of a view that was just opened for `caller`.
+    pub(super) fn note_first_use(&self, path: &Path, caller: Caller) {
+        let due = |name: &mut Name| is_due(&mut name.noted, Instant::now());
+        if locked(&self.names).get_mut(path).is_some_and(due) {
+            self.tree.used(path, caller);
+        }
     }
 
     /// Makes `view` the newest under `path`. True if that was a change. Fails if `path` is no view any

@@ -62,7 +62,10 @@ impl FileSystem {
             let outcome: Outcome<_> =
                 guarded(|| if fetch { view.open(caller).map(Some) } else { view.local() });
             match outcome {
-                Ok(Some(snapshot)) => this.opened(&opened, Ok(snapshot)),
+                Ok(Some(snapshot)) => {
+                    this.opened(&opened, Ok(snapshot));
+                    this.note_first_use(&opened.path, caller);
+                }
                 Ok(None) => this.open(opened, caller, true),
                 Err(error) => this.opened(&opened, Err(error)),
             }
