@@ -11,6 +11,7 @@
 //! | [`store`] | git objects on disk: the table of a snapshot's nodes, and its blobs |
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
 //! | [`config`], [`key`], [`error`], [`redact`], [`mod@fault`] | the words that all of them use |
+//! | `sync` | locks and maps of the cache, which a test may schedule |
 
 pub mod cache;
 pub mod cli;
@@ -23,4 +24,5 @@ pub mod operation;
 pub mod redact;
 pub mod source;
 pub mod store;
+mod sync;
 pub mod view;

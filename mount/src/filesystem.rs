@@ -17,7 +17,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::config::Config;
@@ -28,6 +28,7 @@ use crate::name::{Bounds, Name, STABLE_TTL};
 use crate::namespace::{Content, Namespace};
 use crate::pool::Lane;
 use crate::slot::{Slot, Slots};
+use crate::sync::Mutex;
 use crate::tree::{Caller, Entry, Errno, ListedKind, NodeKind, Snapshot, Tree};
 use crate::waiters::{WaiterId, Waiters};
 
@@ -38,6 +39,8 @@ mod opening;
 mod parking;
 mod report;
 mod retiring;
+#[cfg(all(test, feature = "schedules"))]
+mod schedules;
 
 pub use report::{Report, ViewReport, WaitingReport};
 

@@ -13,6 +13,7 @@
 //! | `filesystem` | requests in, answers out |
 //! | `name`, `namespace`, `slot`, `references`, `misses`, `ino` | what names, views and nodes are |
 //! | `waiters`, `pool` | requests that wait, and threads that may |
+//! | `sync` | locks, atomics and threads, which a test may schedule |
 //! | `kernel` | what the daemon tells the kernel |
 //! | [`process`], [`holders`] | what /proc tells of who asks and who holds |
 
@@ -34,6 +35,7 @@ pub mod process;
 mod references;
 mod session;
 mod slot;
+mod sync;
 pub mod tree;
 mod waiters;
 
@@ -41,7 +43,9 @@ pub use config::Config;
 pub use filesystem::{Report, ViewReport, WaitingReport};
 pub use session::{Monitor, Session};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use sync::{Mutex, MutexGuard};
 
 /// Locks, also after a panic elsewhere: every table of this crate is consistent between its statements,
 /// and one failed request must not fail all later ones.

@@ -7,10 +7,11 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::locked;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// Misses remembered for one view.
 const MOST: usize = 1 << 18;

@@ -8,11 +8,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::ino::Ino;
 use crate::locked;
+use crate::sync::Mutex;
 use crate::tree::{ListedKind, NodeKind};
 
 /// One name of a directory, with the position after which the next one follows.

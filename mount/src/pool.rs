@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 use crate::locked;
+use crate::sync::{Condvar, Mutex, thread};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -45,8 +46,7 @@ impl Lane {
         queue.jobs.push_back(Box::new(job));
         if queue.idle < queue.jobs.len() && queue.threads < self.0.most {
             let shared = self.0.clone();
-            let started =
-                std::thread::Builder::new().name(self.0.name.to_owned()).spawn(move || shared.work());
+            let started = thread::Builder::new().name(self.0.name.to_owned()).spawn(move || shared.work());
             match started {
                 Ok(_) => queue.threads += 1,
                 Err(error) if queue.threads == 0 => {

@@ -4,8 +4,8 @@
 //! back; so a count of 0 means that no open file, mapping, working directory or cached name refers to
 //! the node. The total is what keeps the view, and with it the pin of its snapshot.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// The kernel's references into one view.
 #[derive(Default)]
@@ -65,7 +65,10 @@ impl References {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "schedules"))]
+mod schedules;
+
+#[cfg(all(test, not(feature = "schedules")))]
 mod tests {
     use super::References;
 

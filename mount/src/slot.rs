@@ -7,14 +7,15 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::ino::{Ino, SlotNumber};
 use crate::locked;
 use crate::misses::{Misses, Taken};
 use crate::references::References;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::{Mutex, RwLock};
 use crate::tree::{Errno, Existence, Snapshot, View};
 use crate::waiters::WaiterId;
 

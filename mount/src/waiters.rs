@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::locked;
 use crate::process;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Condvar, Mutex, thread};
 use crate::tree::{Caller, Errno};
 
 /// How often waiting callers are looked at.
@@ -123,7 +124,7 @@ impl Waiters {
                     log::error!("an answer panicked; its caller got an input/output error");
                 }
             }
-            std::thread::sleep(EVERY);
+            thread::sleep(EVERY);
         }
     }
 }

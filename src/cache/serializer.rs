@@ -8,13 +8,12 @@
 //! waits for itself, until its bound.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-
-use dashmap::DashMap;
 
 use super::lock::Wait;
 use crate::error::{Error, Kind, Result};
+use crate::sync::{Condvar, DashMap, Mutex, MutexGuard};
 
 /// How often a waiting caller looks whether it was asked to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -127,7 +126,10 @@ impl Drop for Place<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "schedules"))]
+mod schedules;
+
+#[cfg(all(test, not(feature = "schedules")))]
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};

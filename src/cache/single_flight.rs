@@ -8,15 +8,13 @@
 //! starts a flight of its own, because "what is it now" must be asked after the question was put.
 
 use std::hash::Hash;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 
 use super::lock::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::source::Progress;
+use crate::sync::{Condvar, DashMap, Entry, Mutex, MutexGuard};
 
 /// How often a waiting caller copies the progress and looks whether it was asked to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -146,7 +144,10 @@ fn follow<T: Clone>(shared: &Shared<T>, progress: &Progress, wait: &Wait<'_>) ->
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "schedules"))]
+mod schedules;
+
+#[cfg(all(test, not(feature = "schedules")))]
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};

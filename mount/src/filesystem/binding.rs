@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,8 @@ use crate::locked;
 use crate::name::{Asker, Moment, Name};
 use crate::process::{self, Identity};
 use crate::slot::Slot;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::{mpsc, thread};
 use crate::tree::{Caller, Entry, Errno, View};
 use crate::waiters::WaiterId;
 
@@ -226,7 +227,7 @@ impl FileSystem {
             self.note_holders(paths);
             self.park_working_directories();
         }
-        let (done, all_done) = std::sync::mpsc::channel::<()>();
+        let (done, all_done) = mpsc::channel::<()>();
         for path in paths {
             let (this, path, done) = (self.clone(), path.clone(), done.clone());
             let _ = self.notifications.run(move || {
@@ -252,7 +253,7 @@ impl FileSystem {
                 return;
             }
             for _ in 0..100 {
-                std::thread::sleep(Duration::from_millis(2));
+                thread::sleep(Duration::from_millis(2));
                 if on_their_way.iter().flatten().all(|answers| answers.strong_count() == 0) {
                     break;
                 }
@@ -315,7 +316,7 @@ impl FileSystem {
             self.give_back_unused();
             let tick = process::boot_ticks_now();
             while process::boot_ticks_now() == tick {
-                std::thread::sleep(Duration::from_millis(1));
+                thread::sleep(Duration::from_millis(1));
             }
             if told { Ok(()) } else { Err(Errno(libc::ETIMEDOUT)) }
         });

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::FileSystem;
@@ -11,6 +10,8 @@ use crate::locked;
 use crate::name::Name;
 use crate::process::{self, Identity};
 use crate::slot::Slot;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::{Condvar, Mutex};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -99,11 +100,14 @@ impl FileSystem {
             .is_none_or(|name| now.duration_since(name.asked) >= self.config.idle && !name.is_draining())
     }
 
-    fn unbind_idle(&self, slot: Arc<Slot>, now: Instant) {
+    pub(super) fn unbind_idle(&self, slot: Arc<Slot>, now: Instant) {
         let mut names = locked(&self.names);
-        let idle = names
-            .get(&slot.path)
-            .is_some_and(|name| now.duration_since(name.asked) >= self.config.idle && !name.is_draining());
+        // The name may by now be bound to another slot, which would be left bound to nothing for ever.
+        let idle = names.get(&slot.path).is_some_and(|name| {
+            name.newest() == slot.number
+                && now.duration_since(name.asked) >= self.config.idle
+                && !name.is_draining()
+        });
         // Looked at again under the lock that hands out references to roots.
         if idle && slot.references.total() == 0 {
             names.remove(&slot.path);

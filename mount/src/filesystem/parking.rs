@@ -10,7 +10,6 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 use super::{FileSystem, Found};
 use crate::holders;
@@ -18,6 +17,7 @@ use crate::ino::{Ino, SlotNumber};
 use crate::name::STABLE_TTL;
 use crate::namespace::Content;
 use crate::slot::Slot;
+use crate::sync::atomic::Ordering::SeqCst;
 use crate::tree::{Entry, Errno, ListedKind};
 
 /// Where they are, below the root of the mount.

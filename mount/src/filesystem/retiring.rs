@@ -9,13 +9,13 @@
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 use super::FileSystem;
 use crate::holders;
 use crate::ino::{Ino, SlotNumber};
 use crate::kernel::{Kernel, PRUNE_BATCH};
 use crate::slot::Slot;
+use crate::sync::atomic::Ordering::SeqCst;
 use crate::tree::{NodeKind, Snapshot};
 
 impl FileSystem {

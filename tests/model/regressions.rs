@@ -1,0 +1,60 @@
+//! Sequences that every run tries, whatever the seed: the shortest by which a mistake was seen. None is
+//! changed or taken out; the next one gets the next number.
+
+use crate::stage::play;
+use crate::steps::{Age, Branch, Change, Fate, Op, Step, Wanted};
+
+const GET: Op = Op::Get { wanted: Wanted::Default, age: Age::Cached, hold: false };
+const HOLD: Op = Op::Get { wanted: Wanted::Default, age: Age::Cached, hold: true };
+const TOPIC: Op = Op::Get { wanted: Wanted::Topic, age: Age::Zero, hold: false };
+
+fn hold(steps: &[Step]) {
+    play(steps).unwrap_or_else(|what| panic!("{what}"));
+}
+
+#[test]
+fn case_1_a_deleted_branch_is_not_there_however_well_it_is_cached() {
+    hold(&[
+        Step::Upstream(Change::Commit(Branch::Topic)),
+        Step::Do(0, TOPIC),
+        Step::Upstream(Change::DeleteTopic),
+        Step::Do(1, TOPIC),
+        Step::Do(1, Op::Peek { wanted: Wanted::Topic, hold: false }),
+    ]);
+}
+
+#[test]
+fn case_2_who_distrusts_what_was_cleared_long_ago_harms_nothing_new() {
+    hold(&[
+        Step::Do(0, HOLD),
+        Step::Do(1, Op::Clear),
+        Step::Do(1, GET),
+        Step::Do(0, Op::Distrust(0)),
+        Step::Do(1, GET),
+    ]);
+}
+
+#[test]
+fn case_3_one_who_died_pins_nothing_and_the_next_who_fetches_takes_it_away() {
+    hold(&[Step::Do(0, HOLD), Step::Do(1, Op::Clear), Step::Kill(0), Step::Do(2, GET)]);
+}
+
+#[test]
+fn case_4_two_who_miss_the_same_ask_once() {
+    for _ in 0..5 {
+        hold(&[Step::Together(vec![GET, HOLD, GET], None)]);
+    }
+}
+
+/// What is written into the state is there, wherever the writer dies.
+#[test]
+fn case_5_an_update_that_dies_at_any_point_leaves_the_old_or_the_new() {
+    let update = Op::Get { wanted: Wanted::Default, age: Age::Now, hold: false };
+    let mut steps = vec![Step::Do(0, HOLD)];
+    for point in (8..40).step_by(3) {
+        steps.push(Step::Upstream(Change::Commit(Branch::Main)));
+        steps.push(Step::Doomed(update.clone(), point, Fate::Kill));
+        steps.push(Step::Do(1, update.clone()));
+    }
+    hold(&steps);
+}

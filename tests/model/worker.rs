@@ -1,0 +1,209 @@
+//! A process that uses the cache: this test binary, started again. It is told line by line what to do,
+//! and answers with a line.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use srcfs::cache::{Cache, Freshness, Options, Snapshot};
+use srcfs::error::{Error, Kind, Result};
+use srcfs::key::Reference;
+
+use crate::seen::{Answer, Shown};
+use crate::steps::Age;
+use crate::upstream::{Tree, Upstream, key, read, tree};
+
+/// What a process is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    Get {
+        reference: String,
+        age: Age,
+        hold: bool,
+    },
+    Peek {
+        reference: String,
+        hold: bool,
+    },
+    Clear,
+    Sweep,
+    Reap,
+    Read(usize),
+    Drop(usize),
+    Distrust(usize),
+    /// Lets go of everything and ends.
+    End,
+}
+
+/// A process that runs.
+pub struct Worker {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// On the cache and the upstream in `world`, reaped at once or before its first fetch; with a `fault`,
+    /// if there is to be one.
+    pub fn start(world: &Path, reaps: bool, fault: Option<&str>) -> Worker {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "worker::works", "--nocapture", "--test-threads=1"])
+            .env("SRCFS_MODEL_WORLD", world)
+            .env("SRCFS_MODEL_REAPS", reaps.to_string())
+            .env_remove("SRCFS_FAULT")
+            .envs(fault.map(|fault| ("SRCFS_FAULT", fault)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Worker { child, input, output }
+    }
+
+    /// Tells it what to do. Whether it still hears that, its answer shows.
+    pub fn tell(&mut self, request: &Request) {
+        let line = serde_json::to_string(request).unwrap();
+        let _ = writeln!(self.input, "{line}").and_then(|()| self.input.flush());
+    }
+
+    /// Its answer; `None` if it died instead.
+    pub fn answer(&mut self) -> Option<Answer<String>> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.output.read_line(&mut line).unwrap() == 0 {
+                self.child.wait().unwrap();
+                return None;
+            }
+            if let Some((_, said)) = line.trim_end().split_once("@@ ") {
+                return Some(serde_json::from_str(said).unwrap());
+            }
+        }
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn end(mut self) {
+        self.tell(&Request::End);
+        assert_eq!(self.answer(), None);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Not a test: what a started process does.
+#[test]
+fn works() {
+    let Some(world) = std::env::var_os("SRCFS_MODEL_WORLD").map(PathBuf::from) else { return };
+    // No bound is reached because the machine is busy.
+    let long = Duration::from_secs(600);
+    let reap = std::env::var("SRCFS_MODEL_REAPS").is_ok_and(|reaps| reaps == "true");
+    let options = Options { reap, fetch_wait: long, commit_wait: long, ..Options::default() };
+    let cache = Cache::open(&world.join("cache"), options).unwrap();
+    let source = Upstream::new(&world);
+    let mut held = Vec::new();
+    for line in std::io::stdin().lines() {
+        let request = serde_json::from_str(&line.unwrap()).unwrap();
+        if matches!(request, Request::End) {
+            break;
+        }
+        let answer = work(&cache, &source, &mut held, request);
+        let answer = answer.unwrap_or_else(|error| Answer::Failed(format!("{:?}", error.kind())));
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "@@ {}", serde_json::to_string(&answer).unwrap()).unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn work(
+    cache: &Cache,
+    source: &Upstream,
+    held: &mut Vec<Snapshot>,
+    request: Request,
+) -> Result<Answer<String>> {
+    let number = |number: usize, held: &Vec<Snapshot>| number.checked_rem(held.len());
+    Ok(match request {
+        Request::Get { reference, age, hold } => {
+            let freshness = match age {
+                Age::Cached => Freshness::Cached,
+                Age::Hour => Freshness::NotOlderThan(Duration::from_secs(3600)),
+                Age::Zero => Freshness::NotOlderThan(Duration::ZERO),
+                Age::Now => Freshness::Now,
+            };
+            let reference = Reference::parse(&reference)?;
+            let got = cache.get(source, &key(), &reference, freshness, "a test", &Arc::default())?;
+            let failed = got.failed.map(|error| format!("{:?}", error.kind()));
+            show(got.snapshot, got.fetched, got.changed, failed, hold.then_some(held))
+        }
+        Request::Peek { reference, hold } => match cache.peek(&key(), &Reference::parse(&reference)?)? {
+            Some(snapshot) => show(snapshot, false, false, None, hold.then_some(held)),
+            None => Answer::Absent,
+        },
+        Request::Clear => {
+            let cleared = cache.clear(&key())?;
+            let (freed, pending) = (cleared.freed > 0, cleared.pending > 0);
+            Answer::Cleared { generation: cleared.generation, freed, pending }
+        }
+        Request::Sweep => {
+            let swept = cache.sweep(&key());
+            Answer::Swept { freed: swept.freed > 0, pending: swept.pending > 0 }
+        }
+        Request::Reap => {
+            let reaped = cache.reap();
+            Answer::Reaped { generations: reaped.generations, pinned: reaped.pinned }
+        }
+        Request::Read(which) => match number(which, held) {
+            Some(position) => Answer::Read(version(&held[position])),
+            None => Answer::Nothing,
+        },
+        Request::Drop(which) => {
+            if let Some(position) = number(which, held) {
+                held.remove(position);
+            }
+            Answer::Nothing
+        }
+        Request::Distrust(which) => {
+            if let Some(position) = number(which, held) {
+                let found = Error::new(Kind::Corrupt, "read", "a test says so");
+                cache.distrust(&held[position], &found)?;
+            }
+            Answer::Nothing
+        }
+        Request::End => Answer::Nothing,
+    })
+}
+
+fn show(
+    snapshot: Snapshot,
+    fetched: bool,
+    changed: bool,
+    failed: Option<String>,
+    hold: Option<&mut Vec<Snapshot>>,
+) -> Answer<String> {
+    let (version, generation) = (version(&snapshot), snapshot.generation().to_owned());
+    if let Some(held) = hold {
+        held.push(snapshot);
+    }
+    Answer::Snapshot(Shown { version, generation, fetched, changed, failed })
+}
+
+/// Reads all of a snapshot: the version that every byte of it belongs to.
+pub fn version(snapshot: &Snapshot) -> u32 {
+    let shown: Tree = read(snapshot);
+    let version = shown["version"].1.trim().parse().unwrap();
+    assert_eq!(shown, tree(version), "a tree that no version has");
+    version
+}
