@@ -205,6 +205,7 @@ impl Source for Upstream {
             tree: tree.to_string(),
             modified: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             transferred: 1,
+            stamp: None,
         })
     }
 }
