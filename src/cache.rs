@@ -8,7 +8,7 @@
 //! | `lease` | the same as files, and signs of life, for hosts that share a cache |
 //! | `serializer`, `single_flight` | order and joining within the process |
 //! | `state`, `clock` | what is published, and since when |
-//! | `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
+//! | `answer`, `staging`, `prepare`, `publish`, `bring`, `materialize` | how a revision gets there |
 //! | `turns` | the order in which a batch commits |
 //! | `pin`, `snapshot` | what readers hold |
 //! | `clear`, `reap`, `trash`, `removal` | how it goes away |
@@ -20,6 +20,7 @@
 //! published take none. Nothing here knows what a git url is or how objects come: that is the
 //! source's, and reading them is the store's.
 
+mod answer;
 mod bring;
 pub mod check;
 mod clear;
@@ -70,9 +71,10 @@ pub use snapshot::Snapshot;
 pub use state::{ReferenceState, SnapshotState, State};
 pub use turns::{Turn, Turns};
 
+use self::answer::Answer;
 use self::layout::Layout;
 use self::lock::Wait;
-use self::materialize::{Remembered, Seat};
+use self::materialize::Seat;
 use self::pin::Pins;
 use self::serializer::KeyedSerializer;
 use self::single_flight::SingleFlight;
@@ -131,7 +133,7 @@ pub struct Cache {
     serializer: KeyedSerializer,
     flights: SingleFlight<Seat, Fetched>,
     questions: SingleFlight<Seat, Resolved>,
-    remembered: DashMap<(String, Reference), Remembered>,
+    remembered: DashMap<(String, Reference), Answer>,
     reaped: Once,
 }
 

@@ -12,7 +12,7 @@ use super::Cache;
 use super::clock::Changed;
 use super::key_lock::{HeldFetch, KeyLock};
 use super::materialize::{ATTEMPTS, Fetched, Freshness, Order};
-use super::prepare::{Lender, prepare};
+use super::prepare::{Lender, Staged, prepare};
 use super::publish::{Committed, Desk, Meaning, Outcome};
 use super::snapshot::Snapshot;
 use super::state::State;
@@ -32,6 +32,8 @@ enum Attempt {
     Unaided,
     /// The source holds something else by now.
     Changed,
+    /// The mirror was cleared after the upstream was asked.
+    Overtaken(Box<Staged>),
     /// The source could not bring it.
     Unprepared(Error),
 }
@@ -45,21 +47,30 @@ impl Cache {
             Freshness::Cached => Freshness::NotOlderThan(RECENT),
             Freshness::Now => Freshness::Now,
         };
-        let (mut remembered, (mut resolved, mut checked)) = match self.resolved(key, reference, recent)? {
+        let (mut remembered, mut answer) = match self.resolved(key, reference, recent)? {
             Some(known) => (true, known),
             None => (false, self.ask(order)?),
         };
         fault!("fetch.resolved")?;
         let (mut borrows, mut changed) = (true, false);
-        for _ in 0..ATTEMPTS {
-            match self.attempt(order, fetch, &Meaning { reference, resolved: &resolved, checked }, borrows)? {
+        // What was prepared when a clear came: the question is put again, the fetch is not repeated.
+        let mut overtaken = None;
+        for attempt in 1..=ATTEMPTS {
+            // Where clears come faster than answers the last one has to do.
+            let insists = attempt == ATTEMPTS;
+            let meaning = Meaning { reference, answer: &answer, insists };
+            match self.attempt(order, fetch, &meaning, borrows, overtaken.take())? {
                 Attempt::Done(fetched, moved) => return Ok((fetched, moved)),
-                Attempt::Again => continue,
+                Attempt::Again if !self.state(key)?.is_some_and(|state| answer.is_overtaken(&state)) => {
+                    continue;
+                }
+                Attempt::Again => {}
                 Attempt::Unaided => {
                     borrows = false;
                     continue;
                 }
                 Attempt::Changed => changed = true,
+                Attempt::Overtaken(staged) => overtaken = Some(*staged),
                 // The upstream may have taken back what it answered before.
                 Attempt::Unprepared(error) if remembered && error.kind() != Kind::Interrupted => {
                     log::info!("{error}; asking again what {key}@{reference} is");
@@ -68,7 +79,7 @@ impl Cache {
             }
             self.remembered.remove(&(key.digest(), reference.clone()));
             remembered = false;
-            (resolved, checked) = self.ask(order)?;
+            answer = self.ask(order)?;
         }
         let what = format!("fetch {key}@{reference}");
         Err(match changed {
@@ -84,9 +95,11 @@ impl Cache {
         fetch: &HeldFetch,
         meaning: &Meaning<'_>,
         borrows: bool,
+        overtaken: Option<Staged>,
     ) -> Result<Attempt> {
         let Order { source, key, progress, .. } = *order;
-        let revision = &meaning.resolved.revision;
+        let resolved = &meaning.answer.resolved;
+        let revision = &resolved.revision;
         let state = self.state(key)?;
         let published =
             state.as_ref().and_then(|state| Some((state, state.snapshots.get(revision.as_str())?)));
@@ -100,14 +113,18 @@ impl Cache {
                 None => Ok(Attempt::Again),
             };
         }
-        let lender = match &state {
-            Some(state) if borrows => self.lender(key, state)?,
-            _ => None,
-        };
-        let prepared = prepare(&self.layout, &self.limits, source, key, meaning.resolved, lender, progress);
-        let mut staged = match prepared {
-            Ok(staged) => staged,
-            Err(error) => return Ok(Attempt::Unprepared(error)),
+        let mut staged = match overtaken.filter(|staged| staged.resolved.revision == *revision) {
+            Some(staged) => staged,
+            None => {
+                let lender = match &state {
+                    Some(state) if borrows => self.lender(key, state)?,
+                    _ => None,
+                };
+                match prepare(&self.layout, &self.limits, source, key, resolved, lender, progress) {
+                    Ok(staged) => staged,
+                    Err(error) => return Ok(Attempt::Unprepared(error)),
+                }
+            }
         };
         // What is not moved by the commit goes with `staged`, when the commit lock is free again.
         let committed = loop {
@@ -116,6 +133,10 @@ impl Cache {
                 Outcome::Changed => {
                     log::info!("{key}@{revision} has changed since it was prepared: prepared again");
                     return Ok(Attempt::Changed);
+                }
+                Outcome::Overtaken => {
+                    log::info!("{key} was cleared since it was asked for: asked again");
+                    return Ok(Attempt::Overtaken(Box::new(staged)));
                 }
                 Outcome::Incomplete => {}
             }

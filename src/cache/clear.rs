@@ -11,8 +11,9 @@ use std::path::Path;
 
 use super::Cache;
 use super::clock::Changed;
+use super::evict::Stays;
 use super::key_lock::KeyLock;
-use super::prepare::mark_corrupt;
+use super::prepare::{create_directory, mark_corrupt};
 use super::publish::read_for_change;
 use super::snapshot::Snapshot;
 use super::state::{State, is_generation};
@@ -39,7 +40,11 @@ impl Cache {
         let mirror = self.layout.mirror(key);
         self.forget(key);
         if !mirror.is_dir() {
-            return Ok(Cleared::default());
+            // One who fetches it for the first time may have asked before this call.
+            if !matches!(self.try_fetch_lock(key), Err(Stays::Busy(_))) {
+                return Ok(Cleared::default());
+            }
+            create_directory(&mirror)?;
         }
         let (generation, changed) = self.bury(key, None, &format!("clear {key}"))?;
         fault!("clear.released")?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
-use super::clock::{ticks, unix_now};
+use super::clock::unix_now;
 use super::key_lock::KeyLock;
 use super::single_flight::Flight;
 use super::snapshot::{Contents, Snapshot};
@@ -75,14 +75,6 @@ impl Fetched {
 
 /// Who can share one outcome: the same key, reference, and age that will do.
 pub(super) type Seat = (String, Reference, Freshness);
-
-/// A resolution that is not written down yet, because nothing was fetched.
-#[derive(Clone)]
-pub(super) struct Remembered {
-    resolved: Resolved,
-    checked: u64,
-    ticks: u64,
-}
 
 /// What somebody wants.
 #[derive(Clone, Copy)]
@@ -158,8 +150,8 @@ impl Cache {
         freshness: Freshness,
         progress: &Arc<Progress>,
     ) -> Result<Resolved> {
-        if let Some((resolved, _)) = self.resolved(key, reference, freshness)? {
-            return Ok(resolved);
+        if let Some(answer) = self.resolved(key, reference, freshness)? {
+            return Ok(answer.resolved);
         }
         let seat = (key.digest(), reference.clone(), freshness);
         let cancelled = || progress.is_cancelled();
@@ -168,13 +160,13 @@ impl Cache {
             if freshness == Freshness::Now {
                 flight.depart();
             }
-            let asked = self.ask(&order).map(|(resolved, _)| resolved);
+            let asked = self.ask(&order).map(|answer| answer.resolved);
             self.note(key, reference, asked)
         });
         match asked {
             Err(error) if freshness != Freshness::Now && leaves_the_cache_valid(&error) => {
                 let known = self.resolved(key, reference, Freshness::Cached)?;
-                known.map(|(resolved, _)| resolved).ok_or(error)
+                known.map(|answer| answer.resolved).ok_or(error)
             }
             asked => asked,
         }
@@ -227,52 +219,6 @@ impl Cache {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// A resolution that is fresh enough, and when it was asked for.
-    pub(super) fn resolved(
-        &self,
-        key: &Key,
-        reference: &Reference,
-        freshness: Freshness,
-    ) -> Result<Option<(Resolved, u64)>> {
-        let state = self.state(key)?;
-        let found = state.as_ref().and_then(|state| state.find(reference));
-        if let Some((resolved, _, checked)) = found
-            && freshness.allows(&resolved, checked)
-        {
-            return Ok(Some((resolved, checked)));
-        }
-        let cleared = state.as_ref().and_then(|state| state.cleared.as_ref());
-        let remembered = self.remembered.get(&(key.digest(), reference.clone())).map(|found| found.clone());
-        let Some(remembered) = remembered else { return Ok(None) };
-        // A clear takes the memory with it, also that of other processes.
-        let older = cleared.is_some_and(|cleared| {
-            cleared.boot_id == super::clock::boot_id() && cleared.ticks >= remembered.ticks
-        });
-        if older || !freshness.allows(&remembered.resolved, remembered.checked) {
-            return Ok(None);
-        }
-        Ok(Some((remembered.resolved, remembered.checked)))
-    }
-
-    pub(super) fn ask(&self, order: &Order<'_>) -> Result<(Resolved, u64)> {
-        let (key, reference) = (order.key, order.reference);
-        let state = self.state(key)?;
-        let known: Vec<Revision> =
-            state.iter().flat_map(|state| state.snapshots.keys()).map(Revision::new).collect();
-        let (checked, ticks) = (unix_now(), ticks());
-        let resolved = order.source.resolve(key, reference, &known, order.progress)?;
-        self.remember(key, reference, Remembered { resolved: resolved.clone(), checked, ticks });
-        Ok((resolved, checked))
-    }
-
-    fn remember(&self, key: &Key, reference: &Reference, remembered: Remembered) {
-        // A bound for a process that is asked for ever new names.
-        if self.remembered.len() > 4096 {
-            self.remembered.clear();
-        }
-        self.remembered.insert((key.digest(), reference.clone()), remembered);
     }
 
     fn materialize(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {

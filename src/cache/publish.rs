@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::clock::{Changed, unix_now};
 use super::durable::{self, sync_directory};
 use super::key_lock::{HeldCommit, HeldFetch};
@@ -31,7 +32,7 @@ use super::state::{ReferenceState, State};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::{Key, Reference};
-use crate::source::{Resolved, Source};
+use crate::source::Source;
 
 /// What a commit works on.
 pub(super) struct Desk<'a> {
@@ -45,9 +46,17 @@ pub(super) struct Desk<'a> {
 /// What a reference is to mean.
 pub(super) struct Meaning<'a> {
     pub reference: &'a Reference,
-    pub resolved: &'a Resolved,
-    /// When the upstream was asked, in seconds since 1970.
-    pub checked: u64,
+    pub answer: &'a Answer,
+    /// Whether it is to mean that even if the mirror was cleared since the upstream was asked.
+    pub insists: bool,
+}
+
+impl Meaning<'_> {
+    /// Whether the upstream has to be asked again, because who comes after a clear is to see what it
+    /// has then.
+    fn is_overtaken(&self, state: &State) -> bool {
+        !self.insists && self.answer.resolved.moving && !state.torn && self.answer.is_overtaken(state)
+    }
 }
 
 /// A commit that is done.
@@ -68,6 +77,8 @@ pub(super) enum Outcome {
     Incomplete,
     /// Its source holds something else by now: it must be prepared again.
     Changed,
+    /// The mirror was cleared since the upstream was asked: it must be asked again.
+    Overtaken,
 }
 
 impl Desk<'_> {
@@ -87,6 +98,9 @@ impl Desk<'_> {
         }
         let mirror = self.make_mirror()?;
         let mut state = read_for_change(&mirror, self.key, self.commit)?;
+        if meaning.is_overtaken(&state) {
+            return Ok(Outcome::Overtaken);
+        }
         let revision = &staged.resolved.revision;
         let hold = |generation: &str| self.pins.hold(&mirror, generation)?.ok_or_else(|| self.gone());
         let published = state.snapshots.contains_key(revision.as_str());
@@ -115,13 +129,15 @@ impl Desk<'_> {
     }
 
     /// Publishes that a reference means a revision that is published already; `None` if that was
-    /// cleared meanwhile.
+    /// cleared meanwhile, perhaps after the upstream was asked.
     pub fn note(&self, meaning: &Meaning<'_>) -> Result<Option<Committed>> {
         self.still_ours()?;
         let mirror = self.layout.mirror(self.key);
         let mut state = read_for_change(&mirror, self.key, self.commit)?;
         let Some(generation) = state.generation.clone() else { return Ok(None) };
-        if !state.snapshots.contains_key(meaning.resolved.revision.as_str()) {
+        if meaning.is_overtaken(&state)
+            || !state.snapshots.contains_key(meaning.answer.resolved.revision.as_str())
+        {
             return Ok(None);
         }
         let pin = self.pins.hold(&mirror, &generation)?.ok_or_else(|| self.gone())?;
@@ -209,11 +225,11 @@ fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>
 /// means what we say: one who asked later may have published another answer.
 fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bool) {
     let name = meaning.reference.to_string();
-    let revision = meaning.resolved.revision.as_str().to_owned();
+    let revision = meaning.answer.resolved.revision.as_str().to_owned();
     let before = state.references.get(&name);
     if before.is_some_and(|before| {
         let another = before.revision != revision && state.snapshots.contains_key(&before.revision);
-        another && is_newer(before.checked, meaning.checked, unix_now())
+        another && is_newer(before.checked, meaning.answer.checked, unix_now())
     }) {
         return (None, false);
     }
@@ -229,9 +245,9 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bo
     };
     let entry = ReferenceState {
         revision,
-        full_name: meaning.resolved.full_name.clone(),
-        moving: meaning.resolved.moving,
-        checked: meaning.checked,
+        full_name: meaning.answer.resolved.full_name.clone(),
+        moving: meaning.answer.resolved.moving,
+        checked: meaning.answer.checked,
         changed,
     };
     state.references.insert(name, entry);
@@ -281,6 +297,7 @@ fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
             // What was shown before is not known any more: as after a clear.
             let mut state = State::empty(key);
             state.cleared = Some(state.changed.clone());
+            state.torn = true;
             Ok(state)
         }
         Err(error) => Err(error),

@@ -40,6 +40,9 @@ pub struct State {
     /// The fencing token of the lease under which it was written; 0 with locks of the kernel.
     #[serde(default)]
     pub fence: u64,
+    /// Whether it stands for one that could not be read, so that `cleared` is the time of that.
+    #[serde(skip)]
+    pub(super) torn: bool,
     /// What references resolved to, by [`Reference`]'s text (empty: the default).
     pub references: BTreeMap<String, ReferenceState>,
     /// What is complete in the generation, by revision.
@@ -110,6 +113,7 @@ impl State {
             changed: Changed::now(),
             cleared: None,
             fence: 0,
+            torn: false,
             references: BTreeMap::new(),
             snapshots: BTreeMap::new(),
         }

@@ -118,6 +118,35 @@ fn a_newer_resolution_published_meanwhile_keeps_the_name() {
     world.assert_whole(&cache);
 }
 
+/// Who comes after a clear sees what the upstream has then, also if somebody had asked before.
+#[test]
+fn an_answer_that_is_older_than_a_clear_is_asked_for_again() {
+    let world = World::new();
+    for (job, before) in [("get", 0), ("update", 2)] {
+        world.publish(before + 1);
+        let late = prepared(&world, job);
+        world.publish(before + 2);
+        Job::new(&world, "clear").run().unwrap();
+        assert_eq!(said_when_continued(late), format!("version {}", before + 2));
+        assert_eq!(version(&world.get(&world.open(), Freshness::Cached).unwrap().snapshot), before + 2);
+        assert_eq!(world.names("staging"), [""; 0]);
+        world.assert_whole(&world.open());
+    }
+}
+
+/// Nothing comes twice if the upstream still has what was prepared.
+#[test]
+fn what_was_prepared_before_a_clear_is_not_fetched_again() {
+    let world = World::new();
+    for (job, version) in [("get", 1), ("update", 2)] {
+        world.publish(version);
+        let late = prepared(&world, job);
+        Job::new(&world, "clear").run().unwrap();
+        assert_eq!(said_when_continued(late), format!("version {version}"));
+        assert_eq!(world.fetches(), version as usize);
+    }
+}
+
 #[test]
 fn a_changed_source_is_prepared_again() {
     let world = World::new();

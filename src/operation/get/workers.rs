@@ -101,8 +101,12 @@ fn work(context: &Context, queue: &Queue<'_>, spectator: &dyn Spectator, outcome
         };
         drop(turn);
         queue.finish(number, &mirror);
+        let fetched = got.tree.as_ref().is_some_and(|tree| tree.fetched);
         if outcomes.send((number, got)).is_err() {
             return;
+        }
+        if fetched {
+            context.cache.tend();
         }
     }
 }
