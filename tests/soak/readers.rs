@@ -9,12 +9,13 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::content::{MARK, OneVersion, version_by_line};
 use crate::harness::repository::hermetic;
 use crate::random::Random;
 use crate::soak::{Soak, Upstream, lock};
-use crate::watched;
+use crate::watched::{self, Kill};
 
 /// Who reads. `commit` walks a view that names its commit, the others what the default branch shows.
 pub const KINDS: [&str; 8] = ["walk", "commit", "stroll", "hold", "stay", "grep", "rg", "find"];
@@ -26,6 +27,8 @@ struct Seen {
     /// Of `of-v12`.
     own: OneVersion,
     files: u64,
+    /// For how many milliseconds getcwd failed in one go.
+    nowhere: u64,
     torn: Option<String>,
     /// How it failed: the number and the sentence.
     failed: Option<(i32, String)>,
@@ -84,9 +87,13 @@ pub fn read_once(
     command.env("SRCFS_SOAK", soak.program.path());
     let mut seen = Seen::default();
     let what = format!("{kind} of {}", view.display());
-    let ended = watched::run(soak, &what, &mut command, None, |line| seen.note(kind, name, line));
+    // ripgrep 13 reads a directory that fails again and again, for ever.
+    let died = || place.kills() != kills;
+    let kill = if kind == "rg" { Kill::Once(Duration::from_secs(5), &died) } else { Kill::Never };
+    let ended = watched::run(soak, &what, &mut command, &kill, |line| seen.note(kind, name, line));
     let Some(ended) = ended else { return };
-    let killed = place.kills() != kills;
+    soak.counts.nowhere.fetch_max(seen.nowhere, Ordering::SeqCst);
+    let killed = died();
     soak.counts.files.fetch_add(seen.files, Ordering::SeqCst);
     if let Some(why) = seen.torn {
         // By path a walk may have gone on in the daemon that was started after a kill.
@@ -101,6 +108,7 @@ pub fn read_once(
         let (number, why) = seen.failed.unwrap_or((0, ended.complaints.clone()));
         let expected = [libc::ENOTCONN, libc::ECONNABORTED, libc::ENOENT].contains(&number)
             || ended.status.signal() == Some(libc::SIGBUS)
+            || kind == "rg" && ended.status.signal() == Some(libc::SIGKILL)
             || number == 0 && !why.is_empty() && why.lines().all(is_a_death);
         match succeeded || expected {
             true => soak.counts.cut.fetch_add(1, Ordering::SeqCst),
@@ -181,6 +189,7 @@ impl Seen {
                     self.done = true;
                     let _ = self.version.see(version.parse().unwrap_or(0));
                 }
+                ("nowhere", time) => self.nowhere = self.nowhere.max(time.parse().unwrap_or(0)),
                 ("torn", why) => self.torn = Some(why.to_owned()),
                 ("error", why) => {
                     let number = why.split(' ').next().and_then(|number| number.parse().ok());

@@ -93,6 +93,7 @@ pub fn end(soak: &Soak, told: &Told) -> bool {
         ("errors", errors),
         ("fetches per key and generation, most", most as u64),
         ("longest clear, ms", get(&counts.longest_clear)),
+        ("getcwd failed in a replaced view, ms", get(&counts.nowhere)),
         ("longest commit lock, us", held.last().map_or(0, |most| most.0)),
         ("upstream moves", get(&counts.moves)),
         ("clears", get(&counts.clears)),

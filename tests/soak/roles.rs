@@ -25,7 +25,7 @@ pub struct Role {
 }
 
 /// How long getcwd may fail in a view that its name does not show any more.
-const NOWHERE: Duration = Duration::from_secs(5);
+const NOWHERE: Duration = Duration::from_secs(30);
 
 enum Failure {
     Torn(String),
@@ -163,13 +163,15 @@ impl Role {
 }
 
 /// Where this process is. A directory that loses its name is nowhere for the moment until the daemon has
-/// given it another one; longer than [`NOWHERE`] is a failure.
+/// given it another one; for longer than [`NOWHERE`] is a failure.
 fn getcwd() -> Result<PathBuf, Failure> {
-    let until = Instant::now() + NOWHERE;
+    let since = Instant::now();
     loop {
+        let waited = since.elapsed();
         match std::env::current_dir() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(10));
+            Err(error) if error.kind() == io::ErrorKind::NotFound && waited < NOWHERE => {
+                say(&format!("nowhere {}", waited.as_millis()));
+                std::thread::sleep(Duration::from_millis(20));
             }
             here => return here.map_err(at(Path::new("getcwd"))),
         }

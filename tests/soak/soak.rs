@@ -61,6 +61,7 @@ pub struct Counts {
     pub daemons_killed: AtomicU64,
     pub restarts: AtomicU64,
     pub longest_clear: AtomicU64,
+    pub nowhere: AtomicU64,
     /// Clears and gcs that run now, of which it is not noted yet what they ended.
     pub emptying: AtomicU64,
 }

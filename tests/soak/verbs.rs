@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::random::Random;
 use crate::soak::{Soak, Upstream, lock};
-use crate::watched;
+use crate::watched::{self, Kill};
 
 /// One way to change something; called again and again.
 pub type Change = fn(&Soak, &mut Random);
@@ -29,7 +29,7 @@ pub fn verb(soak: &Soak, arguments: &[&str]) -> Option<Value> {
     let (mut command, _) = soak.srcfs("verb", &[&["--json"], arguments].concat());
     let what = format!("srcfs {}", arguments.join(" "));
     let mut report = String::new();
-    let ended = watched::run(soak, &what, &mut command, None, |line| report.push_str(line))?;
+    let ended = watched::run(soak, &what, &mut command, &Kill::Never, |line| report.push_str(line))?;
     soak.log(&ended.complaints);
     if !ended.status.success() {
         soak.error(&format!("{what}: {:?}: {report} {}", ended.status, ended.complaints));
@@ -150,7 +150,7 @@ fn kill_a_verb(soak: &Soak, random: &mut Random) {
         after = Duration::from_secs(5);
     }
     let what = format!("srcfs {verb} {key}, to be killed");
-    let mut run = || watched::run(soak, &what, &mut command, Some((after, &agent)), |_| ());
+    let mut run = || watched::run(soak, &what, &mut command, &Kill::After(after, &agent), |_| ());
     let mut ended = None;
     match verb {
         "clear" => noting_tombstones(soak, upstream, || ended = run()),

@@ -20,13 +20,38 @@ pub struct Ended {
     pub complaints: String,
 }
 
-/// Runs `command`, gives each line that it prints to `line`, and kills it after `kill`, if that is
-/// given. `None` if it had to be given up.
+/// When a process is killed.
+pub enum Kill<'a> {
+    /// Not.
+    Never,
+    /// After this time; the server knows it by this name.
+    After(Duration, &'a str),
+    /// So long after this has become true.
+    Once(Duration, &'a dyn Fn() -> bool),
+}
+
+impl Kill<'_> {
+    fn is_due(&self, started: Instant, since: &mut Option<Instant>) -> bool {
+        match self {
+            Kill::Never => false,
+            Kill::After(after, _) => started.elapsed() >= *after,
+            Kill::Once(after, reason) => {
+                if since.is_none() && reason() {
+                    *since = Some(Instant::now());
+                }
+                since.is_some_and(|since| since.elapsed() >= *after)
+            }
+        }
+    }
+}
+
+/// Runs `command`, gives each line that it prints to `line`, and kills it if it is to be killed. `None`
+/// if it had to be given up.
 pub fn run(
     soak: &Soak,
     what: &str,
     command: &mut Command,
-    kill: Option<(Duration, &str)>,
+    kill: &Kill<'_>,
     mut line: impl FnMut(&str),
 ) -> Option<Ended> {
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -54,10 +79,10 @@ pub fn run(
     });
     let started = Instant::now();
     let mut progress = started;
-    let mut alive = kill;
+    let (mut killed, mut since) = (false, None);
     let mut silent = false;
     loop {
-        let step = Duration::from_millis(if alive.is_some() { 2 } else { 50 });
+        let step = Duration::from_millis(if matches!(kill, Kill::After(..)) { 2 } else { 50 });
         match lines.recv_timeout(step) {
             Ok(said) => {
                 progress = Instant::now();
@@ -76,8 +101,11 @@ pub fn run(
             }
             return Some(Ended { status, complaints: complaints.join().unwrap_or_default() });
         }
-        if let Some((_, agent)) = alive.take_if(|(after, _)| started.elapsed() >= *after) {
-            soak.was_killed(agent);
+        if !killed && kill.is_due(started, &mut since) {
+            killed = true;
+            if let Kill::After(_, agent) = kill {
+                soak.was_killed(agent);
+            }
             let _ = child.kill();
         }
         if progress.elapsed() > STALL {
