@@ -278,6 +278,19 @@ impl Cache {
         key_lock::holders(self.layout.locks())
     }
 
+    /// Holds a lock of `key` until the value is dropped, as who fetches or publishes does. For
+    /// `benches/locks`, which measures the locks as a cache takes them, of whatever backend; nothing can
+    /// be published with it.
+    #[doc(hidden)]
+    pub fn hold_lock(&self, key: &Key, lock: LockKind) -> Result<Box<dyn Send>> {
+        let locks = self.layout.locks();
+        let lock_of = key_lock::KeyLock::new(&locks, key);
+        Ok(match lock {
+            LockKind::Fetch => Box::new(lock_of.fetch(&self.fetch_wait(&|| false), "measure")?),
+            LockKind::Commit => Box::new(lock_of.commit(&self.commit_wait(), "measure")?),
+        })
+    }
+
     /// Forgets what is only remembered of `key`.
     fn forget(&self, key: &Key) {
         let digest = key.digest();

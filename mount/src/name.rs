@@ -21,6 +21,9 @@ pub(crate) const STABLE_TTL: Duration = Duration::from_secs(1);
 /// How long after a change a process nobody has seen may still be in the middle of a walk: the TTL
 /// under which it walked unseen, and a little for the way.
 const UNSEEN: Duration = Duration::from_millis(1100);
+/// How much longer the kernel may remember a name: it counts from when the caller goes on, not from the
+/// answer, and a machine can be busy.
+const LATE: Duration = Duration::from_secs(1);
 /// How long callers that cannot be told apart (from outside the daemon's pid namespace) keep the view
 /// that was stable before a change.
 const CROWD: Duration = Duration::from_secs(60);
@@ -174,10 +177,11 @@ impl Name {
         self.fresh.as_ref().is_some_and(|fresh| fresh.uncached.is_none())
     }
 
-    /// The kernel was told at boot tick `tick` to ask again, and does.
+    /// The kernel was told at boot tick `tick` to ask again, and does. What it remembered may have ended
+    /// before: then who started since was given the newest already, and so is who starts later.
     pub(crate) fn uncached_since(&mut self, tick: u64) {
         if let Some(fresh) = &mut self.fresh {
-            fresh.uncached.get_or_insert(tick);
+            fresh.uncached.get_or_insert(tick.min(self.cached_until));
         }
     }
 
@@ -190,7 +194,7 @@ impl Name {
             self.seen.insert(asker, Seen { slot, last: now.instant });
         }
         if !self.is_draining() {
-            self.cached_until = now.tick + now.second * STABLE_TTL.as_secs();
+            self.cached_until = now.tick + now.second * (STABLE_TTL + LATE).as_secs();
         }
         (slot, self.answers.clone())
     }
@@ -283,11 +287,9 @@ impl Name {
         if slot == self.newest {
             return Vec::new();
         }
-        let kept = self.seen.iter().filter(|(_, seen)| seen.slot == slot);
-        kept.filter_map(
-            |(asker, _)| if let Asker::Process(identity) = asker { Some(*identity) } else { None },
-        )
-        .collect()
+        let kept = self.seen.iter().filter(|(_, seen)| seen.slot == slot).map(|(asker, _)| *asker);
+        kept.filter_map(|asker| if let Asker::Process(identity) = asker { Some(identity) } else { None })
+            .collect()
     }
 }
 
@@ -327,16 +329,13 @@ mod tests {
     fn a_process_nobody_saw_keeps_the_stable_view_for_the_ttl_it_walked_under() {
         let t = Instant::now();
         let mut name = Name::new(1, t);
+        choose(&mut name, process(9, 50), t);
         name.rebind(2, t);
         name.uncached_since(100);
         assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.9)), 1);
         assert_eq!(choose(&mut name, process(11, 50), t + seconds(1.2)), 2);
         assert_eq!(choose(&mut name, process(10, 50), t + seconds(5.0)), 1, "seen now, so it keeps it");
-        assert_eq!(
-            choose(&mut name, process(12, 100), t + seconds(0.5)),
-            1,
-            "the same tick counts as before"
-        );
+        assert_eq!(choose(&mut name, process(12, 100), t + seconds(0.5)), 1, "the same tick is before");
     }
 
     #[test]
@@ -431,10 +430,21 @@ mod tests {
         let mut name = Name::new(1, t);
         name.choose(process(9, 0), BOUNDS, Moment { instant: t, tick: 500, second: 100 });
         name.rebind(2, t);
-        assert_eq!(choose(&mut name, process(10, 600), t), 1, "it may have walked by the cached name");
-        assert_eq!(choose(&mut name, process(11, 601), t), 2, "nothing was cached any more when it started");
+        assert_eq!(choose(&mut name, process(10, 700), t), 1, "it may have walked by the cached name");
+        assert_eq!(choose(&mut name, process(11, 701), t), 2, "nothing was cached any more when it started");
         name.uncached_since(550);
         assert_eq!(choose(&mut name, process(12, 551), t), 2);
         assert_eq!(choose(&mut name, process(13, 550), t), 1);
+    }
+
+    #[test]
+    fn nobody_goes_back_behind_one_who_started_before_and_was_given_the_newest() {
+        let t = Instant::now();
+        let mut name = Name::new(1, t);
+        name.choose(process(9, 0), BOUNDS, Moment { instant: t, tick: 500, second: 100 });
+        name.rebind(2, t);
+        assert_eq!(choose(&mut name, process(10, 701), t), 2);
+        name.uncached_since(800);
+        assert_eq!(choose(&mut name, process(11, 702), t + seconds(0.3)), 2);
     }
 }

@@ -123,7 +123,7 @@ machine_line() {
     local memory
     memory=$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)
     printf '%s cores, %s memory, Linux %s, %s, %s. ' "$(nproc)" "$memory" "$(uname -r | sed "s/[^0-9.].*//")" \
-        "$(findmnt -n -o FSTYPE -T "$checkout")" "$(date -u +%F)"
+        "$(findmnt -n -o FSTYPE -T "${checkout:-$work}")" "$(date -u +%F)"
     printf '%s; %s; %s; ' "$(version_of "$srcfs" --version)" "$(version_of git --version)" "$(version_of rg --version)"
     rival_versions
     printf 'load at the end %s.\n' "$(cut -d' ' -f1-3 /proc/loadavg)"

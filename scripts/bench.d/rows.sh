@@ -223,3 +223,9 @@ clear_rounds() {
     wait "$prober" || true
     python3 "$parts/clear_report.py" "$1" "$work/windows" "$work/probes" "$work/daemon.log" "$results" "$notes"
 }
+
+# Locks, and what waits for them: by a program of its own, with caches of its own on the same disk.
+row_locks() {
+    (cd -- "$root" && TMPDIR=$work cargo bench --quiet --locked --bench locks -- \
+        --results "$results" --notes "$notes" ${quick:+--quick})
+}

@@ -18,6 +18,8 @@ for line in open(notes):
 
 
 def seconds(value):
+    if value < 0.001:
+        return f"{value * 1e6:.1f} us"
     return f"{value * 1e3:.1f} ms" if value < 0.1 else f"{value:.2f} s"
 
 
@@ -69,6 +71,11 @@ ROWS = [
             ("siblings", "siblings' lookups meanwhile", 0.05),
         ]
     ),
+    ("lock-alone", "a lock that nobody else wants: lock and unlock", ("lock-alone", "ours"), "", None, seconds, 30e-6),
+    ("lock-handover", "a lock handed over between two processes", ("lock-handover", "ours"), "", None, seconds, 0.01),
+    ("lock-killed", "a waiter goes on after `kill -9` of the fetcher", ("lock-killed", "ours"), "", None, seconds, 0.05),
+    ("lock-commit", "commit lock held, over everything that takes it", ("lock-commit", "ours"), "", None, seconds, 0.02),
+    ("lock-crowd", "50 processes on one cold key", ("lock-crowd", "ours"), "one alone", ("lock-crowd", "rival"), seconds, 1.3),
 ]
 
 print("Made by `scripts/bench" + (" --quick" if quick else "") + "`. Medians (lowest to highest, how many).")

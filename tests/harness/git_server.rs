@@ -70,6 +70,19 @@ pub struct Counts {
     pub stalled: usize,
 }
 
+/// One pack that was sent: what a fetch costs.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// The repository.
+    pub repository: String,
+    /// The ids that were asked for.
+    pub wants: Vec<String>,
+    /// What the client calls itself (`GIT_HTTP_USER_AGENT`).
+    pub agent: String,
+    /// When the request for it came.
+    pub began: Instant,
+}
+
 /// The server. Dropping it ends it.
 pub struct GitServer {
     address: SocketAddr,
@@ -87,6 +100,7 @@ struct Shared {
 struct State {
     faults: HashMap<String, (Stage, Fault)>,
     counts: HashMap<String, Counts>,
+    transfers: Vec<Transfer>,
     unknown_is_401: bool,
     /// Grows with each release; a stall ends when it is another than at its start.
     releases: u64,
@@ -167,6 +181,11 @@ impl GitServer {
     /// How many requests stalled at once so far, at most.
     pub fn most_stalled(&self) -> usize {
         self.shared.state.lock().unwrap().most_stalled
+    }
+
+    /// The packs that were sent since the first `after` ones, in the order in which they were ready.
+    pub fn transfers(&self, after: usize) -> Vec<Transfer> {
+        self.shared.state.lock().unwrap().transfers.get(after..).unwrap_or_default().to_vec()
     }
 
     /// Waits until what was asked about `repository` is as `wanted`; fails the test after 20 s.
@@ -267,6 +286,19 @@ impl Request {
         self.service == "git-upload-pack"
             && (self.header("content-encoding") == "gzip" || contains(&self.body, b"want "))
     }
+
+    /// The ids that are asked for.
+    fn wants(&self) -> Vec<String> {
+        let mut body = self.body.clone();
+        if self.header("content-encoding") == "gzip" {
+            let size = body.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+            let mut plain = vec![0; size];
+            libdeflater::Decompressor::new().gzip_decompress(&self.body, &mut plain).unwrap();
+            body = plain;
+        }
+        let text = String::from_utf8_lossy(&body);
+        text.split("want ").skip(1).map(|id| id.chars().take(40).collect()).collect()
+    }
 }
 
 struct Answer {
@@ -283,6 +315,7 @@ impl Answer {
 
 impl Shared {
     fn serve(&self, connection: TcpStream) {
+        let began = Instant::now();
         let Some(request) = Request::read(&connection) else { return };
         let fault = {
             let mut state = self.state.lock().unwrap();
@@ -306,11 +339,17 @@ impl Shared {
             }
         };
         // The client may be gone.
-        let _ = self.answer(&request, fault, &connection);
+        let _ = self.answer(&request, fault, &connection, began);
         let _ = connection.shutdown(std::net::Shutdown::Both);
     }
 
-    fn answer(&self, request: &Request, fault: Option<Fault>, mut to: &TcpStream) -> std::io::Result<()> {
+    fn answer(
+        &self,
+        request: &Request,
+        fault: Option<Fault>,
+        mut to: &TcpStream,
+        began: Instant,
+    ) -> std::io::Result<()> {
         let mut answer = match &fault {
             Some(Fault::Hangup) => return Ok(()),
             Some(Fault::StallBeforeHeaders) => {
@@ -336,6 +375,12 @@ impl Shared {
             }
             fault => self.backend(request, fault.as_ref())?,
         };
+        // What goes before it (acknowledgements) may come in an answer of its own.
+        if request.is_fetch() && contains(&answer.body, b"packfile\n") {
+            let (repository, wants) = (request.repository.clone(), request.wants());
+            let agent = request.header("user-agent").to_owned();
+            self.state.lock().unwrap().transfers.push(Transfer { repository, wants, agent, began });
+        }
         let mut announced = answer.body.len();
         let mut sent = answer.body.len();
         match fault {

@@ -86,9 +86,9 @@ impl Repository {
         self.import(branch, parent.as_deref(), files)
     }
 
-    /// Replaces a branch by a single new commit that has no parent; returns its id.
+    /// Replaces a branch by a single new commit that has no parent; returns its id. At no moment is
+    /// the branch absent.
     pub fn force_push(&mut self, branch: &str, files: &[File]) -> String {
-        self.delete_branch(branch);
         self.import(branch, None, files)
     }
 
