@@ -53,7 +53,9 @@ impl Readers {
         }
         for status in daemons.iter().filter_map(|daemon| daemon.status.as_ref().ok()) {
             for view in &status.views {
-                for &pid in &view.processes {
+                // Who asks is no reader, also if it inherited a descriptor of the mount: `holders` leaves
+                // it out as well.
+                for &pid in view.processes.iter().filter(|pid| **pid != std::process::id()) {
                     let held = |(reader, of): &(Reader, Option<ViewStatus>)| {
                         reader.pid == pid && of.as_ref().is_some_and(|of| of.first_inode == view.first_inode)
                     };

@@ -57,6 +57,20 @@ fn open_mapped_and_executed_files_outlive_a_clear() {
 }
 
 #[test]
+fn who_clears_is_not_told_of_what_it_inherited_itself() {
+    let setting = Setting::with("", &few("one"));
+    let mount = Mounted::new(&setting.program);
+    let inherited = std::fs::File::open(mount.path(KEY).join(ONE)).unwrap();
+    let mut command = setting.program.command(&["--json", "clear", KEY]);
+    let out = command.stdin(inherited).output().unwrap();
+    drop(command);
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let readers = report["mirrors"][0]["readers"].as_array().unwrap();
+    let here = std::process::id();
+    assert!(!readers.is_empty() && readers.iter().all(|reader| reader["pid"] == here), "{report}");
+}
+
+#[test]
 fn a_working_directory_in_a_retired_view_goes_on_working() {
     let mut setting = Setting::with("quiet = \"200ms\"\n", &few("one"));
     let mount = Mounted::new(&setting.program);
