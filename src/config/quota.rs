@@ -19,6 +19,8 @@ const GIGABYTE: u64 = 1000 * MEGABYTE;
 const EXABYTE: u64 = 1_000_000_000 * GIGABYTE;
 const HIGH: u32 = 90;
 const LOW: u32 = 75;
+/// What a size may be written in, for messages.
+const UNITS: &str = "kB, MB, GB, TB, KiB, MiB, GiB, TiB";
 /// What [`KeepFree::Auto`] is of the disk, in percent, and at most.
 const AUTO: (u64, u64) = (5, GIGABYTE);
 
@@ -123,7 +125,11 @@ pub(super) fn read(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Quota 
             "low_watermark ({}) is above high_watermark ({})",
             quota.low_watermark, quota.high_watermark
         );
-        let hint = format!("write them the other way round; the defaults are {LOW} and {HIGH}");
+        let hint = match (file.has("low_watermark"), file.has("high_watermark")) {
+            (true, true) => format!("write them the other way round; the defaults are {LOW} and {HIGH}"),
+            (true, false) => format!("write a high_watermark too; its default is {HIGH}"),
+            _ => format!("write a low_watermark too; its default is {LOW}"),
+        };
         problems.add(&file.place(key), why, hint);
         return Quota { high_watermark: HIGH, low_watermark: LOW, ..quota };
     }
@@ -136,7 +142,7 @@ fn max_size(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Option<u64> {
         return None;
     }
     let hint = format!(
-        "write a text with a unit, from {:?} to {:?}, or \"none\"; the default is \"none\"",
+        "write a text with a unit ({UNITS}), from {:?} to {:?}, or \"none\"; the default is \"none\"",
         Shown(MEGABYTE).to_string(),
         Shown(EXABYTE).to_string()
     );
@@ -162,7 +168,7 @@ fn keep_free(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> KeepFree {
     parsed.unwrap_or_else(|| {
         let why = format!("keep_free = {:?} is not a size or a percentage in its range", text.text);
         let hint = format!(
-            "write a text with a unit, from {:?} to {:?}, or from \"1%\" to \"90%\" of the disk, or \
+            "write a text with a unit ({UNITS}), from {:?} to {:?}, or from \"1%\" to \"90%\" of the disk, or \
              \"none\"; the default is \"auto\": 5% of the disk, at most {}",
             Shown(MEGABYTE).to_string(),
             Shown(EXABYTE).to_string(),
@@ -219,6 +225,7 @@ mod tests {
         for (text, parts) in [
             ("max_size = 20", ["max_size is a number", "\"...\""]),
             ("max_size = \"20\"", ["is not a size", "from \"1 MB\" to"]),
+            ("max_size = \"20 gb\"", ["is not a size", "kB, MB, GB, TB, KiB"]),
             ("max_size = \"1 kB\"", ["is out of range", "the default is \"none\""]),
             ("keep_free = \"91%\"", ["is not a size or a percentage", "\"1%\" to \"90%\""]),
             ("keep_free = \"-1 GB\"", ["is not a size or a percentage", "the default is \"auto\""]),
@@ -226,8 +233,12 @@ mod tests {
             ("max_age = \"NaN\"", ["is not a duration", "the default is \"never\""]),
             ("high_watermark = 0", ["high_watermark is not a whole number", "from 1 to 100"]),
             ("low_watermark = 101", ["low_watermark is not a whole number", "the default is 75"]),
-            ("low_watermark = 95", ["low_watermark (95) is above", "defaults are 75 and 90"]),
-            ("high_watermark = 50", ["is above high_watermark (50)", "other way round"]),
+            ("low_watermark = 95", ["low_watermark (95) is above", "write a high_watermark too"]),
+            ("high_watermark = 50", ["is above high_watermark (50)", "write a low_watermark too"]),
+            (
+                "high_watermark = 20\nlow_watermark = 30",
+                ["low_watermark (30) is above high_watermark (20)", "other way round"],
+            ),
         ] {
             let problems = Config::parse(text).unwrap_err();
             let told = problems[0].to_string();

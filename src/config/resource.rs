@@ -62,7 +62,7 @@ pub(crate) fn check_name_segment(segment: &str) -> Result<(), &'static str> {
         return Err("a part of it is empty");
     }
     if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
-        return Err("it holds another character");
+        return Err("it holds a character other than letters, digits, dot, dash and underscore");
     }
     if segment.starts_with(['.', '-']) {
         return Err("a part of it begins with a dot or a dash");
