@@ -12,14 +12,16 @@ use super::interrupt::Interrupt;
 use super::invocation::{Invocation, targets};
 use super::progress::Bars;
 use super::table::{bytes, count, table, unanswered};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::operation::get::{self, Batch, Got, Keys, Total};
 
 const AFTER_HELP: &str = "\
-Prints a line for each key as soon as it is done, in their order: the key, its revision, files, bytes
-and seconds. Then a table of what failed and why. A key that fails does not stop the others.
+Prints a line for each key as soon as it is done, in their order: the key, its revision, files,
+bytes and seconds. Then a table of what failed and why. A key that fails does not stop the others;
+an argument that is no key is refused before anything is fetched.
 
-A FILE has one key a line; blank lines and those that begin with # say nothing.
+A FILE has one key a line; blank lines and those that begin with # say nothing. A line that is no
+key fails for itself.
 
 Ctrl-C ends all of it, leaves nothing half done, and says what was done (exit code 130).
 
@@ -32,7 +34,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// What to fetch; - reads the keys from the standard input
+    /// What to fetch; - alone reads the keys from the standard input
     #[arg(value_name = "KEY", required_unless_present = "from", conflicts_with = "from")]
     keys: Vec<String>,
     /// Read the keys from FILE, one a line; - is the standard input
@@ -59,6 +61,11 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
     let keys = match (&arguments.from, arguments.keys.as_slice()) {
         (Some(file), _) => listed(file)?,
         (None, [only]) if only == "-" => listed(Path::new("-"))?,
+        (None, keys) if keys.iter().any(|key| key == "-") => {
+            let why = "- stands for all keys, and there are others beside it";
+            let hint = "give - alone, or leave it out";
+            return Err(Error::new(Kind::Invalid, "read the command line", why).hint(hint).into());
+        }
         (None, keys) => Keys::Given(targets(&context, keys)?),
     };
     let mut bars = Bars::new(output);
@@ -100,7 +107,12 @@ fn listed(file: &Path) -> Result<Keys> {
     let from: Box<dyn BufRead + Send> = match standard {
         true => Box::new(BufReader::new(std::io::stdin())),
         false => {
-            let open = File::open(file).map_err(|error| Error::io("read the keys in", file, &error))?;
+            let failed = |error: std::io::Error| Error::io("read the keys in", file, &error);
+            let open = File::open(file).map_err(failed)?;
+            // It can be opened, and would be told as its own first line.
+            if open.metadata().map_err(failed)?.is_dir() {
+                return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+            }
             Box::new(BufReader::new(open))
         }
     };

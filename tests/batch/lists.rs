@@ -55,7 +55,9 @@ fn an_empty_list_an_absent_file_and_a_senseless_number_are_refused() {
         (&["get", "--from", list][..], 2, "there is none"),
         (&["get", "-"], 2, "there is none"),
         (&["get", "--from", "/nonexistent/list"], 1, "/nonexistent/list"),
+        (&["get", "--from", "/"], 1, "read the keys in /: "),
         (&["get", "--from", list, "docs"], 2, "cannot be used with"),
+        (&["get", "docs", "-"], 2, "give - alone"),
         (&["get", "--jobs", "0", "docs"], 2, "0 is not in 1..=256"),
         (&["get", "--jobs", "NaN", "docs"], 2, "invalid digit"),
     ] {
