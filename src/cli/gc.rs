@@ -6,12 +6,15 @@ use super::table::{age, bytes, count, reader, short, unanswered};
 use crate::operation::gc::{self, GcItem, GcReport};
 
 const AFTER_HELP: &str = "\
-Goes, the least recently used first: mirrors not used for max_age; revisions that no reference means
-any more; whole mirrors, while the cache is above low_watermark of max_size or the disk has less than
-keep_free left. What somebody reads or fetches stays, and so does what `srcfs keep` names.
+Goes, the least recently used first: mirrors not used for max_age; revisions that no reference
+means any more; whole mirrors, while the cache is above low_watermark of max_size or the disk has
+less than keep_free left. What somebody reads or fetches stays, and so does what `srcfs keep` names.
 
 Without being asked the same happens after a fetch and in a mount, at most once a minute, once the
-cache is above high_watermark of max_size.
+cache is above high_watermark of max_size, its disk has less than keep_free left, or something was
+not used for max_age.
+
+What stays because it is in use or kept is no failure, also where a bound is not met then.
 
 Example:
   srcfs gc --dry-run";

@@ -7,8 +7,9 @@ use super::table::short;
 use crate::operation::keep::{self, KeptReport};
 
 const AFTER_HELP: &str = "\
-What is not cached is fetched. It stays kept until `srcfs release`, also after a restart and after
-`srcfs clear`, which fetches it again at its next use. If it is a branch, its present revision is kept.
+What is not cached is fetched. It stays kept until `srcfs release`, also after a restart. After a
+`srcfs clear` it is fetched again at its next use, and kept then. If it is a branch, its present
+revision is kept.
 
 Example:
   srcfs keep git/github.com/owner/repository@v1.2.0 docs";

@@ -27,6 +27,15 @@ fn every_verb_says_what_it_does_with_an_example() {
 }
 
 #[test]
+fn no_line_of_a_help_is_broken_by_its_width() {
+    let command = Cli::command();
+    let helps = command.get_subcommands().chain([&command]).filter_map(|verb| verb.get_after_help());
+    for line in helps.flat_map(|help| help.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
+#[test]
 fn the_daemon_can_be_started_by_its_own_arguments() {
     let wanted = mount::MountArguments {
         mount_point: "/m p/-x".into(),
