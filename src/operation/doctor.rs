@@ -209,13 +209,10 @@ fn cache_checks(directory: &Result<PathBuf>, wanted: Option<Backend>) -> Vec<Che
         Ok(found) => {
             checks.push(Check::ok("cache file system", found.name.clone()));
             checks.push(locks(directory, existing, wanted));
-            let shown = format!("{} MiB", found.free >> 20);
+            let shown = format!("{:.2} GiB", found.free as f64 / f64::from(1 << 30));
             checks.push(match found.free >= LITTLE_SPACE {
                 true => Check::ok("free space", shown),
-                false => {
-                    Check::missing("free space", shown, "free some, or `srcfs clear` what you do not use")
-                        .optional()
-                }
+                false => Check::missing("free space", shown, "free some, or run `srcfs gc`").optional(),
             });
         }
         Err(why) => checks.push(Check::missing("cache file system", why, OTHER_CACHE)),
