@@ -73,7 +73,7 @@ impl Cache {
                 Attempt::Overtaken(staged) => overtaken = Some(*staged),
                 // The upstream may have taken back what it answered before.
                 Attempt::Unprepared(error) if remembered && error.kind() != Kind::Interrupted => {
-                    log::info!("{error}; asking again what {key}@{reference} is");
+                    log::info!("{error}; asking again what {} is", reference.of(key));
                 }
                 Attempt::Unprepared(error) => return Err(error),
             }
@@ -81,7 +81,7 @@ impl Cache {
             remembered = false;
             answer = self.ask(order)?;
         }
-        let what = format!("fetch {key}@{reference}");
+        let what = format!("fetch {}", reference.of(key));
         Err(match changed {
             true => Error::new(Kind::Stale, what, "its source changed each time while it was brought")
                 .hint("try again when nothing writes there"),

@@ -114,7 +114,7 @@ fn read(path: &Path) -> Result<Kept> {
     let key = Key::git(GitUrl::parse(&url).map_err(|error| torn(error.to_string()))?);
     let reference = Reference::parse(&reference).map_err(|error| torn(error.to_string()))?;
     if path.file_name() != file(Path::new(""), &key, &reference).file_name() {
-        return Err(torn(format!("it is about {key}@{reference}, and has another name")));
+        return Err(torn(format!("it is about {}, and has another name", reference.of(&key))));
     }
     Ok(Kept { key, reference, since })
 }

@@ -189,7 +189,7 @@ impl Cache {
                 return Ok(Some(Snapshot::new(key, reference, resolved, contents)));
             }
         }
-        Err(Error::new(Kind::Stale, format!("open {key}@{reference}"), "it is cleared again and again"))
+        Err(Error::new(Kind::Stale, format!("open {}", reference.of(key)), "it is cleared again and again"))
     }
 
     /// Pins and opens a revision that `state` names. `None`: it is not published any more, also
@@ -257,7 +257,7 @@ impl Cache {
     fn fetch(&self, order: &Order<'_>, flight: &Flight<'_, Seat, Fetched>) -> Result<Fetched> {
         let Order { key, reference, freshness, who, .. } = *order;
         let cancelled = || order.cancelled_while_it_waits();
-        let what = format!("fetch {key}@{reference} for {who}");
+        let what = format!("fetch {} for {who}", reference.of(key));
         let lock = KeyLock::new(self.layout.locks(), key).fetch(&self.fetch_wait(&cancelled), &what)?;
         if let Some(turn) = order.turn {
             turn.works();
@@ -282,7 +282,7 @@ impl Cache {
                 Ok(fetched)
             }
             (Err(error), Some(cached)) if freshness != Freshness::Now && leaves_the_cache_valid(&error) => {
-                log::warn!("{error}; {key}@{reference} is served as it is cached");
+                log::warn!("{error}; {} is served as it is cached", reference.of(key));
                 self.note_failure(key, reference, &error);
                 Ok(Fetched { failed: Some(error), ..Fetched::cached(cached) })
             }

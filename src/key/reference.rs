@@ -101,6 +101,14 @@ impl Reference {
         self.to_string().replace('%', "%25").replace('/', "%2F")
     }
 
+    /// Of `key`, for messages: written as a KEY is, so the default adds nothing.
+    pub fn of(&self, key: &super::Key) -> String {
+        match self {
+            Reference::Default => key.to_string(),
+            reference => format!("{key}@{}", reference.to_path()),
+        }
+    }
+
     /// Whether its meaning can never change.
     pub fn is_pinned(&self) -> bool {
         matches!(self, Reference::Commit(_))
@@ -130,6 +138,17 @@ mod tests {
             let reference = Reference::parse(text).unwrap();
             assert_eq!(Reference::parse_path(&reference.to_path()).unwrap(), reference, "{text}");
             assert_eq!(reference.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_message_names_a_reference_as_a_key_does() {
+        let url = crate::key::GitUrl::parse("https://github.com/a/b").unwrap();
+        let key = crate::key::Key::git(url);
+        for (reference, text) in [("", "git/github.com/a/b"), ("x/50%", "git/github.com/a/b@x%2F50%25")] {
+            let parsed =
+                if reference.is_empty() { Ok(Reference::Default) } else { Reference::parse(reference) };
+            assert_eq!(parsed.unwrap().of(&key), text);
         }
     }
 

@@ -158,10 +158,7 @@ impl Source for Git {
         known: &[Revision],
         progress: &Progress,
     ) -> Result<Resolved> {
-        let what = match reference {
-            Reference::Default => format!("resolve {key}"),
-            reference => format!("resolve {key}@{}", reference.to_path()),
-        };
+        let what = format!("resolve {}", reference.of(key));
         let question = resolve::question(&what, reference)?;
         let listing = match &question {
             Question::Answered(resolved) => return Ok(resolved.clone()),

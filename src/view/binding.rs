@@ -194,7 +194,7 @@ impl Binding {
                 return Ok(shown);
             }
         }
-        Err(Error::new(Kind::Stale, format!("open {key}@{reference}"), "it is changed again and again"))
+        Err(Error::new(Kind::Stale, format!("open {}", reference.of(key)), "it is changed again and again"))
     }
 
     fn find_out(&self, who: &str) -> Result<Existence> {
