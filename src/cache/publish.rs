@@ -153,9 +153,15 @@ impl Desk<'_> {
     /// link.
     fn make_mirror(&self) -> Result<PathBuf> {
         let mirror = self.layout.mirror(self.key);
+        let is_new = fs::symlink_metadata(&mirror).is_err();
         prepare::create_directory(&mirror)?;
         match fs::symlink_metadata(&mirror) {
-            Ok(metadata) if metadata.is_dir() => Ok(mirror),
+            Ok(metadata) if metadata.is_dir() => {
+                if is_new {
+                    sync_directory(mirror.parent().unwrap_or(&mirror))?;
+                }
+                Ok(mirror)
+            }
             Ok(_) => {
                 let what = format!("publish {} as {}", self.key, mirror.display());
                 Err(Error::new(Kind::Io, what, "something that is no directory has that name")
@@ -190,13 +196,13 @@ impl Desk<'_> {
         let pin = self.pins.adopt(mirror, &generation, lock)?;
         fault!("publish.renamed")?;
         sync_directory(mirror)?;
-        // The mirror may be new as well.
-        sync_directory(mirror.parent().unwrap_or(mirror))?;
         Ok(pin)
     }
 }
 
-/// Moves what a staged repository has more than the generation `to`.
+/// Moves what a staged repository has more than the generation `to`. The directories are forced to the
+/// disk at the end, together: no record names any of it before that, and each time for itself would
+/// cost a commit of the file system's journal.
 fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
     let from = staged.repository();
     let revision = &staged.resolved.revision;
@@ -208,17 +214,18 @@ fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>
         rename(&old.join(&name), &new.join(&name))?;
         fault!("publish.pack")?;
     }
-    sync_directory(&new)?;
     if let Some(merged) = merged_shallow(to, from)? {
-        durable::replace(&to.join("shallow"), merged.as_bytes(), still_ours)?;
+        durable::exchange(&to.join("shallow"), merged.as_bytes(), still_ours)?;
     }
     fault!("publish.shallow")?;
     rename(&reference_file(from, revision), &reference_file(to, revision))?;
     fault!("publish.reference")?;
     rename(&table_file(from, revision), &table_file(to, revision))?;
     fault!("publish.table")?;
-    sync_directory(&to.join("refs/srcfs"))?;
-    sync_directory(&to.join(TABLES))
+    for changed in [new, to.to_owned(), to.join("refs/srcfs"), to.join(TABLES)] {
+        sync_directory(&changed)?;
+    }
+    Ok(())
 }
 
 /// Notes what the reference means now; since when, if it meant something else before, and whether it

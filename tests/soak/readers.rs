@@ -97,7 +97,7 @@ pub fn read_once(
     soak.counts.files.fetch_add(seen.files, Ordering::SeqCst);
     if let Some(why) = seen.torn {
         // By path a walk may have gone on in the daemon that was started after a kill.
-        match killed && why.contains(" in a walk of ") || killed && why.contains("files in") {
+        match killed && [" in a walk of ", " files in "].iter().any(|two| why.contains(two)) {
             true => soak.counts.cut.fetch_add(1, Ordering::SeqCst),
             false => return soak.torn(&format!("{what}: {why}")),
         };
