@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::clock::{Changed, unix_now};
+use super::clock::Changed;
 use super::durable::{self, sync_directory};
 use super::key_lock::{HeldCommit, HeldFetch};
 use super::layout::{Layout, random_id};
@@ -236,7 +236,7 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bo
     let before = state.references.get(&name);
     if before.is_some_and(|before| {
         let another = before.revision != revision && state.snapshots.contains_key(&before.revision);
-        another && is_newer(before.checked, meaning.answer.checked, unix_now())
+        another && !meaning.answer.is_later_than(before)
     }) {
         return (None, false);
     }
@@ -259,12 +259,6 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bo
     };
     state.references.insert(name, entry);
     (moved, true)
-}
-
-/// Whether what is `published` was asked of the upstream after `ours` was. A time in the future is that
-/// of a clock that was wrong, and says nothing.
-fn is_newer(published: u64, ours: u64, now: u64) -> bool {
-    ours < published && published <= now
 }
 
 /// The state of a mirror, by one who holds its commit lock and will replace it. From here on nobody who
@@ -308,18 +302,5 @@ fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
             Ok(state)
         }
         Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_newer;
-
-    #[test]
-    fn a_later_answer_keeps_the_name_unless_its_clock_was_wrong() {
-        assert!(is_newer(101, 100, 101) && is_newer(101, 100, 200));
-        assert!(!is_newer(100, 100, 200) && !is_newer(99, 100, 200));
-        // From the future: believed, it would keep the name until the clock gets there.
-        assert!(!is_newer(201, 100, 200) && !is_newer(u64::MAX, 100, 200));
     }
 }

@@ -93,6 +93,8 @@ impl Shown {
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *snapshot, moved);
         drop(snapshot);
+        // It was the old one, if any.
+        self.failed.distrusted.store(false, SeqCst);
         // The last pin goes with it, and that looks at the disk.
         drop(old);
         Ok(Some(generation))

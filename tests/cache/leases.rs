@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use srcfs::cache::Freshness;
+use srcfs::cache::check::{Flaw, Thoroughness, check};
 use srcfs::key::Reference;
 
 use crate::process::Job;
@@ -281,4 +282,33 @@ fn a_wait_outlives_a_dead_holder_however_short_it_is_set() {
     assert_eq!(Job::new(&world, "get").fault("fetch.locked:kill").run(), None);
     let waiter = Job::new(&world, "get").patience(Duration::from_millis(1)).run().unwrap();
     assert_eq!(waiter, "version 1");
+}
+
+#[test]
+fn what_is_kept_is_not_evicted_by_one_that_was_taken_over_on_the_way() {
+    let world = World::leased(BRIEF);
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    let evicting = Job::new(&world, "evict").fault("replace.checked:stop").start();
+    evicting.wait_for_stop();
+    assert!(world.open().keep(&key(), &Reference::Default).unwrap());
+    evicting.signal(Signal::SIGCONT);
+    let refused = evicting.finish().unwrap();
+    assert!(refused.contains("Stale"), "{refused}");
+    assert_eq!(version(&world.open().peek(&key(), &Reference::Default).unwrap().unwrap()), 1);
+}
+
+#[test]
+fn the_check_knows_what_belongs_to_leases() {
+    let world = World::leased(LASTING);
+    let look = |settled| {
+        let how = Thoroughness { settled, deep: true };
+        check(&world.directory().join("cache"), how).unwrap().violations
+    };
+    let cache = world.open();
+    let held = world.get(&cache, Freshness::Cached).unwrap();
+    assert_eq!(look(false), []);
+    drop((held, cache));
+    assert_eq!(look(true), []);
+    assert_eq!(Job::new(&world, "update").fault("fetch.locked:kill").run(), None);
+    assert_eq!(look(true).iter().map(|found| found.flaw).collect::<Vec<_>>(), [Flaw::Held]);
 }

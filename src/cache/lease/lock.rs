@@ -97,7 +97,12 @@ impl LeaseLock {
             if !amended {
                 return Ok(None);
             }
-            fs::write(&new.0, record.encode()).map_err(failed)?;
+            // Never made anew: who took the lock over meanwhile has removed it for good.
+            let written = File::options().write(true).truncate(true).open(&new.0);
+            match written.and_then(|mut file| file.write_all(&record.encode())) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                written => written.map_err(failed)?,
+            }
             lock.token = record.token;
         }
         fault!("lease.counted")?;
