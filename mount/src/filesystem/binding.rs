@@ -63,8 +63,6 @@ impl FileSystem {
         let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
         // Counted under the lock: a slot is unbound under it too, and is gone only without references.
         let found = self.found_view(&slot, name.ttl());
-        // The kernel moves it back to this name.
-        slot.parked.store(false, SeqCst);
         let note = name.noted.is_none_or(|noted| now.duration_since(noted) >= NOTE_USE);
         if note {
             name.noted = Some(now);
