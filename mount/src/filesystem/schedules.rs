@@ -139,8 +139,10 @@ impl Mount {
     }
 }
 
+type Job = Box<dyn FnOnce(&Mount) + Send>;
+
 /// Does `jobs` beside a kernel that gives back at random moments, then lets everything go.
-fn beside_each_other(jobs: Vec<Box<dyn FnOnce(&Mount) + Send>>) {
+fn beside_each_other(jobs: Vec<Job>) {
     let mount = Mount::new();
     let done = Arc::new(AtomicBool::new(false));
     let kernel = thread::spawn({
@@ -167,13 +169,13 @@ fn beside_each_other(jobs: Vec<Box<dyn FnOnce(&Mount) + Send>>) {
     mount.end();
 }
 
-fn job(job: impl FnOnce(&Mount) + Send + 'static) -> Box<dyn FnOnce(&Mount) + Send> {
+fn job(job: impl FnOnce(&Mount) + Send + 'static) -> Job {
     Box::new(job)
 }
 
 #[test]
 fn a_view_is_there_while_it_is_held_and_gone_when_nothing_holds_it() {
-    explore(800, || {
+    explore(2000, || {
         beside_each_other(vec![
             job(Mount::read),
             job(|mount| {
@@ -198,7 +200,7 @@ fn a_view_is_there_while_it_is_held_and_gone_when_nothing_holds_it() {
 
 #[test]
 fn a_name_that_is_only_probed_is_found_and_leaves_nothing() {
-    explore(800, || {
+    explore(2000, || {
         let probe = || {
             job(|mount| {
                 for _ in 0..2 {
@@ -219,7 +221,7 @@ fn a_name_that_is_only_probed_is_found_and_leaves_nothing() {
 
 #[test]
 fn while_a_view_is_held_and_nothing_changes_its_name_is_its_own() {
-    explore(800, || {
+    explore(2000, || {
         let stays = || {
             job(|mount| {
                 let root = mount.node(Ino::ROOT, "v");
@@ -236,7 +238,7 @@ fn while_a_view_is_held_and_nothing_changes_its_name_is_its_own() {
 
 #[test]
 fn a_view_is_parked_or_gone_and_never_parked_and_then_gone() {
-    explore(800, || {
+    explore(2000, || {
         let mount = Mount::new();
         let root = mount.node(Ino::ROOT, "v");
         mount.kernel.released(mount.node(root, "f"));
@@ -258,7 +260,7 @@ fn a_view_is_parked_or_gone_and_never_parked_and_then_gone() {
 
 #[test]
 fn readers_that_come_at_once_share_one_opening() {
-    explore(800, || beside_each_other(vec![job(Mount::read), job(Mount::read), job(Mount::read)]));
+    explore(2000, || beside_each_other(vec![job(Mount::read), job(Mount::read), job(Mount::read)]));
 }
 
 /// It did: the successor then stayed bound to nothing, and its snapshot on the disk, for ever.

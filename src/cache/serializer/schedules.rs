@@ -52,8 +52,10 @@ impl Desk {
     }
 }
 
-fn all(desk: &Arc<Desk>, jobs: Vec<Box<dyn FnOnce(&Desk) + Send>>) {
-    let start = |job: Box<dyn FnOnce(&Desk) + Send>| {
+type Job = Box<dyn FnOnce(&Desk) + Send>;
+
+fn all(desk: &Arc<Desk>, jobs: Vec<Job>) {
+    let start = |job: Job| {
         let desk = Arc::clone(desk);
         thread::spawn(move || job(&desk))
     };
@@ -71,7 +73,7 @@ fn tasks_of_one_key_run_in_order_and_never_two_at_once_and_nobody_is_forgotten()
             Box::new(|desk: &Desk| {
                 desk.work("a", &LONG).unwrap();
                 desk.work("a", &LONG).unwrap();
-            }) as Box<dyn FnOnce(&Desk) + Send>
+            }) as Job
         };
         all(&desk, (0..3).map(twice).collect());
         assert_eq!(desk.ran.lock().unwrap().len(), 6);
@@ -148,7 +150,12 @@ fn a_key_waits_for_no_other() {
                     desk.serializer.serialize("a", &LONG, waits).unwrap();
                 }),
                 Box::new(move |desk| {
-                    desk.serializer.serialize("b", &LONG, || Ok(send.send(()).unwrap())).unwrap();
+                    desk.serializer
+                        .serialize("b", &LONG, || {
+                            send.send(()).unwrap();
+                            Ok(())
+                        })
+                        .unwrap();
                 }),
             ],
         );

@@ -87,8 +87,10 @@ impl Airport {
     }
 }
 
-fn all(airport: &Arc<Airport>, jobs: Vec<Box<dyn FnOnce(&Airport) + Send>>) {
-    let start = |job: Box<dyn FnOnce(&Airport) + Send>| {
+type Job = Box<dyn FnOnce(&Airport) + Send>;
+
+fn all(airport: &Arc<Airport>, jobs: Vec<Job>) {
+    let start = |job: Job| {
         let airport = Arc::clone(airport);
         thread::spawn(move || job(&airport))
     };
@@ -99,7 +101,7 @@ fn all(airport: &Arc<Airport>, jobs: Vec<Box<dyn FnOnce(&Airport) + Send>>) {
     assert_eq!(airport.flights.flights.len(), 0, "a flight is left");
 }
 
-fn travels(manner: Manner) -> Box<dyn FnOnce(&Airport) + Send> {
+fn travels(manner: Manner) -> Job {
     Box::new(move |airport| {
         airport.travel(&LONG, manner).unwrap();
     })
@@ -139,7 +141,7 @@ fn a_worker_that_gave_up_or_panicked_is_replaced_by_one_of_those_who_wait() {
                     }));
                     let arrived = outcome.is_ok_and(|outcome| outcome.is_ok());
                     assert_eq!(arrived, !first.get(), "the failure is the worker's own");
-                }) as Box<dyn FnOnce(&Airport) + Send>
+                }) as Job
             };
             all(&airport, vec![first_fails(), first_fails(), first_fails()]);
             assert!(airport.log.lock().unwrap().len() >= 2);

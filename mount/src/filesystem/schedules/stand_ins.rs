@@ -83,7 +83,7 @@ impl View for TheView {
         self.version
     }
     fn local(&self) -> Result<Option<Arc<dyn Snapshot>>, Errno> {
-        Ok((self.version % 2 == 0).then(|| self.snapshot()))
+        Ok(self.version.is_multiple_of(2).then(|| self.snapshot()))
     }
     fn known(&self) -> Option<Existence> {
         None
