@@ -17,7 +17,6 @@ use crate::ino::{Ino, SlotNumber};
 use crate::name::STABLE_TTL;
 use crate::namespace::Content;
 use crate::slot::Slot;
-use crate::sync::atomic::Ordering::SeqCst;
 use crate::tree::{Entry, Errno, ListedKind};
 
 /// Where they are, below the root of the mount.
