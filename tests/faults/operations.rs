@@ -121,6 +121,14 @@ pub const ALL: &[Operation] = &[
         rival: &["list"],
         ..GET
     },
+    Operation {
+        name: "gc of what nobody uses",
+        start: Start::Unused,
+        verb: &["gc"],
+        done: "",
+        rival: &["get", KEY],
+        ..GET
+    },
     Operation { name: "get of what is damaged", start: Start::Damaged, ..GET },
     Operation { name: "get of what is torn", start: Start::Torn, ..GET },
 ];

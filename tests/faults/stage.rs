@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use srcfs::cache::check::{Checked, Thoroughness, check};
 use srcfs::cache::{Cache, Options, Snapshot};
@@ -42,6 +43,8 @@ pub enum Start {
     Damaged,
     /// The old `main`, with half a pointer.
     Torn,
+    /// The old `main`, which nobody used for as long as the configuration allows.
+    Unused,
 }
 
 /// The upstreams and the caches to begin with.
@@ -88,8 +91,7 @@ impl Stage {
                 repository.commit(&files("new"));
             }
         }
-        let config =
-            "refresh = \"never\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
+        let config = "refresh = \"never\"\nmax_age = \"30d\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
         fs::write(stage.path("config.toml"), config).unwrap();
         stage.begin();
         stage
@@ -115,7 +117,7 @@ impl Stage {
         let case = self.case(Start::Nothing);
         let made = case.command(Upstream::Old, &["get", KEY]).output().unwrap();
         assert!(made.status.success(), "{made:?}");
-        for start in [Start::Old, Start::Leftovers, Start::Damaged, Start::Torn] {
+        for start in [Start::Old, Start::Leftovers, Start::Damaged, Start::Torn, Start::Unused] {
             copy(&case.cache(), &self.template(start));
         }
         let v1 = self.template(Start::Leftovers).join("v1");
@@ -146,6 +148,11 @@ impl Stage {
         fs::create_dir(&case.directory).unwrap();
         if start != Start::Nothing {
             copy(&self.template(start), &case.cache());
+        }
+        if start == Start::Unused {
+            let pin = generations(&mirror(&case.v1())).remove(0).join("pin");
+            let long_ago = SystemTime::now() - Duration::from_secs(60 * 24 * 3600);
+            fs::File::open(pin).unwrap().set_modified(long_ago).unwrap();
         }
         case
     }
