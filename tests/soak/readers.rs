@@ -92,8 +92,10 @@ pub fn read_once(
     let kill = if kind == "rg" { Kill::Once(Duration::from_secs(5), &died) } else { Kill::Never };
     let ended = watched::run(soak, &what, &mut command, &kill, |line| seen.note(kind, name, line));
     let Some(ended) = ended else { return };
-    soak.counts.nowhere.fetch_max(seen.nowhere, Ordering::SeqCst);
     let killed = died();
+    if !killed {
+        soak.counts.nowhere.fetch_max(seen.nowhere, Ordering::SeqCst);
+    }
     soak.counts.files.fetch_add(seen.files, Ordering::SeqCst);
     if let Some(why) = seen.torn {
         // By path a walk may have gone on in the daemon that was started after a kill.
