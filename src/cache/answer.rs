@@ -79,6 +79,8 @@ impl Cache {
         let known: Vec<Revision> =
             state.iter().flat_map(|state| state.snapshots.keys()).map(Revision::new).collect();
         let cleared = state.as_ref().and_then(|state| state.cleared.clone());
+        // So that none hides in the same tick: see `is_overtaken`.
+        cleared.iter().for_each(Changed::wait_until_past);
         let name = reference.to_string();
         let published = state.as_ref().and_then(|state| state.references.get(&name).cloned());
         let (checked, ticks) = (unix_now(), ticks());

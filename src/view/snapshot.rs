@@ -26,7 +26,7 @@ const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
 const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 
 /// A snapshot being shown. While it lives its generation is pinned. The same snapshot may come to lie in
-/// another generation (see [`Shown::move_over`]); nothing that is shown changes then.
+/// another generation (see `move_over`); nothing that is shown changes then.
 pub struct Shown {
     shared: Arc<Shared>,
     what: What,

@@ -83,7 +83,12 @@ impl Stage {
             Event::Does(_, _, Answer::Snapshot(shown)) => shown.fetched,
             _ => false,
         };
-        let again = if distrusted { events.iter().filter(fetched).count() } else { 0 };
+        let buries = |event: &&Event<'_>| matches!(event, Event::Does(_, Op::Clear | Op::Distrust(_), _));
+        let buried = events.iter().filter(buries).count();
+        // An answer that a clear overtook is asked for again, and if it is another one then that comes.
+        let moved = buried > 0 && events.iter().any(|event| matches!(event, Event::Changes(_)));
+        let again = if distrusted || moved { events.iter().filter(fetched).count() } else { 0 };
+        let asked_again = buried * (events.len() - buried);
         let mut reasons = Vec::new();
         for order in orders {
             match explains(order, self.model.clone(), self.names.clone()) {
@@ -92,6 +97,9 @@ impl Stage {
                     model.ends(DOOMED);
                     if (model.fetches..=model.fetches + again).contains(&seen.fetches) {
                         model.fetches = seen.fetches;
+                    }
+                    if (model.asks..=model.asks + asked_again).contains(&seen.asks) {
+                        model.asks = seen.asks;
                     }
                     let differences = names.differences(&model, &seen, Strictness::AtOnce);
                     if differences.is_empty() {
