@@ -145,6 +145,24 @@ fn a_clear_that_was_taken_over_does_not_clear_what_came_after_it() {
 }
 
 #[test]
+fn one_who_died_in_a_clear_blocks_no_later_clear_and_no_fetch() {
+    for point in ["clear.locked:kill", "clear.stated:kill", "clear.released:kill", "trash.locked:kill"] {
+        let world = World::leased(BRIEF);
+        drop(world.get(&world.open(), Freshness::Cached).unwrap());
+        assert_eq!(Job::new(&world, "clear").fault(point).run(), None, "{point}");
+        let cache = world.open();
+        cache.clear(&key()).unwrap();
+        assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 1, "{point}");
+        drop(cache);
+        wait_until("what was cleared is gone", || {
+            world.open().reap();
+            world.generations().len() == 1
+        });
+        wait_and_reap_until_whole(&world);
+    }
+}
+
+#[test]
 fn one_that_is_taken_over_and_goes_on_finds_what_the_other_published() {
     let world = World::leased(BRIEF);
     let first = Job::new(&world, "get").fault("fetch.prepared:stop").start();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
-use srcfs::cache::{Cache, Freshness};
+use srcfs::cache::{Cache, Freshness, LockKind};
 use srcfs::error::{Error, Kind, Result};
 use srcfs::key::{Key, Reference};
 use srcfs::source::{Prepared, Progress, Resolved, Revision, Source, Workplace};
@@ -74,6 +74,24 @@ fn prepare_writes_in_its_staging_and_nowhere_else() {
     assert_eq!(world.names("staging").len(), 2, "a lease and a directory");
     assert_eq!(said_when_continued(second), "version 2");
     assert_eq!(world.names("staging"), [""; 0]);
+}
+
+#[test]
+fn preparing_takes_no_commit_lock() {
+    let world = World::new();
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    world.publish(2);
+    // While it asks, while it fetches, when all is there.
+    for point in ["fetch.locked:stop", "fetch.prepared:stop", "verify.synced:stop"] {
+        let late = Job::new(&world, "update").fault(point).start();
+        late.wait_for_stop();
+        let cache = world.open();
+        let held: Vec<_> = cache.lock_holders().into_iter().map(|holder| holder.lock).collect();
+        assert_eq!(held, [LockKind::Fetch], "{point}");
+        // So whoever commits something else waits for nobody.
+        cache.clear(&key()).unwrap();
+        assert_eq!(said_when_continued(late), "version 2");
+    }
 }
 
 #[test]
