@@ -80,9 +80,10 @@ fn prepare_writes_in_its_staging_and_nowhere_else() {
 fn preparing_takes_no_commit_lock() {
     let world = World::new();
     drop(world.get(&world.open(), Freshness::Cached).unwrap());
-    world.publish(2);
     // While it asks, while it fetches, when all is there.
-    for point in ["fetch.locked:stop", "fetch.prepared:stop", "verify.synced:stop"] {
+    for (point, version) in [("fetch.locked:stop", 2), ("fetch.prepared:stop", 3), ("verify.synced:stop", 4)]
+    {
+        world.publish(version);
         let late = Job::new(&world, "update").fault(point).start();
         late.wait_for_stop();
         let cache = world.open();
@@ -90,7 +91,7 @@ fn preparing_takes_no_commit_lock() {
         assert_eq!(held, [LockKind::Fetch], "{point}");
         // So whoever commits something else waits for nobody.
         cache.clear(&key()).unwrap();
-        assert_eq!(said_when_continued(late), "version 2");
+        assert_eq!(said_when_continued(late), format!("version {version}"));
     }
 }
 
