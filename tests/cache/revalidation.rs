@@ -6,7 +6,7 @@
 //! source, the final name decided under its owner, the lock required, staging removed on any exit.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -362,6 +362,8 @@ fn what_a_source_writes_where_it_may_only_read_is_noticed() {
                     let mut bytes = fs::read(&file).unwrap();
                     let last = bytes.len() - 1;
                     bytes[last] ^= 1;
+                    // Packs are read-only, to anybody but root.
+                    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
                     fs::write(&file, bytes).unwrap();
                 }
             }
