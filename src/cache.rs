@@ -284,7 +284,7 @@ impl Cache {
     #[doc(hidden)]
     pub fn hold_lock(&self, key: &Key, lock: LockKind) -> Result<Box<dyn Send>> {
         let locks = self.layout.locks();
-        let lock_of = key_lock::KeyLock::new(&locks, key);
+        let lock_of = key_lock::KeyLock::new(locks, key);
         Ok(match lock {
             LockKind::Fetch => Box::new(lock_of.fetch(&self.fetch_wait(&|| false), "measure")?),
             LockKind::Commit => Box::new(lock_of.commit(&self.commit_wait(), "measure")?),

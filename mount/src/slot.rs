@@ -28,8 +28,6 @@ pub(crate) struct Slot {
     pub(crate) references: References,
     /// Whether its name may still be answered with it.
     pub(crate) bound: AtomicBool,
-    /// Whether it was last looked up under the name for views that lost theirs.
-    pub(crate) parked: AtomicBool,
     /// Whether a pass that gives it back is running.
     pub(crate) retiring: AtomicBool,
     /// Whether something in it was asked for since [`Slot::rests`] last looked.
@@ -120,7 +118,6 @@ impl Slots {
             path,
             references: References::default(),
             bound: AtomicBool::new(true),
-            parked: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             rest: Mutex::new(Instant::now()),

@@ -7,7 +7,7 @@
 use super::Cache;
 use super::clock::{Changed, boot_id, ticks, unix_now};
 use super::materialize::{Freshness, Order};
-use super::state::State;
+use super::state::{ReferenceState, State};
 use crate::error::Result;
 use crate::key::{Key, Reference};
 use crate::source::{Resolved, Revision};
@@ -22,6 +22,8 @@ pub(super) struct Answer {
     pub resolved: Resolved,
     /// When the upstream was asked, in seconds since 1970.
     pub checked: u64,
+    /// What was published of the reference by then: older, whatever the clock of its host said.
+    known: Option<ReferenceState>,
     /// The last clear that was known when it was asked.
     cleared: Option<Changed>,
     /// When that was, on this boot.
@@ -29,12 +31,18 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Whether what is published was asked of the upstream before this was.
+    pub fn is_later_than(&self, published: &ReferenceState) -> bool {
+        self.known.as_ref() == Some(published) || !is_newer(published.checked, self.checked, unix_now())
+    }
+
     /// Whether its mirror was cleared after it was asked for.
     pub fn is_overtaken(&self, state: &State) -> bool {
         let Some(cleared) = &state.cleared else { return false };
-        // A clear in the tick of the question may have come after it.
-        let later = cleared.boot_id == boot_id() && cleared.ticks >= self.ticks;
-        later || self.cleared.as_ref() != Some(cleared)
+        // One in the tick of the question may hide another, which came after it. One that was known and
+        // is dated later still is of somebody whose clock is another one, in a time namespace.
+        let hidden = || cleared.ticks == self.ticks && cleared.boot_id == boot_id();
+        self.cleared.as_ref() != Some(cleared) || hidden()
     }
 }
 
@@ -53,7 +61,8 @@ impl Cache {
         {
             // What is published came after every clear before it.
             let cleared = state.cleared.clone();
-            return Ok(Some(Answer { resolved, checked, cleared, ticks: u64::MAX }));
+            let known = state.references.get(&reference.to_string()).cloned();
+            return Ok(Some(Answer { resolved, checked, known, cleared, ticks: u64::MAX }));
         }
         let remembered = self.remembered.get(&(key.digest(), reference.clone())).map(|found| found.clone());
         Ok(remembered.filter(|answer| {
@@ -70,13 +79,69 @@ impl Cache {
         let known: Vec<Revision> =
             state.iter().flat_map(|state| state.snapshots.keys()).map(Revision::new).collect();
         let cleared = state.as_ref().and_then(|state| state.cleared.clone());
+        // So that none hides in the same tick: see `is_overtaken`.
+        cleared.iter().for_each(Changed::wait_until_past);
+        let name = reference.to_string();
+        let published = state.as_ref().and_then(|state| state.references.get(&name).cloned());
         let (checked, ticks) = (unix_now(), ticks());
         let resolved = order.source.resolve(key, reference, &known, order.progress)?;
-        let answer = Answer { resolved, checked, cleared, ticks };
+        let answer = Answer { resolved, checked, known: published, cleared, ticks };
         if self.remembered.len() > REMEMBERED {
             self.remembered.clear();
         }
         self.remembered.insert((key.digest(), reference.clone()), answer.clone());
         Ok(answer)
+    }
+}
+
+/// Whether what is `published` was asked of the upstream after `ours` was. A time in the future is that
+/// of a clock that was wrong, and says nothing.
+fn is_newer(published: u64, ours: u64, now: u64) -> bool {
+    ours < published && published <= now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(checked: u64, known: Option<ReferenceState>) -> Answer {
+        let resolved = Resolved { revision: Revision::new("1"), full_name: None, moving: true };
+        Answer { resolved, checked, known, cleared: None, ticks: 7 }
+    }
+
+    fn published(checked: u64) -> ReferenceState {
+        let changed = Changed::default();
+        ReferenceState { revision: "2".into(), full_name: None, moving: true, checked, changed }
+    }
+
+    #[test]
+    fn a_later_answer_keeps_the_name_unless_its_clock_was_wrong() {
+        assert!(is_newer(101, 100, 101) && is_newer(101, 100, 200));
+        assert!(!is_newer(100, 100, 200) && !is_newer(99, 100, 200));
+        // From the future: believed, it would keep the name until the clock gets there.
+        assert!(!is_newer(201, 100, 200) && !is_newer(u64::MAX, 100, 200));
+    }
+
+    #[test]
+    fn what_was_published_when_it_was_asked_is_older_also_by_a_clock_that_is_ahead() {
+        assert!(!answer(100, None).is_later_than(&published(105)));
+        assert!(!answer(100, Some(published(104))).is_later_than(&published(105)));
+        assert!(answer(100, Some(published(105))).is_later_than(&published(105)));
+    }
+
+    #[test]
+    fn a_clear_that_was_known_overtakes_only_from_the_tick_of_the_question() {
+        let cleared = |ticks| Some(Changed { boot_id: boot_id(), ticks, unix: 0 });
+        let url = crate::key::GitUrl::parse("https://example.org/a/b").unwrap();
+        let is_overtaken = |known, now| {
+            let mut state = State::empty(&Key::git(url.clone()));
+            state.cleared = now;
+            Answer { cleared: known, ..answer(100, None) }.is_overtaken(&state)
+        };
+        assert!(!is_overtaken(None, None) && !is_overtaken(cleared(6), cleared(6)));
+        assert!(is_overtaken(None, cleared(6)) && is_overtaken(cleared(6), cleared(8)));
+        assert!(is_overtaken(cleared(7), cleared(7)), "another one may have come in that tick");
+        // Asked again for ever, if it were compared with the clock of another time namespace.
+        assert!(!is_overtaken(cleared(9), cleared(9)));
     }
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::durable;
 use super::layout::{Layout, ROOMS};
+use super::lease::{ALIVE, SEEN};
 use super::lock::{Locked, Mode};
 use super::staging;
 use crate::error::{Error, Result};
@@ -181,7 +182,8 @@ impl Check<'_> {
     fn places(&mut self) {
         let layout = self.layout;
         let user = nix::unistd::geteuid().as_raw();
-        let rooms = ROOMS.iter().map(|room| layout.v1().join(room));
+        let of_leases = if layout.lease().is_some() { &[ALIVE, SEEN][..] } else { &[] };
+        let rooms = ROOMS.iter().chain(of_leases).map(|room| layout.v1().join(room));
         for place in [layout.root().to_owned(), layout.v1().to_owned()].into_iter().chain(rooms) {
             match fs::symlink_metadata(&place) {
                 Ok(found) if !found.is_dir() => self.report(Flaw::Foreign, place, "it is no directory"),
@@ -201,6 +203,7 @@ impl Check<'_> {
         }
         for (name, path) in self.entries(layout.v1()) {
             if !ROOMS.contains(&name.as_str())
+                && !of_leases.contains(&name.as_str())
                 && !["id", "lock-backend", "gc"].contains(&name.as_str())
                 && !is_unfinished(&name)
             {
@@ -234,6 +237,12 @@ impl Check<'_> {
                 continue;
             }
             if !self.how.settled {
+                continue;
+            }
+            if self.layout.lease().is_some() {
+                if !name.ends_with(".last") {
+                    self.report(Flaw::Held, path, "somebody holds it, or died with it");
+                }
                 continue;
             }
             let lock = fs::File::open(&path).map(|file| Locked::attempt(file, &path, Mode::Shared));

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::Cache;
 use super::clock::Changed;
+use super::durable::sync_directory;
 use super::evict::Stays;
 use super::key_lock::KeyLock;
 use super::prepare::{create_directory, mark_corrupt};
@@ -45,6 +46,8 @@ impl Cache {
                 return Ok(Cleared::default());
             }
             create_directory(&mirror)?;
+            // Here, because nobody does it under the commit lock where something is published already.
+            sync_directory(mirror.parent().unwrap_or(&mirror))?;
         }
         let (generation, changed) = self.bury(key, None, &format!("clear {key}"))?;
         fault!("clear.released")?;

@@ -107,8 +107,14 @@ impl Drop for Unfinished {
 /// The caller holds the lock that makes it the only writer, and has called [`sweep`] since it got it.
 /// Fails with [`Kind::Stale`] if somebody else has done so since.
 pub(super) fn replace(file: &Path, content: &[u8], still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
+    exchange(file, content, still_ours)?;
+    sync_directory(file.parent().unwrap_or(Path::new(".")))
+}
+
+/// [`replace`], but that the directory is not forced to the disk: the caller does that when it has
+/// changed all that it changes.
+pub(super) fn exchange(file: &Path, content: &[u8], still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
     let failed = |error: io::Error| Error::io("write", file, &error);
-    let directory = file.parent().unwrap_or(Path::new("."));
     let new = Unfinished::write(file, content).map_err(failed)?;
     // Readers tell two contents by inode, size and this time; the kernel's own is as coarse as its
     // tick, and inodes are used again.
@@ -126,7 +132,7 @@ pub(super) fn replace(file: &Path, content: &[u8], still_ours: impl FnOnce() -> 
         renamed => renamed.map_err(failed)?,
     }
     fault!("replace.renamed")?;
-    sync_directory(directory)
+    Ok(())
 }
 
 /// Removes from a directory what was not finished by those who died; how many files that were.

@@ -98,7 +98,7 @@ impl Cache {
     /// The fetch lock of `key`, if it is free now.
     pub(super) fn try_fetch_lock(&self, key: &Key) -> Result<HeldFetch, Stays> {
         let wait = Wait { bound: Duration::ZERO, cancelled: &|| false };
-        KeyLock::new(&self.layout.locks(), key).fetch(&wait, &format!("gc {key}")).map_err(stays)
+        KeyLock::new(self.layout.locks(), key).fetch(&wait, &format!("gc {key}")).map_err(stays)
     }
 }
 

@@ -46,6 +46,8 @@ impl Cache {
         let locks = KeyLock::new(self.layout.locks(), key);
         let commit = locks.commit(&self.commit_wait(), &format!("keep {key}"))?;
         durable::sweep(&directory, &key.digest());
+        // One that was about to evict it, and whose lock was taken over by this, must not do so after.
+        durable::sweep(&self.layout.mirror(key), "");
         if file.exists() {
             return Ok(false);
         }

@@ -192,6 +192,13 @@ impl Cache {
         Err(Error::new(Kind::Stale, format!("open {}", reference.of(key)), "it is cleared again and again"))
     }
 
+    /// Whether a record says so; opening it may tell otherwise.
+    fn is_published(&self, key: &Key, reference: &Reference, freshness: Freshness) -> bool {
+        let state = self.state(key).ok().flatten();
+        let found = state.as_ref().and_then(|state| state.find(reference));
+        found.is_some_and(|(resolved, _, checked)| freshness.allows(&resolved, checked))
+    }
+
     /// Pins and opens a revision that `state` names. `None`: it is not published any more, also
     /// because it was found corrupt just now.
     pub(super) fn open_revision(
@@ -258,7 +265,20 @@ impl Cache {
         let Order { key, reference, freshness, who, .. } = *order;
         let cancelled = || order.cancelled_while_it_waits();
         let what = format!("fetch {} for {who}", reference.of(key));
-        let lock = KeyLock::new(self.layout.locks(), key).fetch(&self.fetch_wait(&cancelled), &what)?;
+        // What somebody else publishes needs no lock to be read: of many who wait, each would otherwise
+        // have to take the lock in its turn only to find it.
+        let ends = || cancelled() || self.is_published(key, reference, freshness);
+        let keys = KeyLock::new(self.layout.locks(), key);
+        let lock = match keys.fetch(&self.fetch_wait(&ends), &what) {
+            Err(error) if error.kind() == Kind::Interrupted && !cancelled() => {
+                if let Some(snapshot) = self.published(key, reference, freshness)? {
+                    return Ok(Fetched::cached(snapshot));
+                }
+                // It was cleared at that moment.
+                keys.fetch(&self.fetch_wait(&cancelled), &what)?
+            }
+            lock => lock?,
+        };
         if let Some(turn) = order.turn {
             turn.works();
         }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::clock::{Changed, unix_now};
+use super::clock::Changed;
 use super::durable::{self, sync_directory};
 use super::key_lock::{HeldCommit, HeldFetch};
 use super::layout::{Layout, random_id};
@@ -153,9 +153,15 @@ impl Desk<'_> {
     /// link.
     fn make_mirror(&self) -> Result<PathBuf> {
         let mirror = self.layout.mirror(self.key);
+        let is_new = fs::symlink_metadata(&mirror).is_err();
         prepare::create_directory(&mirror)?;
         match fs::symlink_metadata(&mirror) {
-            Ok(metadata) if metadata.is_dir() => Ok(mirror),
+            Ok(metadata) if metadata.is_dir() => {
+                if is_new {
+                    sync_directory(mirror.parent().unwrap_or(&mirror))?;
+                }
+                Ok(mirror)
+            }
             Ok(_) => {
                 let what = format!("publish {} as {}", self.key, mirror.display());
                 Err(Error::new(Kind::Io, what, "something that is no directory has that name")
@@ -190,13 +196,13 @@ impl Desk<'_> {
         let pin = self.pins.adopt(mirror, &generation, lock)?;
         fault!("publish.renamed")?;
         sync_directory(mirror)?;
-        // The mirror may be new as well.
-        sync_directory(mirror.parent().unwrap_or(mirror))?;
         Ok(pin)
     }
 }
 
-/// Moves what a staged repository has more than the generation `to`.
+/// Moves what a staged repository has more than the generation `to`. The directories are forced to the
+/// disk at the end, together: no record names any of it before that, and each time for itself would
+/// cost a commit of the file system's journal.
 fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>) -> Result<()> {
     let from = staged.repository();
     let revision = &staged.resolved.revision;
@@ -208,17 +214,18 @@ fn move_into(to: &Path, staged: &Staged, still_ours: impl FnOnce() -> Result<()>
         rename(&old.join(&name), &new.join(&name))?;
         fault!("publish.pack")?;
     }
-    sync_directory(&new)?;
     if let Some(merged) = merged_shallow(to, from)? {
-        durable::replace(&to.join("shallow"), merged.as_bytes(), still_ours)?;
+        durable::exchange(&to.join("shallow"), merged.as_bytes(), still_ours)?;
     }
     fault!("publish.shallow")?;
     rename(&reference_file(from, revision), &reference_file(to, revision))?;
     fault!("publish.reference")?;
     rename(&table_file(from, revision), &table_file(to, revision))?;
     fault!("publish.table")?;
-    sync_directory(&to.join("refs/srcfs"))?;
-    sync_directory(&to.join(TABLES))
+    for changed in [new, to.to_owned(), to.join("refs/srcfs"), to.join(TABLES)] {
+        sync_directory(&changed)?;
+    }
+    Ok(())
 }
 
 /// Notes what the reference means now; since when, if it meant something else before, and whether it
@@ -229,7 +236,7 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bo
     let before = state.references.get(&name);
     if before.is_some_and(|before| {
         let another = before.revision != revision && state.snapshots.contains_key(&before.revision);
-        another && is_newer(before.checked, meaning.answer.checked, unix_now())
+        another && !meaning.answer.is_later_than(before)
     }) {
         return (None, false);
     }
@@ -252,12 +259,6 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bo
     };
     state.references.insert(name, entry);
     (moved, true)
-}
-
-/// Whether what is `published` was asked of the upstream after `ours` was. A time in the future is that
-/// of a clock that was wrong, and says nothing.
-fn is_newer(published: u64, ours: u64, now: u64) -> bool {
-    ours < published && published <= now
 }
 
 /// The state of a mirror, by one who holds its commit lock and will replace it. From here on nobody who
@@ -301,18 +302,5 @@ fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
             Ok(state)
         }
         Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_newer;
-
-    #[test]
-    fn a_later_answer_keeps_the_name_unless_its_clock_was_wrong() {
-        assert!(is_newer(101, 100, 101) && is_newer(101, 100, 200));
-        assert!(!is_newer(100, 100, 200) && !is_newer(99, 100, 200));
-        // From the future: believed, it would keep the name until the clock gets there.
-        assert!(!is_newer(201, 100, 200) && !is_newer(u64::MAX, 100, 200));
     }
 }

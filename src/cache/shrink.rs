@@ -91,7 +91,7 @@ impl Cache {
             }
             fault!("gc.selected").map_err(stays)?;
             let staging = Staging::create(&self.layout).map_err(stays)?;
-            plan.prepare(staging.directory()).map_err(stays)?;
+            let pack = plan.prepare(staging.directory()).map_err(stays)?;
             fault!("gc.prepared").map_err(stays)?;
             let committed = self.commit(&usage.key, &fetch, |desk| {
                 let live = read_for_change(&usage.mirror, &usage.key, desk.commit)?;
@@ -102,7 +102,7 @@ impl Cache {
                 // Something may have been kept, or used, since.
                 let dropped = self.droppable(usage, &plan.state, rules)?;
                 match same && plan.dropped.iter().all(|revision| dropped.contains(revision)) {
-                    true => plan.publish(desk, live, &usage.mirror, staging.directory()).map(Some),
+                    true => plan.publish(desk, live, &usage.mirror, staging.directory(), &pack).map(Some),
                     false => Ok(None),
                 }
             });
@@ -196,10 +196,10 @@ impl Cache {
 }
 
 impl Plan {
-    /// Writes what stays into an empty staging directory, and to the disk.
-    fn prepare(&self, repository: &Path) -> Result<()> {
+    /// Writes what stays into an empty staging directory, and to the disk; the pack that holds it.
+    fn prepare(&self, repository: &Path) -> Result<PackRecord> {
         store::init_bare(repository)?;
-        self.selection.write(repository)?;
+        let pack = self.selection.write(repository)?;
         create_directory(&repository.join(TABLES))?;
         for (revision, table) in &self.tables {
             let revision = Revision::new(revision);
@@ -216,7 +216,8 @@ impl Plan {
         let file = repository.join("shallow");
         let lines: String = shallow.into_iter().map(|line| line + "\n").collect();
         fs::write(&file, lines).map_err(|error| Error::io("write", &file, &error))?;
-        sync_tree(repository)
+        sync_tree(repository)?;
+        Ok(pack)
     }
 
     /// Makes it the living generation. The `state` is as it was when this was planned.
@@ -226,6 +227,7 @@ impl Plan {
         mut state: State,
         mirror: &Path,
         repository: &Path,
+        pack: &PackRecord,
     ) -> Result<Arc<Pin>> {
         desk.still_ours()?;
         fault!("gc.locked")?;
@@ -234,13 +236,12 @@ impl Plan {
         for revision in self.tables.keys().map(Revision::new) {
             copy_use(&table_file(old, &revision), &table_file(repository, &revision))?;
         }
-        let packs = store::packs(repository)?;
         let pin = desk.move_to_generation(mirror, repository)?;
         state.generation = Some(pin.generation().to_owned());
         state.snapshots.retain(|revision, _| self.tables.contains_key(revision));
         state.references.retain(|_, reference| self.tables.contains_key(&reference.revision));
         for record in state.snapshots.values_mut() {
-            record.packs.clone_from(&packs);
+            record.packs = vec![pack.clone()];
         }
         fault!("gc.moved")?;
         state.write(mirror, || desk.still_ours())?;

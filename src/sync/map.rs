@@ -66,6 +66,18 @@ impl<K: Eq + Hash, V> DashMap<K, V> {
     }
 
     #[cfg(test)]
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<Held<'_, K, V>>
+    where
+        K: for<'a> From<&'a Q>,
+        Q: ?Sized,
+    {
+        match self.entry(K::from(key)) {
+            Entry::Occupied(held) => Some(held),
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn values(&self) -> Vec<V>
     where
         V: Clone,

@@ -26,7 +26,7 @@ const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
 const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 
 /// A snapshot being shown. While it lives its generation is pinned. The same snapshot may come to lie in
-/// another generation (see [`Shown::move_over`]); nothing that is shown changes then.
+/// another generation (see `move_over`); nothing that is shown changes then.
 pub struct Shown {
     shared: Arc<Shared>,
     what: What,
@@ -93,6 +93,8 @@ impl Shown {
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *snapshot, moved);
         drop(snapshot);
+        // It was the old one, if any.
+        self.failed.distrusted.store(false, SeqCst);
         // The last pin goes with it, and that looks at the disk.
         drop(old);
         Ok(Some(generation))

@@ -15,6 +15,7 @@ mod reader;
 mod setting;
 
 mod between;
+mod cost;
 mod interrupts;
 mod isolation;
 mod lists;

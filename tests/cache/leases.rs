@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use srcfs::cache::Freshness;
+use srcfs::cache::check::{Flaw, Thoroughness, check};
 use srcfs::key::Reference;
 
 use crate::process::Job;
@@ -140,6 +141,24 @@ fn a_clear_that_was_taken_over_does_not_clear_what_came_after_it() {
         let refused = clear.finish().unwrap();
         assert!(refused.starts_with("error Stale"), "{point}: {refused}");
         assert_eq!(version(&world.open().peek(&key(), &Reference::Default).unwrap().unwrap()), 2, "{point}");
+    }
+}
+
+#[test]
+fn one_who_died_in_a_clear_blocks_no_later_clear_and_no_fetch() {
+    for point in ["clear.locked:kill", "clear.stated:kill", "clear.released:kill", "trash.locked:kill"] {
+        let world = World::leased(BRIEF);
+        drop(world.get(&world.open(), Freshness::Cached).unwrap());
+        assert_eq!(Job::new(&world, "clear").fault(point).run(), None, "{point}");
+        let cache = world.open();
+        cache.clear(&key()).unwrap();
+        assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 1, "{point}");
+        drop(cache);
+        wait_until("what was cleared is gone", || {
+            world.open().reap();
+            world.generations().len() == 1
+        });
+        wait_and_reap_until_whole(&world);
     }
 }
 
@@ -281,4 +300,33 @@ fn a_wait_outlives_a_dead_holder_however_short_it_is_set() {
     assert_eq!(Job::new(&world, "get").fault("fetch.locked:kill").run(), None);
     let waiter = Job::new(&world, "get").patience(Duration::from_millis(1)).run().unwrap();
     assert_eq!(waiter, "version 1");
+}
+
+#[test]
+fn what_is_kept_is_not_evicted_by_one_that_was_taken_over_on_the_way() {
+    let world = World::leased(BRIEF);
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    let evicting = Job::new(&world, "evict").fault("replace.checked:stop").start();
+    evicting.wait_for_stop();
+    assert!(world.open().keep(&key(), &Reference::Default).unwrap());
+    evicting.signal(Signal::SIGCONT);
+    let refused = evicting.finish().unwrap();
+    assert!(refused.contains("Stale"), "{refused}");
+    assert_eq!(version(&world.open().peek(&key(), &Reference::Default).unwrap().unwrap()), 1);
+}
+
+#[test]
+fn the_check_knows_what_belongs_to_leases() {
+    let world = World::leased(LASTING);
+    let look = |settled| {
+        let how = Thoroughness { settled, deep: true };
+        check(&world.directory().join("cache"), how).unwrap().violations
+    };
+    let cache = world.open();
+    let held = world.get(&cache, Freshness::Cached).unwrap();
+    assert_eq!(look(false), []);
+    drop((held, cache));
+    assert_eq!(look(true), []);
+    assert_eq!(Job::new(&world, "update").fault("fetch.locked:kill").run(), None);
+    assert_eq!(look(true).iter().map(|found| found.flaw).collect::<Vec<_>>(), [Flaw::Held]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-use srcfs::cache::Freshness;
+use srcfs::cache::{Freshness, LockKind};
 use srcfs::key::Reference;
 
 use crate::process::Job;
@@ -36,6 +36,24 @@ fn many_processes_cause_one_fetch() {
     }
     assert_eq!(world.fetches(), 1);
     world.assert_whole(&world.open());
+}
+
+#[test]
+fn who_waits_for_a_fetch_reads_what_was_published_without_its_lock() {
+    let world = World::new();
+    let cache = world.open();
+    let fetched = world.get(&cache, Freshness::Cached).unwrap();
+    let state = world.mirror().join("state.json");
+    let aside = world.directory().join("state.json");
+    std::fs::rename(&state, &aside).unwrap();
+    let held = cache.hold_lock(&key(), LockKind::Fetch).unwrap();
+    let waiter = Job::new(&world, "get").patience(Duration::from_secs(20)).start();
+    // Not for order: it passes as well if it comes too late to wait.
+    std::thread::sleep(Duration::from_millis(500));
+    std::fs::rename(&aside, &state).unwrap();
+    assert_eq!(waiter.finish().unwrap(), "version 1");
+    drop((held, fetched));
+    assert_eq!(world.fetches(), 1);
 }
 
 #[test]

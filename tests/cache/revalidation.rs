@@ -6,14 +6,14 @@
 //! source, the final name decided under its owner, the lock required, staging removed on any exit.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
-use srcfs::cache::{Cache, Freshness};
+use srcfs::cache::{Cache, Freshness, LockKind};
 use srcfs::error::{Error, Kind, Result};
 use srcfs::key::{Key, Reference};
 use srcfs::source::{Prepared, Progress, Resolved, Revision, Source, Workplace};
@@ -74,6 +74,25 @@ fn prepare_writes_in_its_staging_and_nowhere_else() {
     assert_eq!(world.names("staging").len(), 2, "a lease and a directory");
     assert_eq!(said_when_continued(second), "version 2");
     assert_eq!(world.names("staging"), [""; 0]);
+}
+
+#[test]
+fn preparing_takes_no_commit_lock() {
+    let world = World::new();
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    // While it asks, while it fetches, when all is there.
+    for (point, version) in [("fetch.locked:stop", 2), ("fetch.prepared:stop", 3), ("verify.synced:stop", 4)]
+    {
+        world.publish(version);
+        let late = Job::new(&world, "update").fault(point).start();
+        late.wait_for_stop();
+        let cache = world.open();
+        let held: Vec<_> = cache.lock_holders().into_iter().map(|holder| holder.lock).collect();
+        assert_eq!(held, [LockKind::Fetch], "{point}");
+        // So whoever commits something else waits for nobody.
+        cache.clear(&key()).unwrap();
+        assert_eq!(said_when_continued(late), format!("version {version}"));
+    }
 }
 
 #[test]
@@ -343,6 +362,8 @@ fn what_a_source_writes_where_it_may_only_read_is_noticed() {
                     let mut bytes = fs::read(&file).unwrap();
                     let last = bytes.len() - 1;
                     bytes[last] ^= 1;
+                    // Packs are read-only, to anybody but root.
+                    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
                     fs::write(&file, bytes).unwrap();
                 }
             }

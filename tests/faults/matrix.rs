@@ -13,8 +13,17 @@ use crate::operations::{ALL, Beside, Operation};
 use crate::outcome::{Mode, disturbed, undisturbed};
 use crate::stage::Stage;
 
-/// Points that only a daemon reaches, or a state of the disk that no case has; each with its test.
-const ELSEWHERE: &[(&str, &str)] = &[];
+/// Points that only a daemon reaches, only a cache with leases, or a state of the disk that no case has;
+/// each with its test.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("lease.written", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
+    ("lease.linked", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
+    ("lease.counted", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
+    ("lease.releasing", "one_that_dies_while_it_gives_it_back_is_followed_by_the_next"),
+    ("lease.moved", "one_that_dies_while_it_gives_it_back_is_followed_by_the_next"),
+    ("lease.breaking", "a_replacement_that_comes_while_a_stale_lock_is_broken_is_put_back_untouched"),
+    ("lease.link", "on_a_file_system_without_hard_links_it_is_made_exclusively"),
+];
 
 /// What came of one operation.
 #[derive(Default)]

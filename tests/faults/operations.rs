@@ -121,6 +121,40 @@ pub const ALL: &[Operation] = &[
         rival: &["list"],
         ..GET
     },
+    Operation {
+        name: "gc of what nobody uses",
+        start: Start::Unused,
+        verb: &["gc"],
+        done: "",
+        rival: &["get", KEY],
+        ..GET
+    },
+    Operation {
+        name: "keep",
+        start: Start::Old,
+        verb: &["keep", KEY],
+        allowed: &["old"],
+        rival: &["release", KEY],
+        ..GET
+    },
+    Operation {
+        name: "get of several",
+        start: Start::Old,
+        upstream: Upstream::New,
+        verb: &["get", "--jobs", "2", MAIN, TOPIC],
+        reference: "topic",
+        allowed: &["", "topic"],
+        done: "topic",
+        ..GET
+    },
+    Operation {
+        name: "gc of what was superseded",
+        start: Start::Superseded,
+        verb: &["gc"],
+        allowed: &["old"],
+        rival: &["get", KEY],
+        ..GET
+    },
     Operation { name: "get of what is damaged", start: Start::Damaged, ..GET },
     Operation { name: "get of what is torn", start: Start::Torn, ..GET },
 ];

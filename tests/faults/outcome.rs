@@ -162,11 +162,9 @@ fn play(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>, wr
         }
     }
     if operation.verb != ["list"] || mode != Some(Mode::Delay) {
-        let done = if operation.code == 0 || mode != Some(Mode::Delay) {
-            &[operation.done][..]
-        } else {
-            &["", "old"]
-        };
+        // What the rival has used again is not old enough to go.
+        let raced = mode == Some(Mode::Delay) && (operation.code != 0 || operation.verb == ["gc"]);
+        let done = if !raced { &[operation.done][..] } else { &["", "old"] };
         is_one_of(case, operation, done, wrong);
     }
     // Reaped again: a reader that went deletes in a thread of its own.
@@ -237,7 +235,9 @@ fn judge(ended: &Output, operation: &Operation, mode: Option<Mode>, survived: bo
         (Some(Mode::Kill), None) => killed,
         (Some(Mode::StopKill), None) => killed && !survived,
         // It says what failed, or it could do without.
-        (Some(Mode::Error), Some(1)) => told(ended).contains("srcfs:") || told(ended).contains("failed"),
+        (Some(Mode::Error), Some(1)) => {
+            ["srcfs:", "failed", "stays:"].iter().any(|word| told(ended).contains(word))
+        }
         (_, Some(code)) => code == operation.code,
         (_, None) => false,
     };

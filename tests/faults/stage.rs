@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use srcfs::cache::check::{Checked, Thoroughness, check};
 use srcfs::cache::{Cache, Options, Snapshot};
@@ -27,6 +28,8 @@ pub type Content = BTreeMap<String, Vec<u8>>;
 pub enum Upstream {
     Old,
     New,
+    /// What was there before the old one, and large.
+    Large,
 }
 
 /// What a cache holds when a case begins.
@@ -42,6 +45,10 @@ pub enum Start {
     Damaged,
     /// The old `main`, with half a pointer.
     Torn,
+    /// The old `main`, which nobody used for as long as the configuration allows.
+    Unused,
+    /// The old `main`, and a large one before it that nobody has used for hours.
+    Superseded,
 }
 
 /// The upstreams and the caches to begin with.
@@ -79,6 +86,10 @@ impl Stage {
         let memory = tempfile::Builder::new().prefix("srcfs-faults-").tempdir_in("/dev/shm");
         let directory = memory.unwrap_or_else(|_| tempfile::tempdir().unwrap());
         let stage = Stage { directory, cases: AtomicUsize::new(0) };
+        let mut large = Repository::new(stage.upstream(Upstream::Large).join("team/tiny.git"));
+        let noise: Vec<u8> =
+            (0..200_000_u32).flat_map(|n| n.wrapping_mul(2_246_822_519).to_le_bytes()).collect();
+        large.commit(&[File::new("noise", noise)]);
         for upstream in [Upstream::Old, Upstream::New] {
             let mut repository = Repository::new(stage.upstream(upstream).join("team/tiny.git"));
             let old = repository.commit(&files("old"));
@@ -88,8 +99,7 @@ impl Stage {
                 repository.commit(&files("new"));
             }
         }
-        let config =
-            "refresh = \"never\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
+        let config = "refresh = \"never\"\nmax_age = \"30d\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
         fs::write(stage.path("config.toml"), config).unwrap();
         stage.begin();
         stage
@@ -103,6 +113,7 @@ impl Stage {
         self.path(match upstream {
             Upstream::Old => "srv-old",
             Upstream::New => "srv-new",
+            Upstream::Large => "srv-large",
         })
     }
 
@@ -115,9 +126,15 @@ impl Stage {
         let case = self.case(Start::Nothing);
         let made = case.command(Upstream::Old, &["get", KEY]).output().unwrap();
         assert!(made.status.success(), "{made:?}");
-        for start in [Start::Old, Start::Leftovers, Start::Damaged, Start::Torn] {
+        for start in [Start::Old, Start::Leftovers, Start::Damaged, Start::Torn, Start::Unused] {
             copy(&case.cache(), &self.template(start));
         }
+        let case = self.case(Start::Nothing);
+        for (upstream, verb) in [(Upstream::Large, "get"), (Upstream::Old, "update")] {
+            let made = case.command(upstream, &[verb, KEY]).output().unwrap();
+            assert!(made.status.success(), "{made:?}");
+        }
+        copy(&case.cache(), &self.template(Start::Superseded));
         let v1 = self.template(Start::Leftovers).join("v1");
         let mirror = mirror(&v1);
         let generation = generations(&mirror).remove(0);
@@ -146,6 +163,18 @@ impl Stage {
         fs::create_dir(&case.directory).unwrap();
         if start != Start::Nothing {
             copy(&self.template(start), &case.cache());
+        }
+        if start == Start::Unused {
+            let pin = generations(&mirror(&case.v1())).remove(0).join("pin");
+            let long_ago = SystemTime::now() - Duration::from_secs(60 * 24 * 3600);
+            fs::File::open(pin).unwrap().set_modified(long_ago).unwrap();
+        }
+        if start == Start::Superseded {
+            let tables = generations(&mirror(&case.v1())).remove(0).join("tables");
+            let hours_ago = SystemTime::now() - Duration::from_secs(5 * 3600);
+            for table in fs::read_dir(tables).unwrap().flatten() {
+                fs::File::open(table.path()).unwrap().set_modified(hours_ago).unwrap();
+            }
         }
         case
     }

@@ -1,13 +1,20 @@
 //! Operations at once: what was answered, and what is seen afterwards, must be what some order of them
 //! gives. There are so few of them that every order is tried.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use crate::pure::Model;
 use crate::seen::{Answer, Names, Strictness};
-use crate::stage::Stage;
+use crate::stage::{DOOMED, Stage};
 use crate::steps::{Change, Name, Op};
 
+/// How long somebody is waited for that may wait for one who is stopped. Whatever comes of it, some order
+/// explains it.
+const PATIENCE: Duration = Duration::from_millis(150);
+
 /// One of several things that happen at once.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Event<'a> {
     Does(Name, &'a Op, &'a Answer<String>),
     Changes(&'a Change),
@@ -30,20 +37,69 @@ impl Stage {
             answers.push(answer.ok_or("a process died")?);
         }
         let done = ops.iter().zip(&answers).enumerate();
-        let mut events: Vec<Event<'_>> =
-            done.map(|(name, (op, answer))| Event::Does(name, op, answer)).collect();
+        let mut events: Vec<_> = done.map(|(name, (op, answer))| Event::Does(name, op, answer)).collect();
         events.extend(change.map(Event::Changes));
+        self.explain(&orders(&events))
+    }
+
+    /// Has a process do `op` that is stopped at a point of it, while others do one thing after the other.
+    pub fn paused(&mut self, op: &Op, point: u32, others: &[Op]) -> Result<(), String> {
+        let mut paused = self.start(op, &format!("{point}:stop"));
+        let mut stopped = paused.stops();
+        let mut answers = Vec::new();
+        for (name, other) in others.iter().enumerate() {
+            self.tell(name, other);
+            let worker = self.workers.get_mut(&name).expect("it was told");
+            // It may need a lock that the stopped one holds.
+            if stopped && !worker.answers_within(PATIENCE) {
+                paused.goes_on();
+                stopped = false;
+            }
+            answers.push(worker.answer().ok_or("a process died")?);
+        }
+        if stopped {
+            paused.goes_on();
+        }
+        let answer = paused.answer().ok_or("the stopped process died")?;
+        paused.ends();
+        let done = others.iter().zip(&answers).enumerate();
+        let events: Vec<_> = done.map(|(name, (op, answer))| Event::Does(name, op, answer)).collect();
+        let positions = 0..=events.len();
+        let orders = positions.map(|position| {
+            let mut order = events.clone();
+            order.insert(position, Event::Does(DOOMED, op, &answer));
+            order
+        });
+        self.explain(&orders.collect::<Vec<_>>())
+    }
+
+    /// Goes on with the model after the first of `orders` that explains what was answered and is seen.
+    fn explain(&mut self, orders: &[Vec<Event<'_>>]) -> Result<(), String> {
+        let events = &orders[0];
         let seen = self.look();
         // Nothing is built upon a generation that was found damaged: what borrowed from it comes again.
-        let distrusted = ops.iter().any(|op| matches!(op, Op::Distrust(_)));
-        let fetched = |answer: &&Answer<String>| matches!(answer, Answer::Snapshot(shown) if shown.fetched);
-        let again = if distrusted { answers.iter().filter(fetched).count() } else { 0 };
+        let distrusted = events.iter().any(|event| matches!(event, Event::Does(_, Op::Distrust(_), _)));
+        let fetched = |event: &&Event<'_>| match event {
+            Event::Does(_, _, Answer::Snapshot(shown)) => shown.fetched,
+            _ => false,
+        };
+        let buries = |event: &&Event<'_>| matches!(event, Event::Does(_, Op::Clear | Op::Distrust(_), _));
+        let buried = events.iter().filter(buries).count();
+        // An answer that a clear overtook is asked for again, and if it is another one then that comes.
+        let moved = buried > 0 && events.iter().any(|event| matches!(event, Event::Changes(_)));
+        let again = if distrusted || moved { events.iter().filter(fetched).count() } else { 0 };
+        let asked_again = buried * (events.len() - buried);
         let mut reasons = Vec::new();
-        for order in orders(&events) {
-            match explains(&order, self.model.clone(), self.names.clone()) {
+        for order in orders {
+            match explains(order, self.model.clone(), self.names.clone()) {
                 Ok((mut model, mut names)) => {
+                    // One that was started for this alone has ended.
+                    model.ends(DOOMED);
                     if (model.fetches..=model.fetches + again).contains(&seen.fetches) {
                         model.fetches = seen.fetches;
+                    }
+                    if (model.asks..=model.asks + asked_again).contains(&seen.asks) {
+                        model.asks = seen.asks;
                     }
                     let differences = names.differences(&model, &seen, Strictness::AtOnce);
                     if differences.is_empty() {
@@ -56,7 +112,7 @@ impl Stage {
                 Err(reason) => reasons.push(reason),
             }
         }
-        Err(format!("no order explains {answers:?}:\n{}", reasons.join("\n")))
+        Err(format!("no order explains {events:?}:\n{}", reasons.join("\n")))
     }
 }
 
@@ -76,9 +132,7 @@ fn explains(order: &[Event<'_>], mut model: Model, mut names: Names) -> Result<(
     Ok((model, names))
 }
 
-fn adopted<K: Ord + Copy>(
-    seen: &std::collections::BTreeMap<K, String>,
-) -> std::collections::BTreeMap<K, &'static str> {
+fn adopted<K: Ord + Copy>(seen: &BTreeMap<K, String>) -> BTreeMap<K, &'static str> {
     let kind = |kind: &str| if kind == "NotFound" { "NotFound" } else { "Unreachable" };
     seen.iter().map(|(meant, seen)| (*meant, kind(seen))).collect()
 }

@@ -29,10 +29,10 @@ fn hold(cases: u32, sequences: impl Strategy<Value = Vec<Step>>) {
 
 #[test]
 fn one_after_the_other_every_answer_is_the_models() {
-    hold(100, sequence());
+    hold(60, sequence());
 }
 
 #[test]
 fn at_once_every_answer_is_the_models_in_some_order() {
-    hold(100, at_once());
+    hold(30, at_once());
 }

@@ -58,3 +58,13 @@ fn case_5_an_update_that_dies_at_any_point_leaves_the_old_or_the_new() {
     }
     hold(&steps);
 }
+
+/// Whoever begins to hold something, and is overtaken by a clear at any point of it, holds what is there.
+#[test]
+fn case_6_a_reader_overtaken_by_a_clear_at_any_point() {
+    for point in 1..8 {
+        hold(&[Step::Do(1, GET), Step::Paused(HOLD, point, vec![Op::Clear, GET])]);
+        let peek = Op::Peek { wanted: Wanted::Default, hold: true };
+        hold(&[Step::Do(1, GET), Step::Paused(peek, point, vec![Op::Clear])]);
+    }
+}

@@ -14,7 +14,7 @@ use crate::upstream::{Upstream, Version, key};
 use crate::worker::{Request, Worker, version};
 
 /// The process of a step that may not survive it.
-const DOOMED: Name = 9;
+pub const DOOMED: Name = 9;
 
 /// A cache, an upstream, processes, and what should be.
 pub struct Stage {
@@ -33,7 +33,7 @@ pub struct Stage {
 pub fn play(steps: &[Step]) -> Result<(), String> {
     let mut stage = Stage::new();
     // Of several that fetch at once nobody can see which of them would have reaped before its first.
-    stage.model.reaps_first = steps.iter().any(|step| matches!(step, Step::Together(..)));
+    stage.model.reaps_first = steps.iter().any(|step| matches!(step, Step::Together(..) | Step::Paused(..)));
     for (number, step) in steps.iter().enumerate() {
         stage.step(step).map_err(|what| format!("after step {number}, {step:?}: {what}"))?;
     }
@@ -89,6 +89,7 @@ impl Stage {
                 }
             }
             Step::Doomed(op, point, fate) => self.doomed(op, *point, *fate)?,
+            Step::Paused(op, point, others) => self.paused(op, *point, others)?,
             Step::Together(ops, change) => {
                 let change = change.as_ref().filter(|change| self.model.allows(change));
                 self.together(ops, change)?;
@@ -121,6 +122,13 @@ impl Stage {
             self.commits.push(self.upstream.commit(version));
         }
         self.upstream.point(branch.name(), &self.commits[version as usize - 1]);
+    }
+
+    /// A process of its own that meets a fault, told what to do.
+    pub fn start(&self, op: &Op, fault: &str) -> Worker {
+        let mut worker = Worker::start(self.directory.path(), self.model.reaps_first, Some(fault));
+        worker.tell(&self.request(op));
+        worker
     }
 
     fn request(&self, op: &Op) -> Request {
@@ -181,9 +189,7 @@ impl Stage {
     /// nothing is lost that somebody uses.
     fn doomed(&mut self, op: &Op, point: u32, fate: Fate) -> Result<(), String> {
         let mode = if fate == Fate::Kill { "kill" } else { "error" };
-        let mut worker =
-            Worker::start(self.directory.path(), self.model.reaps_first, Some(&format!("{point}:{mode}")));
-        worker.tell(&self.request(op));
+        let mut worker = self.start(op, &format!("{point}:{mode}"));
         let answer = worker.answer();
         let unharmed = answer.is_some() && fate == Fate::Kill;
         if answer.is_some() {

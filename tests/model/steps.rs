@@ -88,6 +88,9 @@ pub enum Step {
     Kill(Name),
     /// A process of its own does it, and meets a fault at the so-manieth point, if it comes so far.
     Doomed(Op, u32, Fate),
+    /// A process of its own does it and is stopped at the so-manieth point, if it comes so far; it goes on
+    /// when processes 0, 1 have done theirs, or wait for what it holds.
+    Paused(Op, u32, Vec<Op>),
     /// At once: by processes 0, 1, 2, and upstream.
     Together(Vec<Op>, Option<Change>),
 }
@@ -138,8 +141,8 @@ fn doomed() -> impl Strategy<Value = Step> {
 /// One after the other.
 pub fn sequence() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        16 => (0..3_usize, op()).prop_map(|(name, op)| Step::Do(name, op)),
-        5 => change().prop_map(Step::Upstream),
+        14 => (0..3_usize, op()).prop_map(|(name, op)| Step::Do(name, op)),
+        7 => change().prop_map(Step::Upstream),
         1 => Just(Step::Offline(true)),
         2 => Just(Step::Offline(false)),
         2 => (0..3_usize).prop_map(Step::Kill),
@@ -153,6 +156,8 @@ pub fn at_once() -> impl Strategy<Value = Vec<Step>> {
     let together = (prop::collection::vec(op(), 2..=3), prop::option::weighted(0.3, change()));
     let step = prop_oneof![
         8 => together.prop_map(|(ops, change)| Step::Together(ops, change)),
+        6 => (op(), 1..30_u32, prop::collection::vec(op(), 1..=2))
+            .prop_map(|(op, point, others)| Step::Paused(op, point, others)),
         4 => (0..3_usize, op()).prop_map(|(name, op)| Step::Do(name, op)),
         2 => change().prop_map(Step::Upstream),
         1 => (0..3_usize).prop_map(Step::Kill),

@@ -3,10 +3,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use srcfs::cache::{Cache, Freshness, Options, Snapshot};
 use srcfs::error::{Error, Kind, Result};
@@ -42,7 +46,9 @@ pub enum Request {
 pub struct Worker {
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    answers: Receiver<Answer<String>>,
+    /// What it answered already.
+    answered: Option<Answer<String>>,
 }
 
 impl Worker {
@@ -62,7 +68,15 @@ impl Worker {
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        Worker { child, input, output }
+        let (answer, answers) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                if let Some((_, said)) = line.unwrap().trim_end().split_once("@@ ") {
+                    let _ = answer.send(serde_json::from_str(said).unwrap());
+                }
+            }
+        });
+        Worker { child, input, answers, answered: None }
     }
 
     /// Tells it what to do. Whether it still hears that, its answer shows.
@@ -73,17 +87,54 @@ impl Worker {
 
     /// Its answer; `None` if it died instead.
     pub fn answer(&mut self) -> Option<Answer<String>> {
-        let mut line = String::new();
+        let answer = self.answered.take().or_else(|| self.answers.recv().ok());
+        if answer.is_none() {
+            self.child.wait().unwrap();
+        }
+        answer
+    }
+
+    /// Whether it answers within `patience`.
+    pub fn answers_within(&mut self, patience: Duration) -> bool {
+        match self.answers.recv_timeout(patience) {
+            Ok(answer) => self.answered = Some(answer),
+            Err(RecvTimeoutError::Timeout) => return false,
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+        true
+    }
+
+    /// Waits until a fault has stopped it: false if it answers instead.
+    pub fn stops(&mut self) -> bool {
         loop {
-            line.clear();
-            if self.output.read_line(&mut line).unwrap() == 0 {
-                self.child.wait().unwrap();
-                return None;
+            let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG;
+            match waitpid(self.id(), Some(flags)).unwrap() {
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => return true,
+                WaitStatus::StillAlive => {}
+                other => panic!("{other:?}"),
             }
-            if let Some((_, said)) = line.trim_end().split_once("@@ ") {
-                return Some(serde_json::from_str(said).unwrap());
+            if self.answers_within(Duration::from_millis(1)) {
+                return false;
             }
         }
+    }
+
+    /// Lets it go on.
+    pub fn goes_on(&self) {
+        kill(self.id(), Signal::SIGCONT).unwrap();
+    }
+
+    /// Ends it, also if it is stopped only now, while it lets go of what it held.
+    pub fn ends(mut self) {
+        self.tell(&Request::End);
+        while !self.answers_within(Duration::from_millis(20)) {
+            self.goes_on();
+        }
+        assert_eq!(self.answer(), None);
+    }
+
+    fn id(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
     pub fn kill(&mut self) {

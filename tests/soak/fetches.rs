@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::harness::git_server::Transfer;
 
 /// How long before its fetcher's death a pack may have been asked for and still not be in the cache.
-const CUT: Duration = Duration::from_secs(15);
+const CUT: Duration = Duration::from_secs(10);
 
 /// An end of generations: somewhere between these two moments, of one repository or of all.
 #[derive(Clone, Debug)]

@@ -92,12 +92,14 @@ pub fn read_once(
     let kill = if kind == "rg" { Kill::Once(Duration::from_secs(5), &died) } else { Kill::Never };
     let ended = watched::run(soak, &what, &mut command, &kill, |line| seen.note(kind, name, line));
     let Some(ended) = ended else { return };
-    soak.counts.nowhere.fetch_max(seen.nowhere, Ordering::SeqCst);
     let killed = died();
+    if !killed {
+        soak.counts.nowhere.fetch_max(seen.nowhere, Ordering::SeqCst);
+    }
     soak.counts.files.fetch_add(seen.files, Ordering::SeqCst);
     if let Some(why) = seen.torn {
         // By path a walk may have gone on in the daemon that was started after a kill.
-        match killed && why.contains(" in a walk of ") || killed && why.contains("files in") {
+        match killed && [" in a walk of ", " files in "].iter().any(|two| why.contains(two)) {
             true => soak.counts.cut.fetch_add(1, Ordering::SeqCst),
             false => return soak.torn(&format!("{what}: {why}")),
         };

@@ -44,8 +44,8 @@ pub fn end(soak: &Soak, told: &Told) -> bool {
     for (repository, account) in soak.fetches() {
         most = most.max(account.most);
         println!(
-            "  {repository}: {} packs into {} generations, of one commit into one at most {}; {} more for fetchers \
-             that were killed",
+            "  {repository}: {} packs into {} generations, of one commit into one at most {}; of \
+             these packs {} are not counted as there, because their fetcher was killed soon after",
             account.packs,
             account.ended + 1,
             account.most,

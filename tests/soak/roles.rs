@@ -25,7 +25,7 @@ pub struct Role {
 }
 
 /// How long getcwd may fail in a view that its name does not show any more.
-const NOWHERE: Duration = Duration::from_secs(30);
+const NOWHERE: Duration = Duration::from_secs(10);
 
 enum Failure {
     Torn(String),

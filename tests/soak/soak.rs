@@ -45,6 +45,9 @@ impl Upstream {
     }
 }
 
+/// A version, and why no new process may see an older one.
+type Floor = (u32, String);
+
 /// What was counted.
 #[derive(Default)]
 pub struct Counts {
@@ -82,7 +85,7 @@ pub struct Soak {
     killed: Mutex<HashMap<String, Instant>>,
     emptied: Mutex<Vec<Emptied>>,
     /// The oldest version that a process that starts now may be shown, by mount and repository.
-    floors: Mutex<HashMap<(usize, &'static str), (u32, String)>>,
+    floors: Mutex<HashMap<(usize, &'static str), Floor>>,
 }
 
 /// A panic of another thread has been counted by then.
@@ -235,7 +238,7 @@ impl Soak {
     }
 
     /// The oldest version that a process that starts now may see.
-    pub fn floor(&self, mount: usize, upstream: &Upstream) -> (u32, String) {
+    pub fn floor(&self, mount: usize, upstream: &Upstream) -> Floor {
         lock(&self.floors).get(&(mount, upstream.shape.name)).cloned().unwrap_or_default()
     }
 

@@ -73,8 +73,6 @@ impl FileSystem {
         let slot = self.slots.get(slot).ok_or(Errno(libc::ESTALE))?;
         // Counted under the lock: a slot is unbound under it too, and is gone only without references.
         let found = self.found_view(&slot, name.ttl());
-        // The kernel moves it back to this name.
-        slot.parked.store(false, SeqCst);
         // A view that is not open is used when it is.
         let note = slot.snapshot().is_some() && is_due(&mut name.noted, now);
         drop(names);

@@ -17,7 +17,6 @@ use crate::ino::{Ino, SlotNumber};
 use crate::name::STABLE_TTL;
 use crate::namespace::Content;
 use crate::slot::Slot;
-use crate::sync::atomic::Ordering::SeqCst;
 use crate::tree::{Entry, Errno, ListedKind};
 
 /// Where they are, below the root of the mount.
@@ -38,7 +37,6 @@ impl FileSystem {
                 _ => Some(Ok(self.found_virtual(path, Content::Link(up_to_the_root(&sibling))))),
             };
         }
-        slot.parked.store(true, SeqCst);
         let found = self.found_view(&slot, STABLE_TTL);
         // Counted, and still there: then the count holds it.
         if self.slots.get(slot.number).is_some() { Some(Ok(found)) } else { absent }
@@ -59,24 +57,34 @@ impl FileSystem {
     }
 
     /// Gives those views another name whose own is, or is about to be, answered with another one while
-    /// somebody works in their root. Has the mount looked into, so it never runs where that is answered.
+    /// somebody works in their root. The newest is among them: a process that is kept on an older view
+    /// takes the name from it, too. Which name a directory has, if any, the kernel says, because answers
+    /// may reach it in another order than they were given, and it refuses a move while it is busy. Has
+    /// the mount looked into, so it never runs where that is answered.
     pub(super) fn park_working_directories(&self) {
         let (Some(park), Some(mount)) = (&self.config.park, self.config.mount()) else { return };
-        let replaced: Vec<Arc<Slot>> = self
+        let in_use: Vec<Arc<Slot>> = self
             .slots
             .all()
             .into_iter()
-            .filter(|slot| !slot.parked.load(SeqCst) && slot.references.total() > 0)
-            .filter(|slot| slot.snapshot().is_some() && !self.is_newest(slot))
+            .filter(|slot| slot.references.total() > 0 && slot.snapshot().is_some())
             .collect();
-        if replaced.is_empty() {
+        if in_use.iter().all(|slot| self.is_newest(slot)) {
             return;
         }
         let worked_in = holders::directories_of(mount).found;
-        let lost: Vec<PathBuf> = replaced
+        let lost: Vec<PathBuf> = in_use
             .into_iter()
-            .filter(|slot| worked_in.iter().any(|holder| Ino(holder.ino) == slot.ino(0)))
-            .map(|slot| Path::new(PARKED).join(slot.number.to_string()).join(slot.name()))
+            .filter_map(|slot| {
+                let parked = Path::new(PARKED).join(slot.number.to_string()).join(slot.name());
+                let newest = self.is_newest(&slot);
+                let lost = worked_in.iter().filter(|holder| Ino(holder.ino) == slot.ino(0)).any(|holder| {
+                    let place = holder.path.as_deref().unwrap_or_default();
+                    // As the kernel writes what has no name.
+                    place.ends_with(" (deleted)") || !newest && !Path::new(place).ends_with(&parked)
+                });
+                lost.then_some(parked)
+            })
             .collect();
         if !lost.is_empty() {
             park(&lost);

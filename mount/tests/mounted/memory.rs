@@ -349,7 +349,7 @@ impl Drop for Mount {
 }
 
 /// Waits for a condition, with a bound that is only there so that a broken test ends.
-pub fn wait(what: &str, condition: impl Fn() -> bool) {
+pub fn wait(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < until, "waited in vain for: {what}");

@@ -79,6 +79,25 @@ fn getcwd_works_in_the_root_of_a_replaced_view() {
 }
 
 #[test]
+fn getcwd_works_in_the_newest_view_while_a_process_on_the_old_one_walks() {
+    let mount = Mount::new();
+    mount.tree.bind("v", versioned("old", 20));
+    let mut walker = Shell::start(&mount.path("."));
+    // By the shell itself, not by a process that it starts.
+    let look = "read -r line < v/d000/e/f1; echo $line";
+    assert_eq!(walker.ask(look), "old 1");
+    mount.tree.bind("v", versioned("new", 20));
+    mount.barrier();
+    let mut shell = Shell::start(&mount.path("v"));
+    assert_eq!(shell.ask("cat d000/e/f1"), "new 1");
+    assert_eq!(walker.ask(look), "old 1", "which takes the name from the newest");
+    wait("the directory to have a name again", || shell.ask("readlink /proc/$$/cwd").ends_with("/v"));
+    assert_eq!(shell.ask("cat d000/e/f2"), "new 2");
+    assert_eq!(cat(&mount, "v/d000/e/f2"), "new 2\n", "and a new process gives it its own back");
+    wait("the directory to have a name", || shell.ask("readlink /proc/$$/cwd").ends_with("/v"));
+}
+
+#[test]
 fn a_shell_in_the_newest_view_keeps_its_directory_while_a_file_of_the_old_one_is_open() {
     let mount = Mount::with(|config| {
         config.prune = false;

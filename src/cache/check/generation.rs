@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Check, Flaw, is_unfinished};
+use crate::cache::lease::pin::PINS;
 use crate::cache::prepare::{packs_directory, reference_file};
 use crate::cache::snapshot::table_file;
 use crate::cache::state::{SnapshotState, State};
@@ -54,7 +55,8 @@ impl Check<'_> {
             self.report(Flaw::Generation, alternates, "it borrows objects, so it is not whole by itself");
         }
         for (name, path) in self.entries(directory) {
-            if !KNOWN.contains(&name.as_str()) && !is_unfinished(&name) {
+            let of_leases = name == PINS && self.layout.lease().is_some();
+            if !KNOWN.contains(&name.as_str()) && !of_leases && !is_unfinished(&name) {
                 self.report(Flaw::Foreign, path, "nobody knows what it is for");
             }
         }

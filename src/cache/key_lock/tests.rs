@@ -1,8 +1,9 @@
 //! One suite for both backends: what a lock of a key does, whoever keeps it. What only leases do is in
-//! [`lease`], the processes that take part in [`process`].
+//! [`lease`] and [`unlucky`], the processes that take part in [`process`].
 
 mod lease;
 mod process;
+mod unlucky;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,6 +112,7 @@ on_both_backends! {
     holders_are_listed_while_they_hold_and_without_secrets
     with_its_file_removed_by_hand_the_first_is_refused_and_leaves_the_second_alone
     with_its_file_removed_by_hand_nobody_else_there_it_is_refused_all_the_same
+    where_it_cannot_be_looked_at_the_check_fails
     what_is_no_lock_is_not_listed
 }
 
@@ -269,6 +271,20 @@ fn with_its_file_removed_by_hand_nobody_else_there_it_is_refused_all_the_same(ba
     assert!(!place.file(LockKind::Commit).exists());
     drop(held);
     KeyLock::new(&locks, &key).commit(&Wait::never(), "next").unwrap();
+}
+
+fn where_it_cannot_be_looked_at_the_check_fails(backend: Backend) {
+    let (place, key) = (Place::new(backend, LASTING), key());
+    let locks = place.locks();
+    let held = KeyLock::new(&locks, &key).commit(&Wait::never(), "first").unwrap();
+    held.still_ours().unwrap();
+    let (there, away) = (locks.directory(), place.directory.path().join("away"));
+    fs::rename(there, &away).unwrap();
+    fs::write(there, "no directory").unwrap();
+    held.still_ours().unwrap_err();
+    fs::remove_file(there).unwrap();
+    fs::rename(&away, there).unwrap();
+    held.still_ours().unwrap();
 }
 
 fn what_is_no_lock_is_not_listed(backend: Backend) {

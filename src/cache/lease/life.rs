@@ -120,7 +120,15 @@ impl Lease {
             return false;
         }
         let path = self.alive.join(owner);
-        let Ok(Some(meant)) = look(&path) else { return true };
+        let meant = match look(&path) {
+            Ok(Some(meant)) => meant,
+            Ok(None) => return true,
+            // Whether it lives is not known, and it could not be told that it counts as dead.
+            Err(error) => {
+                log::debug!("whether {owner} lives is not known: {error}");
+                return false;
+            }
+        };
         // It may have given a sign since: only the silent record goes.
         if self.observations.unchanged_for(owner, &meant.content) < self.times.pin_stale() {
             return false;

@@ -97,7 +97,12 @@ impl LeaseLock {
             if !amended {
                 return Ok(None);
             }
-            fs::write(&new.0, record.encode()).map_err(failed)?;
+            // Never made anew: who took the lock over meanwhile has removed it for good.
+            let written = File::options().write(true).truncate(true).open(&new.0);
+            match written.and_then(|mut file| file.write_all(&record.encode())) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                written => written.map_err(failed)?,
+            }
             lock.token = record.token;
         }
         fault!("lease.counted")?;
@@ -252,4 +257,34 @@ pub(in crate::cache) fn taken_over(path: &Path) -> Error {
     };
     Error::new(Kind::Stale, format!("commit under the lock {}", path.display()), why)
         .hint("try again; a holder that is stopped or suspended for long loses its lease")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::config::locking::LeaseTimes;
+
+    #[test]
+    fn a_fresh_owners_lock_in_the_inode_of_a_stale_one_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, lease) =
+            (directory.path().join("lock"), Lease::new(directory.path(), LeaseTimes::default()));
+        let record = |owner: &str| Record { owner: owner.into(), token: 1, beat: 0, holder: None }.encode();
+        fs::write(&path, record("aa-0")).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        let stale = look(&path).unwrap().unwrap();
+        // As a file system does that uses an inode number again.
+        fs::write(&path, record("bb-0")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        assert!(!break_lock(&lease, &path, &stale).unwrap());
+        // Also if it came only after the last look.
+        assert_eq!(take_away(&path, "cc-0", |seen| seen.is_same(&stale)).unwrap(), Taken::Replaced);
+        assert_eq!(fs::read(&path).unwrap(), record("bb-0"));
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        // The one that was looked at goes.
+        let seen = look(&path).unwrap().unwrap();
+        assert!(break_lock(&lease, &path, &seen).unwrap() && !path.exists());
+    }
 }

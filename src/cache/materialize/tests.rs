@@ -36,7 +36,7 @@ fn callers_of_one_key_are_served_in_the_order_they_came() {
     let key = Key::git(GitUrl::parse("https://example.org/a/b").unwrap());
     let source = Absent::default();
     let locks = cache.layout.locks();
-    let another_process = KeyLock::new(&locks, &key).fetch(&Wait::never(), "fetch for a test").unwrap();
+    let another_process = KeyLock::new(locks, &key).fetch(&Wait::never(), "fetch for a test").unwrap();
     thread::scope(|scope| {
         let (cache, key, source) = (&cache, &key, &source);
         for number in 0..12_usize {

@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use super::*;
 use crate::cache::lease::record::{Record, Seen};
 
-fn record(path: &Path) -> Record {
+pub(super) fn record(path: &Path) -> Record {
     look(path).unwrap().and_then(|seen: Seen| seen.record).expect("a record")
 }
 
 /// A lock of somebody who gives no sign of life, though this process, whose pid it names, lives.
-fn planted(place: &Place, owner: &str) -> PathBuf {
+pub(super) fn planted(place: &Place, owner: &str) -> PathBuf {
     let (path, key) = (place.file(LockKind::Fetch), key());
     let holder = holder(LockKind::Fetch, &key, "planted");
     fs::write(&path, Record { owner: owner.into(), token: 7, beat: 3, holder: Some(holder) }.encode())
@@ -18,11 +18,11 @@ fn planted(place: &Place, owner: &str) -> PathBuf {
     path
 }
 
-fn place() -> (Place, Locks, Key) {
+pub(super) fn place() -> (Place, Locks, Key) {
     lasting(BRIEF)
 }
 
-fn lasting(stale: Duration) -> (Place, Locks, Key) {
+pub(super) fn lasting(stale: Duration) -> (Place, Locks, Key) {
     let place = Place::new(Backend::Lease, stale);
     let locks = place.locks();
     (place, locks, key())

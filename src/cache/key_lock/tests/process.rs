@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -92,6 +93,11 @@ impl Holder {
         self.child.wait().unwrap();
     }
 
+    /// Waits for its end; whether a signal ended it.
+    pub(super) fn dies(mut self) -> bool {
+        self.child.wait().unwrap().signal().is_some()
+    }
+
     /// Lets it go on to its end; the last thing it says.
     pub(super) fn end(mut self) -> String {
         self.input = None;
@@ -131,7 +137,10 @@ fn part() {
     let lock = KeyLock::new(&locks, &key);
     match part.as_str() {
         "hold" => {
-            let held = lock.fetch(&LONG, "hold for a test").unwrap();
+            let held = match lock.fetch(&LONG, "hold for a test") {
+                Ok(held) => held,
+                Err(error) => return say(&format!("{error:?}")),
+            };
             say("held");
             hear();
             say(&held.still_ours().map_or_else(|error| format!("{error:?}"), |()| "ours".to_owned()));
