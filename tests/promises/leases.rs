@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::git_server::{Fault, Stage};
 use crate::mounted::Mounted;
+use crate::no_dead_lock::kill_one_of_two;
 use crate::reader::{Reader, cat, wait_until};
 use crate::role::hash_of;
 use crate::setting::{DOCS, KEY, ONE, Setting, few, one};
@@ -66,18 +67,7 @@ fn what_a_reader_holds_open_outlives_a_clear_and_leaves_the_disk_after_it() {
 #[test]
 fn a_daemon_is_killed_while_it_fetches_and_another_one_goes_on_after_the_stale_time() {
     let setting = Setting::with(LEASES, &few("one"));
-    let other = Mounted::at(&setting.program, "other");
-    let mut killed = Mounted::at(&setting.program, "killed");
-    setting.server.fail(DOCS, Stage::Fetch, Fault::StallBeforeHeaders);
-    let reader = Reader::run("cat", &[&killed.path(KEY).join(ONE)]);
-    setting.server.wait_for(DOCS, |counts| counts.stalled == 1);
-    let waiting = Reader::run("cat", &[&other.path(KEY).join(ONE)]);
-    wait_until("the second one waits for the lock", || other.waiting() > 0);
-    setting.server.mend(DOCS);
-    killed.kill();
-    assert!(!reader.end().status.success());
-    assert_eq!(waiting.end().lines(), [one("one")]);
-    assert_eq!(setting.server.counts(DOCS).fetches, 2);
+    let _other = kill_one_of_two(&setting);
     wait_until("what it had staged is reaped", || {
         setting.program.json(&["status"]);
         setting.leftovers().is_empty()

@@ -17,6 +17,25 @@ fn assert_tidy(setting: &Setting) {
     assert_eq!(status["locks"].as_array().map(Vec::len), Some(0), "{status}");
 }
 
+/// Kills one of two daemons in the middle of a fetch for which the other one waits, and sees that one
+/// fetch and show it. Answers the mount that goes on.
+pub fn kill_one_of_two(setting: &Setting) -> Mounted<'_> {
+    let other = Mounted::at(&setting.program, "other");
+    let mut killed = Mounted::at(&setting.program, "killed");
+    setting.server.fail(DOCS, Stage::Fetch, Fault::StallBeforeHeaders);
+    let reader = Reader::run("cat", &[&killed.path(KEY).join(ONE)]);
+    setting.server.wait_for(DOCS, |counts| counts.stalled == 1);
+    let waiting = Reader::run("cat", &[&other.path(KEY).join(ONE)]);
+    wait_until("the second one waits for the lock", || other.waiting() > 0);
+    setting.server.mend(DOCS);
+    killed.kill();
+    let ended = reader.end();
+    assert!(!ended.status.success(), "nobody serves it any more: {ended:?}");
+    assert_eq!(waiting.end().lines(), [one("one")]);
+    assert_eq!(setting.server.counts(DOCS).fetches, 2);
+    other
+}
+
 #[test]
 fn the_one_who_fetches_is_killed_in_the_middle_and_the_next_one_fetches() {
     let setting = Setting::new();
@@ -41,19 +60,7 @@ fn the_one_who_fetches_is_killed_in_the_middle_and_the_next_one_fetches() {
 #[test]
 fn a_daemon_is_killed_while_it_fetches_and_another_one_goes_on() {
     let setting = Setting::new();
-    let other = Mounted::at(&setting.program, "other");
-    let mut killed = Mounted::at(&setting.program, "killed");
-    setting.server.fail(DOCS, Stage::Fetch, Fault::StallBeforeHeaders);
-    let reader = Reader::run("cat", &[&killed.path(KEY).join(ONE)]);
-    setting.server.wait_for(DOCS, |counts| counts.stalled == 1);
-    let waiting = Reader::run("cat", &[&other.path(KEY).join(ONE)]);
-    wait_until("the second one waits for the lock", || other.waiting() > 0);
-    setting.server.mend(DOCS);
-    killed.kill();
-    let ended = reader.end();
-    assert!(!ended.status.success(), "nobody serves it any more: {ended:?}");
-    assert_eq!(waiting.end().lines(), [one("one")]);
-    assert_eq!(setting.server.counts(DOCS).fetches, 2);
+    let _other = kill_one_of_two(&setting);
     let _next = Mounted::at(&setting.program, "next");
     assert_tidy(&setting);
 }
