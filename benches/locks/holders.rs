@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use srcfs::cache::{Cache, LockKind, Options};
+use srcfs::config::locking::{Backend, Locking};
 use srcfs::key::{GitUrl, Key};
 
 use crate::harness::git_server::{Fault, Stage};
@@ -16,19 +17,27 @@ fn key(url: &str) -> Key {
     Key::git(GitUrl::parse(url).expect("a url"))
 }
 
-/// Locks and unlocks, with nobody else there.
+/// Locks and unlocks, with nobody else there, on both sorts of locks by turns.
 pub fn uncontended(sheet: &mut Sheet) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let cache = Cache::open(directory.path(), Options::default()).expect("a cache");
     let key = key("https://example.org/a/b");
+    let rows = [("lock-alone", Backend::Kernel), ("lock-lease", Backend::Lease)];
+    let caches = rows.map(|(row, backend)| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let locking = Locking { backend: Some(backend), ..Locking::default() };
+        let options = Options { locking, ..Options::default() };
+        let cache = Cache::open(directory.path(), options).expect("a cache");
+        sheet.note(row, "each of 200 in a row; the holder's name is written and taken away each time");
+        (row, cache, directory)
+    });
     for _ in 0..sheet.rounds(50) {
-        let (many, started) = (200, Instant::now());
-        for _ in 0..many {
-            drop(cache.hold_lock(&key, LockKind::Commit).expect("nobody else holds it"));
+        for (row, cache, _) in &caches {
+            let (many, started) = (200, Instant::now());
+            for _ in 0..many {
+                drop(cache.hold_lock(&key, LockKind::Commit).expect("nobody else holds it"));
+            }
+            sheet.record(row, started.elapsed().as_secs_f64() / f64::from(many));
         }
-        sheet.record("lock-alone", started.elapsed().as_secs_f64() / f64::from(many));
     }
-    sheet.note("lock-alone", "each of 200 in a row; the holder's name is written and taken away each time");
 }
 
 /// The part that another process plays: for each line that it hears it takes the fetch lock, says when

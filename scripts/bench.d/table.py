@@ -72,6 +72,7 @@ ROWS = [
         ]
     ),
     ("lock-alone", "a lock that nobody else wants: lock and unlock", ("lock-alone", "ours"), "", None, seconds, 30e-6),
+    ("lock-lease", "the same with the lease lock, on a local disk", ("lock-lease", "ours"), "", None, seconds, 300e-6),
     ("lock-handover", "a lock handed over between two processes", ("lock-handover", "ours"), "", None, seconds, 0.01),
     ("lock-killed", "a waiter goes on after `kill -9` of the fetcher", ("lock-killed", "ours"), "", None, seconds, 0.05),
     ("lock-commit", "commit lock held, over everything that takes it", ("lock-commit", "ours"), "", None, seconds, 0.02),
