@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use srcfs::cache::check::Thoroughness;
 
 use crate::matrix::each;
+use crate::outcome::see_settled;
 use crate::reader::{self, Reader, pid, wait_until};
 use crate::stage::{Case, KEY, Stage, Start, Upstream, key};
 
@@ -107,9 +108,9 @@ fn play(case: &Case<'_>, faults: &str, dies: bool) {
     daemon.end();
     let said = case.said();
     assert!(!said.contains("panicked"), "{faults}: {said}");
-    let settled =
-        case.command(Upstream::New, &["__check", "--reap", "--settled", "--deep"]).output().unwrap();
-    assert!(settled.status.success(), "{faults}: {settled:?}");
+    let mut wrong = Vec::new();
+    see_settled(case, "after its end", &mut wrong);
+    assert!(wrong.is_empty(), "{faults}: {wrong:?}");
 }
 
 #[test]

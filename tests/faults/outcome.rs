@@ -270,7 +270,7 @@ fn see(checked: &Checked, when: &str, wrong: &mut Vec<String>) {
 }
 
 /// A fresh process reaps, and then finds nothing.
-fn see_settled(case: &Case<'_>, when: &str, wrong: &mut Vec<String>) {
+pub fn see_settled(case: &Case<'_>, when: &str, wrong: &mut Vec<String>) {
     let arguments = ["__check", "--json", "--reap", "--settled", "--deep"];
     let until = Instant::now() + Duration::from_secs(20);
     loop {
