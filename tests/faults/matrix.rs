@@ -9,21 +9,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::operations::{ALL, Beside, Operation};
-use crate::outcome::{Mode, disturbed, undisturbed};
-use crate::stage::Stage;
-
-/// Points that only a daemon reaches, only a cache with leases, or a state of the disk that no case has;
-/// each with its test.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("lease.written", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
-    ("lease.linked", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
-    ("lease.counted", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
-    ("lease.releasing", "one_that_dies_while_it_gives_it_back_is_followed_by_the_next"),
-    ("lease.moved", "one_that_dies_while_it_gives_it_back_is_followed_by_the_next"),
-    ("lease.breaking", "a_replacement_that_comes_while_a_stale_lock_is_broken_is_put_back_untouched"),
-    ("lease.link", "on_a_file_system_without_hard_links_it_is_made_exclusively"),
-];
+use crate::operations::{ALL, Backend, Beside, Operation};
+use crate::outcome::{Mode, OVERTAKEN, disturbed, undisturbed};
+use crate::stage::{Stage, Start};
 
 /// What came of one operation.
 #[derive(Default)]
@@ -86,15 +74,30 @@ fn at_every_point_of_every_operation_what_is_published_stays_whole() {
 /// Which points are hit: all, or for what is slow the first of each name.
 fn numbers(operation: &Operation, points: &[String], mode: Mode, full: bool) -> Vec<usize> {
     // What comes before is the same as if nobody overtook it.
-    let overtaken = operation.beside == Beside::Clear;
-    let from = match overtaken {
-        true => points.iter().position(|point| point == "verify.synced").map_or(0, |at| at + 1),
-        false => 0,
+    let from = match operation.beside {
+        Beside::Clear => points.iter().position(|point| point == OVERTAKEN).map_or(0, |at| at + 1),
+        _ => 0,
     };
-    let all = full || matches!(mode, Mode::Kill | Mode::Error);
-    let mut seen = BTreeSet::new();
-    let numbered = points.iter().enumerate().skip(from);
-    numbered.filter(|(_, point)| seen.insert(*point) || all).map(|(at, _)| at + 1).collect()
+    let all = matches!(mode, Mode::Kill | Mode::Error);
+    let (mut seen, mut numbers) = (BTreeSet::new(), Vec::new());
+    for (at, point) in points.iter().enumerate().skip(from) {
+        let of_leases = point.starts_with("lease.");
+        if operation.start == Start::Held && !of_leases && !full {
+            continue;
+        }
+        let first = seen.insert(point);
+        let again = match (operation.backend, operation.beside) {
+            // Looks again and again whether the reader is gone.
+            (_, Beside::Reader) => false,
+            // All else is the same as with locks of the kernel.
+            (Backend::Leases, _) => of_leases,
+            _ => true,
+        };
+        if full || first || all && again {
+            numbers.push(at + 1);
+        }
+    }
+    numbers
 }
 
 /// Does `work` for all numbers below `count`, on a few threads: much of it is waiting for disks.
@@ -157,9 +160,7 @@ fn report(all: &[Operation], rows: Vec<Row>) {
         violations.extend(row.violations);
     }
     let known = known();
-    let elsewhere: BTreeSet<String> = ELSEWHERE.iter().map(|(point, _)| (*point).to_owned()).collect();
-    let missing: Vec<&String> =
-        known.iter().filter(|point| !hit.contains(*point) && !elsewhere.contains(*point)).collect();
+    let missing: Vec<&String> = known.difference(&hit).collect();
     let unknown: Vec<&String> = reached.difference(&known).collect();
     println!(
         "{} distinct points of {} known, {} operations, {} modes, {runs} runs, {} violations",
