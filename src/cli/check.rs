@@ -23,7 +23,8 @@ pub struct Arguments {
 /// Checks.
 pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed> {
     let how = Thoroughness { settled: arguments.settled, deep: arguments.deep };
-    let checked = examine(&invocation.cache_directory()?, how, arguments.reap)?;
+    let reap = arguments.reap.then(|| invocation.config()).transpose()?;
+    let checked = examine(&invocation.cache_directory()?, how, reap.map(|config| config.locking))?;
     invocation.output.report(&checked, || text(&checked))?;
     Failed::unless(checked.violations.is_empty())
 }

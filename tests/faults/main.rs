@@ -25,6 +25,7 @@ mod copying;
 mod daemons;
 mod damage;
 mod dead_directory;
+mod locking;
 mod machine;
 mod matrix;
 mod operations;

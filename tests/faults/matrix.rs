@@ -1,29 +1,27 @@
 //! The matrix: every operation, killed, failed, stopped and delayed at its first, second, ... point,
 //! until none is left; and every point of the program is reached by one of them.
 //!
-//! By default what is slow is done once a point and operation; `SRCFS_FAULT_MATRIX=full` does all of
-//! it at every point, and `SRCFS_FAULT_MATRIX=clear` only the operations whose name begins so.
+//! By default kill and error happen at every point but the middle of a deletion, and what is slow once a
+//! point and operation. `SRCFS_FAULT_MATRIX` chooses otherwise: `full` does everything at every point,
+//! `first` kill and error alone and once a point and operation, and anything else, like `clear`, does only
+//! the operations whose name begins so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::operations::{ALL, Beside, Operation};
-use crate::outcome::{Mode, disturbed, undisturbed};
-use crate::stage::Stage;
+use crate::operations::{ALL, Backend, Beside, Operation};
+use crate::outcome::{Mode, OVERTAKEN, disturbed, undisturbed};
+use crate::stage::{Stage, Start};
 
-/// Points that only a daemon reaches, only a cache with leases, or a state of the disk that no case has;
-/// each with its test.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("lease.written", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
-    ("lease.linked", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
-    ("lease.counted", "one_that_is_stopped_while_it_takes_the_lock_does_not_hold_it_when_it_goes_on"),
-    ("lease.releasing", "one_that_dies_while_it_gives_it_back_is_followed_by_the_next"),
-    ("lease.moved", "one_that_dies_while_it_gives_it_back_is_followed_by_the_next"),
-    ("lease.breaking", "a_replacement_that_comes_while_a_stale_lock_is_broken_is_put_back_untouched"),
-    ("lease.link", "on_a_file_system_without_hard_links_it_is_made_exclusively"),
-];
+/// How much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Full,
+    Usual,
+    First,
+}
 
 /// What came of one operation.
 #[derive(Default)]
@@ -38,9 +36,13 @@ struct Row {
 fn at_every_point_of_every_operation_what_is_published_stays_whole() {
     let stage = Stage::new();
     let wanted = std::env::var("SRCFS_FAULT_MATRIX").unwrap_or_default();
-    let full = wanted == "full";
+    let (extent, wanted) = match wanted.as_str() {
+        "full" => (Extent::Full, ""),
+        "first" => (Extent::First, ""),
+        wanted => (Extent::Usual, wanted),
+    };
     let all: Vec<Operation> =
-        ALL.iter().filter(|operation| full || operation.name.starts_with(&wanted)).copied().collect();
+        ALL.iter().filter(|operation| operation.name.starts_with(wanted)).copied().collect();
     let rows: Vec<Mutex<Row>> = all.iter().map(|_| Mutex::default()).collect();
     let reached: Vec<Vec<String>> = each(all.len(), |index| {
         let outcome = undisturbed(&stage, &all[index]);
@@ -53,7 +55,7 @@ fn at_every_point_of_every_operation_what_is_published_stays_whole() {
     let mut cases = Vec::new();
     for (index, operation) in all.iter().enumerate() {
         for mode in Mode::ALL {
-            let numbers = numbers(operation, &reached[index], mode, full);
+            let numbers = numbers(operation, &reached[index], mode, extent);
             cases.extend(numbers.into_iter().map(|number| (index, mode, number)));
         }
     }
@@ -83,18 +85,42 @@ fn at_every_point_of_every_operation_what_is_published_stays_whole() {
     report(&all, rows.into_iter().map(|row| row.into_inner().unwrap()).collect());
 }
 
-/// Which points are hit: all, or for what is slow the first of each name.
-fn numbers(operation: &Operation, points: &[String], mode: Mode, full: bool) -> Vec<usize> {
+/// Which points are hit.
+fn numbers(operation: &Operation, points: &[String], mode: Mode, extent: Extent) -> Vec<usize> {
+    let quick = matches!(mode, Mode::Kill | Mode::Error);
+    if extent == Extent::First && !quick {
+        return Vec::new();
+    }
     // What comes before is the same as if nobody overtook it.
-    let overtaken = operation.beside == Beside::Clear;
-    let from = match overtaken {
-        true => points.iter().position(|point| point == "verify.synced").map_or(0, |at| at + 1),
-        false => 0,
+    let from = match operation.beside {
+        Beside::Clear => points.iter().position(|point| point == OVERTAKEN).map_or(0, |at| at + 1),
+        _ => 0,
     };
-    let all = full || matches!(mode, Mode::Kill | Mode::Error);
-    let mut seen = BTreeSet::new();
-    let numbered = points.iter().enumerate().skip(from);
-    numbered.filter(|(_, point)| seen.insert(*point) || all).map(|(at, _)| at + 1).collect()
+    let (mut seen, mut numbers) = (BTreeSet::new(), Vec::new());
+    for (at, point) in points.iter().enumerate().skip(from) {
+        let first = seen.insert(point);
+        let of_leases = point.starts_with("lease.");
+        // Between two of the same: in the middle of a deletion.
+        let amid = at > 0 && points[at - 1] == *point && points.get(at + 1) == Some(point);
+        let meant = match (operation.start, operation.backend, operation.beside) {
+            // The rest is the same as if nobody had died.
+            (Start::Held, ..) => of_leases && (first || quick),
+            // The rest is the same as with locks of the kernel.
+            (_, Backend::Leases, _) => first || quick && of_leases,
+            // It looks again and again whether the reader is gone.
+            (.., Beside::Reader) => first,
+            _ => first || quick && !amid,
+        };
+        let chosen = match extent {
+            Extent::Full => true,
+            Extent::Usual => meant,
+            Extent::First => meant && first,
+        };
+        if chosen {
+            numbers.push(at + 1);
+        }
+    }
+    numbers
 }
 
 /// Does `work` for all numbers below `count`, on a few threads: much of it is waiting for disks.
@@ -157,9 +183,7 @@ fn report(all: &[Operation], rows: Vec<Row>) {
         violations.extend(row.violations);
     }
     let known = known();
-    let elsewhere: BTreeSet<String> = ELSEWHERE.iter().map(|(point, _)| (*point).to_owned()).collect();
-    let missing: Vec<&String> =
-        known.iter().filter(|point| !hit.contains(*point) && !elsewhere.contains(*point)).collect();
+    let missing: Vec<&String> = known.difference(&hit).collect();
     let unknown: Vec<&String> = reached.difference(&known).collect();
     println!(
         "{} distinct points of {} known, {} operations, {} modes, {runs} runs, {} violations",

@@ -2,6 +2,13 @@
 
 use crate::stage::{KEY, Start, Upstream};
 
+/// What keeps it and others out of each other's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Kernel,
+    Leases,
+}
+
 /// What else is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beside {
@@ -17,6 +24,7 @@ pub enum Beside {
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
     pub name: &'static str,
+    pub backend: Backend,
     pub start: Start,
     pub upstream: Upstream,
     pub verb: &'static [&'static str],
@@ -35,6 +43,7 @@ pub struct Operation {
 
 const GET: Operation = Operation {
     name: "get, the first",
+    backend: Backend::Kernel,
     start: Start::Nothing,
     upstream: Upstream::Old,
     verb: &["get", KEY],
@@ -157,4 +166,43 @@ pub const ALL: &[Operation] = &[
     },
     Operation { name: "get of what is damaged", start: Start::Damaged, ..GET },
     Operation { name: "get of what is torn", start: Start::Torn, ..GET },
+    Operation { name: "leases: get, the first", backend: Backend::Leases, ..GET },
+    Operation {
+        name: "leases: update",
+        backend: Backend::Leases,
+        start: Start::Old,
+        upstream: Upstream::New,
+        verb: &["update", KEY],
+        allowed: &["old", "new"],
+        done: "new",
+        ..GET
+    },
+    Operation {
+        name: "leases: clear",
+        backend: Backend::Leases,
+        start: Start::Old,
+        verb: &["clear", KEY],
+        done: "",
+        rival: &["get", KEY],
+        ..GET
+    },
+    Operation {
+        name: "leases: keep",
+        backend: Backend::Leases,
+        start: Start::Old,
+        verb: &["keep", KEY],
+        allowed: &["old"],
+        rival: &["release", KEY],
+        ..GET
+    },
+    Operation {
+        name: "leases: update after a death",
+        backend: Backend::Leases,
+        start: Start::Held,
+        upstream: Upstream::New,
+        verb: &["update", KEY],
+        allowed: &["old", "new"],
+        done: "new",
+        ..GET
+    },
 ];

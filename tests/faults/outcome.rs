@@ -9,9 +9,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use srcfs::cache::check::{Checked, Flaw, Thoroughness};
 use srcfs::key::Reference;
 
-use crate::operations::{Beside, Operation};
+use crate::locking::Locks;
+use crate::operations::{Backend, Beside, Operation};
 use crate::reader::pid;
-use crate::stage::{Case, KEY, Stage, Start, Upstream, content, key, read};
+use crate::stage::{Case, Stage, Start, Upstream, content, key, read};
 
 /// What happens at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +66,13 @@ pub fn disturbed(stage: &Stage, operation: &Operation, number: usize, mode: Mode
 }
 
 fn run(stage: &Stage, operation: &Operation, fault: Option<(usize, Mode)>) -> Outcome {
-    let case = stage.case(operation.start);
+    let locks = match (operation.backend, fault) {
+        (Backend::Kernel, _) => Locks::Kernel,
+        // Two that live contend for it.
+        (Backend::Leases, Some((_, Mode::Delay))) => Locks::LastingLeases,
+        (Backend::Leases, _) => Locks::BriefLeases,
+    };
+    let case = stage.case_with(operation.start, locks);
     let mut violations = Vec::new();
     play(&case, operation, fault, &mut violations);
     let trace = case.trace();
@@ -87,7 +94,7 @@ fn run(stage: &Stage, operation: &Operation, fault: Option<(usize, Mode)>) -> Ou
 }
 
 /// Where an operation waits for the clear that overtakes it.
-const OVERTAKEN: &str = "verify.synced";
+pub const OVERTAKEN: &str = "verify.synced";
 
 fn play(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>, wrong: &mut Vec<String>) {
     let reader = (operation.beside == Beside::Reader).then(|| {
@@ -135,7 +142,8 @@ fn play(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>, wr
         let deep = Thoroughness { deep: true, settled: false };
         see(&case.look(deep), "after the error", wrong);
     }
-    if operation.beside == Beside::Nobody && !flawed {
+    // What the dead one before left may still count.
+    if operation.beside == Beside::Nobody && operation.start != Start::Held && !flawed {
         leaves_nothing(case, mode, wrong);
     }
     if let Some((cache, snapshot)) = reader {
@@ -180,8 +188,8 @@ fn begin(case: &Case<'_>, operation: &Operation, fault: Option<(usize, Mode)>) -
     }
     let mut child = case.with_faults(operation.upstream, operation.verb, &faults.join(",")).spawn().unwrap();
     if operation.beside == Beside::Clear && stops(&mut child) {
-        let cleared = case.command(Upstream::New, &["clear", KEY]).output().unwrap();
-        assert!(cleared.status.success(), "{cleared:?}");
+        // Not by the verb, which gives who holds the old one seconds to let go.
+        case.open().clear(&key()).unwrap();
         kill(pid(&child), Signal::SIGCONT).unwrap();
     }
     child
@@ -270,7 +278,7 @@ fn see(checked: &Checked, when: &str, wrong: &mut Vec<String>) {
 }
 
 /// A fresh process reaps, and then finds nothing.
-fn see_settled(case: &Case<'_>, when: &str, wrong: &mut Vec<String>) {
+pub fn see_settled(case: &Case<'_>, when: &str, wrong: &mut Vec<String>) {
     let arguments = ["__check", "--json", "--reap", "--settled", "--deep"];
     let until = Instant::now() + Duration::from_secs(20);
     loop {
@@ -278,14 +286,22 @@ fn see_settled(case: &Case<'_>, when: &str, wrong: &mut Vec<String>) {
         if checked.status.success() {
             return;
         }
-        // The git of one that was killed holds its lease for the moment in which it is killed too.
+        // The git of one that was killed holds the lease of its staging for the moment in which it is
+        // killed too. The reap passes that by, and then sees it held; or sees it free, if the git died
+        // between the reap and the look. Either is gone with a later reap. With leases the dead count
+        // for a time, with all that they held.
         let report: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap_or_default();
         let flaws = report["violations"].as_array().cloned().unwrap_or_default();
-        let dying = !flaws.is_empty() && flaws.iter().all(|one| one["flaw"] == "held");
+        let passes: &[&str] = match case.locks().are_leases() {
+            true => &["held", "staging", "orphan"],
+            false => &["held", "staging"],
+        };
+        let passing = |one: &serde_json::Value| passes.iter().any(|flaw| one["flaw"] == *flaw);
+        let dying = !flaws.is_empty() && flaws.iter().all(passing);
         if !dying || Instant::now() > until {
             return wrong.push(format!("{when}: {}", told(&checked)));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(if case.locks().are_leases() { 100 } else { 20 }));
     }
 }
 

@@ -16,6 +16,7 @@ use srcfs::key::{GitUrl, Key, Reference};
 use srcfs::store::Kind;
 
 use crate::harness::repository::{File, Repository, hermetic};
+use crate::locking::Locks;
 
 /// The repository, as verbs call it.
 pub const KEY: &str = "git/forge.test/team/tiny";
@@ -49,6 +50,8 @@ pub enum Start {
     Unused,
     /// The old `main`, and a large one before it that nobody has used for hours.
     Superseded,
+    /// The old `main`, and what one held who died in the middle of its commit.
+    Held,
 }
 
 /// The upstreams and the caches to begin with.
@@ -60,6 +63,7 @@ pub struct Stage {
 /// A cache of its own.
 pub struct Case<'s> {
     stage: &'s Stage,
+    locks: Locks,
     directory: PathBuf,
 }
 
@@ -99,9 +103,14 @@ impl Stage {
                 repository.commit(&files("new"));
             }
         }
-        let config = "refresh = \"never\"\nmax_age = \"30d\"\n[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
-        fs::write(stage.path("config.toml"), config).unwrap();
+        for locks in Locks::ALL {
+            let (key, table) = locks.lines();
+            let host = "[[host]]\nname = \"forge.test\"\nurl = \"http://forge.test/{path}.git\"\n";
+            let config = format!("refresh = \"never\"\nmax_age = \"30d\"\n{key}{host}{table}");
+            fs::write(stage.config(locks), config).unwrap();
+        }
         stage.begin();
+        stage.begin_with_leases();
         stage
     }
 
@@ -117,8 +126,13 @@ impl Stage {
         })
     }
 
-    fn template(&self, start: Start) -> PathBuf {
-        self.path(&format!("begin-{start:?}"))
+    fn config(&self, locks: Locks) -> PathBuf {
+        self.path(&format!("{locks:?}.toml"))
+    }
+
+    fn template(&self, start: Start, locks: Locks) -> PathBuf {
+        let leases = if locks.are_leases() { "-leases" } else { "" };
+        self.path(&format!("begin-{start:?}{leases}"))
     }
 
     /// Makes the caches to begin with.
@@ -127,15 +141,15 @@ impl Stage {
         let made = case.command(Upstream::Old, &["get", KEY]).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         for start in [Start::Old, Start::Leftovers, Start::Damaged, Start::Torn, Start::Unused] {
-            copy(&case.cache(), &self.template(start));
+            copy(&case.cache(), &self.template(start, Locks::Kernel));
         }
         let case = self.case(Start::Nothing);
         for (upstream, verb) in [(Upstream::Large, "get"), (Upstream::Old, "update")] {
             let made = case.command(upstream, &[verb, KEY]).output().unwrap();
             assert!(made.status.success(), "{made:?}");
         }
-        copy(&case.cache(), &self.template(Start::Superseded));
-        let v1 = self.template(Start::Leftovers).join("v1");
+        copy(&case.cache(), &self.template(Start::Superseded, Locks::Kernel));
+        let v1 = self.template(Start::Leftovers, Locks::Kernel).join("v1");
         let mirror = mirror(&v1);
         let generation = generations(&mirror).remove(0);
         for (from, to) in [
@@ -146,23 +160,42 @@ impl Stage {
             copy(from, &to);
         }
         fs::write(v1.join("staging/dead.lease"), "").unwrap();
-        let damaged = generations(&self::mirror(&self.template(Start::Damaged).join("v1"))).remove(0);
+        let damaged =
+            generations(&self::mirror(&self.template(Start::Damaged, Locks::Kernel).join("v1"))).remove(0);
         let index = file_in(&damaged.join("objects/pack"), ".idx");
         let mut bytes = fs::read(&index).unwrap();
         bytes[1030] ^= 4;
         rewrite(&index, &bytes);
-        let state = self::mirror(&self.template(Start::Torn).join("v1")).join("state.json");
+        let state = self::mirror(&self.template(Start::Torn, Locks::Kernel).join("v1")).join("state.json");
         let text = fs::read(&state).unwrap();
         rewrite(&state, &text[..text.len() / 2]);
     }
 
+    /// The same where there are leases.
+    fn begin_with_leases(&self) {
+        let case = self.case_with(Start::Nothing, Locks::LastingLeases);
+        let made = case.command(Upstream::Old, &["get", KEY]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        copy(&case.cache(), &self.template(Start::Old, case.locks));
+        // Its locks, its sign of life, its staging.
+        let mut dying = case.with_faults(Upstream::New, &["update", KEY], "publish.moved:kill");
+        let died = dying.output().unwrap();
+        assert!(died.status.code().is_none(), "{died:?}");
+        copy(&case.cache(), &self.template(Start::Held, case.locks));
+    }
+
     /// A case that begins so.
     pub fn case(&self, start: Start) -> Case<'_> {
+        self.case_with(start, Locks::Kernel)
+    }
+
+    /// The same with these locks.
+    pub fn case_with(&self, start: Start, locks: Locks) -> Case<'_> {
         let number = self.cases.fetch_add(1, Ordering::Relaxed);
-        let case = Case { stage: self, directory: self.path(&format!("case-{number}")) };
+        let case = Case { stage: self, locks, directory: self.path(&format!("case-{number}")) };
         fs::create_dir(&case.directory).unwrap();
         if start != Start::Nothing {
-            copy(&self.template(start), &case.cache());
+            copy(&self.template(start, locks), &case.cache());
         }
         if start == Start::Unused {
             let pin = generations(&mirror(&case.v1())).remove(0).join("pin");
@@ -189,6 +222,11 @@ impl Case<'_> {
         self.cache().join("v1")
     }
 
+    /// What its cache is locked with.
+    pub fn locks(&self) -> Locks {
+        self.locks
+    }
+
     /// The mirror of the repository.
     pub fn mirror(&self) -> PathBuf {
         mirror(&self.v1())
@@ -201,7 +239,7 @@ impl Case<'_> {
         command
             .args(arguments)
             .env("SRCFS_CACHE_DIR", self.cache())
-            .env("SRCFS_CONFIG", self.stage.path("config.toml"))
+            .env("SRCFS_CONFIG", self.stage.config(self.locks))
             .env("SRCFS_MOUNT", self.directory.join("mount"))
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", from)
@@ -252,7 +290,11 @@ impl Case<'_> {
 
     /// Opens the cache in this process.
     pub fn open(&self) -> std::sync::Arc<Cache> {
-        Cache::open(&self.cache(), Options { reap: false, ..Options::default() }).unwrap()
+        Cache::open(&self.cache(), self.options()).unwrap()
+    }
+
+    fn options(&self) -> Options {
+        Options { reap: false, locking: self.locks.locking(), ..Options::default() }
     }
 
     /// What is published for a reference, byte for byte, or the reason why it cannot be read.
@@ -260,8 +302,7 @@ impl Case<'_> {
         if !self.v1().exists() {
             return Ok(None);
         }
-        let cache = Cache::open(&self.cache(), Options { reap: false, ..Options::default() })
-            .map_err(|error| error.to_string())?;
+        let cache = Cache::open(&self.cache(), self.options()).map_err(|error| error.to_string())?;
         let reference = Reference::parse(reference).unwrap();
         let snapshot = cache.peek(&key(), &reference).map_err(|error| error.to_string())?;
         let read = |snapshot| read(&snapshot).map_err(|error| error.to_string());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::harness::repository::{Repository, many_files};
-use super::mounted2::{Site, is_root, run};
+use super::mounted2::{Site, is_root, run, wait_until};
 
 /// A disk in a file, mounted on `point`.
 struct Disk {
@@ -42,11 +42,10 @@ impl Disk {
         if mounted.code == 0 { Ok(()) } else { Err(mounted.err) }
     }
 
+    /// When nobody uses it any more: the git of one that was killed has its files open until it is dead
+    /// itself. Unmounted lazily, what is mounted next would be the same file system that was shut down.
     fn unmount(&self) {
-        let unmounted = run(Command::new("umount").arg(&self.point));
-        if unmounted.code != 0 {
-            run(Command::new("umount").arg("-l").arg(&self.point));
-        }
+        wait_until("nobody uses the disk", || run(Command::new("umount").arg(&self.point)).code == 0);
     }
 
     /// The power goes: nothing reaches the disk any more, not even what ext4 has logged in memory.
@@ -70,7 +69,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        self.unmount();
+        // Also after a failure, with whoever still uses it.
+        run(Command::new("umount").arg("-l").arg(&self.point));
     }
 }
 
