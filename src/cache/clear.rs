@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::Cache;
 use super::clock::Changed;
-use super::durable::sync_directory;
+use super::durable::{self, sync_directory};
 use super::evict::Stays;
 use super::key_lock::KeyLock;
 use super::prepare::{create_directory, mark_corrupt};
@@ -103,12 +103,19 @@ impl Cache {
         state.changed = changed.clone();
         state.cleared = Some(changed.clone());
         match state.write(mirror, &still_ours) {
-            // Who clears a full disk must not need space for it. Without a tombstone the change has
-            // no date: a daemon takes the moment at which it sees it.
+            // Who clears a full disk must not need space for it, and an empty file needs none. Without
+            // a tombstone the change has no date: a daemon takes the moment at which it sees it.
             Err(error) if error.kind() == Kind::Full => {
-                let file = State::file(mirror);
-                still_ours()?;
-                fs::remove_file(&file).map_err(|error| Error::io("remove", &file, &error))?;
+                match durable::replace(&State::file(mirror), b"", &still_ours) {
+                    // Not even room for a name. Nobody takes over a lock of the kernel, so it is enough
+                    // to look at it first.
+                    Err(error) if error.kind() == Kind::Full && self.layout.lease().is_none() => {
+                        let file = State::file(mirror);
+                        still_ours()?;
+                        fs::remove_file(&file).map_err(|error| Error::io("remove", &file, &error))?;
+                    }
+                    written => written?,
+                }
             }
             written => written?,
         }

@@ -11,6 +11,7 @@ use srcfs::cache::Freshness;
 use srcfs::cache::check::{Flaw, Thoroughness, check};
 use srcfs::key::Reference;
 
+use crate::disk::with_cache_on;
 use crate::process::Job;
 use crate::upstream::{World, key, options, version, wait_until};
 
@@ -142,6 +143,50 @@ fn a_clear_that_was_taken_over_does_not_clear_what_came_after_it() {
         assert!(refused.starts_with("error Stale"), "{point}: {refused}");
         assert_eq!(version(&world.open().peek(&key(), &Reference::Default).unwrap().unwrap()), 2, "{point}");
     }
+}
+
+#[test]
+fn one_that_was_taken_over_does_not_set_aside_what_came_after_a_torn_state() {
+    let world = World::leased(BRIEF);
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    let state = world.mirror().join("state.json");
+    let torn = fs::read(&state).unwrap()[..100].to_vec();
+    fs::write(&state, &torn).unwrap();
+    let first = Job::new(&world, "get").fault("state.torn:stop").start();
+    first.wait_for_stop();
+    world.publish(2);
+    assert_eq!(Job::new(&world, "get").run().unwrap(), "version 2");
+    assert_eq!(fs::read(world.mirror().join("state.json.bad")).unwrap(), torn);
+    let published = fs::read(&state).unwrap();
+    first.signal(Signal::SIGCONT);
+    // It had prepared version 1 again.
+    assert_eq!(first.finish().unwrap(), "version 2");
+    assert_eq!(fs::read(&state).unwrap(), published);
+    assert_eq!(world.fetches(), 3);
+    wait_and_reap_until_whole(&world);
+}
+
+#[test]
+fn a_clear_of_a_full_disk_that_was_taken_over_does_not_clear_what_came_after_it() {
+    with_cache_on("size=20m,mode=700", |world| {
+        let world = world.with_leases(BRIEF);
+        drop(world.get(&world.open(), Freshness::Cached).unwrap());
+        let clear = Job::new(&world, "clear").fault("clear.locked:stop,replace.checked:stop").start();
+        clear.wait_for_stop();
+        let filler = world.cache_directory().join("filler");
+        let full = fs::File::create(&filler).unwrap();
+        while std::io::Write::write(&mut &full, &[1; 4096]).is_ok() {}
+        clear.signal(Signal::SIGCONT);
+        clear.wait_for_stop();
+        drop(full);
+        fs::remove_file(&filler).unwrap();
+        world.publish(2);
+        assert_eq!(Job::new(&world, "update").run().unwrap(), "version 2");
+        clear.signal(Signal::SIGCONT);
+        let refused = clear.finish().unwrap();
+        assert!(refused.starts_with("error Stale"), "{refused}");
+        assert_eq!(version(&world.open().peek(&key(), &Reference::Default).unwrap().unwrap()), 2);
+    });
 }
 
 #[test]
