@@ -12,7 +12,6 @@ use std::path::Path;
 use super::Cache;
 use super::clock::Changed;
 use super::durable::{self, sync_directory};
-use super::evict::Stays;
 use super::key_lock::KeyLock;
 use super::prepare::{create_directory, mark_corrupt};
 use super::publish::read_for_change;
@@ -41,10 +40,8 @@ impl Cache {
         let mirror = self.layout.mirror(key);
         self.forget(key);
         if !mirror.is_dir() {
-            // One who fetches it for the first time may have asked before this call.
-            if !matches!(self.try_fetch_lock(key), Err(Stays::Busy(_))) {
-                return Ok(Cleared::default());
-            }
+            // A tombstone of what never was: other processes may remember what the upstream answered, and
+            // one that fetches it for the first time may have asked before this call.
             create_directory(&mirror)?;
             // Here, because nobody does it under the commit lock where something is published already.
             sync_directory(mirror.parent().unwrap_or(&mirror))?;
