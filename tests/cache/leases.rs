@@ -234,6 +234,30 @@ fn each_commit_has_a_higher_token_than_the_one_before() {
 }
 
 #[test]
+fn what_another_host_may_be_writing_is_not_reaped_before_it_counts_as_dead() {
+    let world = World::leased(BRIEF);
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    // Its lock is that of another kernel, and says nothing here.
+    let places = [world.mirror(), world.mirror().join(&world.generations()[0]), world.v1("failures")];
+    let written = places.map(|place| place.join(format!("{}.new", place.file_name().unwrap().display())));
+    for file in &written {
+        fs::write(file, "{").unwrap();
+    }
+    let reaped = world.open().reap();
+    assert_eq!((reaped.unfinished, written.iter().all(|file| file.exists())), (0, true));
+    let settled = Thoroughness { settled: true, deep: false };
+    let flaws = check(&world.cache_directory(), settled).unwrap().violations;
+    assert!(flaws.len() == 3 && flaws.iter().all(|found| found.flaw == Flaw::Held), "{flaws:?}");
+    wait_until("whoever wrote it counts as dead", || {
+        world.open().reap();
+        written.iter().all(|file| !file.exists())
+    });
+    assert_eq!(check(&world.cache_directory(), settled).unwrap().violations, []);
+    // One who goes on writes it anew.
+    assert_eq!(Job::new(&world, "update").run().unwrap(), "version 1");
+}
+
+#[test]
 fn what_another_process_reads_stays_until_it_lets_go() {
     let world = World::leased(LASTING);
     let mut reader = Job::new(&world, "hold").start();
