@@ -150,7 +150,7 @@ impl State {
         Some((resolved, snapshot, snapshot.fetched))
     }
 
-    /// The bytes on disk that its packs and tables take.
+    /// The bytes of its packs and tables, which are most of what it takes on the disk.
     pub fn bytes_on_disk(&self) -> u64 {
         let mut packs = BTreeMap::new();
         let mut tables = 0;
