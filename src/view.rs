@@ -281,8 +281,9 @@ impl SourceTree {
             return false;
         }
         let identity = key.url().identity();
-        let cached = self.shared.cache.mirrors().unwrap_or_default();
-        cached.iter().filter_map(|state| state.key().ok()).any(|other| {
+        let mirrors = self.shared.cache.mirrors().unwrap_or_default();
+        let cached = mirrors.iter().filter(|state| state.generation.is_some());
+        cached.filter_map(|state| state.key().ok()).any(|other| {
             let other = other.url().identity();
             other != identity && other.eq_ignore_ascii_case(identity)
         })

@@ -156,6 +156,31 @@ fn clear_names_who_holds_what_and_waits_if_asked() {
 }
 
 #[test]
+fn a_clear_that_would_wait_for_what_it_was_started_with_says_so_and_does_not() {
+    let mounted = Mounted::new();
+    let key = "git/github.com/team/docs";
+    mounted.read(&format!("{key}/a"));
+    let inherited = std::fs::File::open(mounted.path(&format!("{key}/a"))).unwrap();
+    let mut waiting = mounted.program.command(&["clear", "--wait", key]);
+    let mut waiting = waiting.stdin(inherited).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while waiting.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            waiting.kill().unwrap();
+            panic!("it waits for itself");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ended = waiting.wait_with_output().unwrap();
+    let (out, said) = (String::from_utf8(ended.stdout).unwrap(), String::from_utf8(ended.stderr).unwrap());
+    assert!(!ended.status.success() && out.starts_with(key), "{out}{said}");
+    assert!(
+        said.contains("this process itself was started with a file in git/github.com/team/docs"),
+        "{said}"
+    );
+}
+
+#[test]
 fn status_tells_of_the_mount_and_explain_of_a_failure_in_it() {
     let mounted = Mounted::new();
     mounted.read("git/github.com/team/docs/a");

@@ -83,6 +83,15 @@ pub fn of(target: Target) -> Holders {
     search(target, true)
 }
 
+/// What this process itself holds of the mount, which the others leave out: it may have inherited it.
+pub fn own(target: Target) -> Vec<Holder> {
+    let mut search = Search::new(target);
+    match search.process(std::process::id(), Path::new("/proc/self"), true) {
+        Ok(()) => search.holders.found,
+        Err(_) => Vec::new(),
+    }
+}
+
 /// Only what is held as a working or root directory: quick, and enough to know whether a directory
 /// may be invalidated.
 pub fn directories_of(target: Target) -> Holders {
@@ -90,12 +99,7 @@ pub fn directories_of(target: Target) -> Holders {
 }
 
 fn search(target: Target, everything: bool) -> Holders {
-    let mut search = Search {
-        device: target.device,
-        ids: HashSet::from([target.mount_id]),
-        namespaces: HashMap::new(),
-        holders: Holders::default(),
-    };
+    let mut search = Search::new(target);
     let Ok(entries) = fs::read_dir("/proc") else { return search.holders };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -138,6 +142,15 @@ struct Search {
 }
 
 impl Search {
+    fn new(target: Target) -> Search {
+        Search {
+            device: target.device,
+            ids: HashSet::from([target.mount_id]),
+            namespaces: HashMap::new(),
+            holders: Holders::default(),
+        }
+    }
+
     /// Ends at the first thing that cannot be read: the right to look at one is the right to all.
     fn process(&mut self, pid: u32, directory: &Path, everything: bool) -> io::Result<()> {
         let namespace = fs::read_link(directory.join("ns/mnt"))?.into_os_string();

@@ -78,8 +78,11 @@ impl Cache {
                 Attempt::Unprepared(error) => return Err(error),
             }
             self.remembered.remove(&(key.digest(), reference.clone()));
-            remembered = false;
-            answer = self.ask(order)?;
+            // There is no further attempt that would use the answer.
+            if attempt < ATTEMPTS {
+                remembered = false;
+                answer = self.ask(order)?;
+            }
         }
         let what = format!("fetch {}", reference.of(key));
         Err(match changed {

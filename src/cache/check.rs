@@ -273,7 +273,11 @@ impl Check<'_> {
 
     fn unfinished(&mut self, directory: &Path) {
         for path in durable::unfinished(directory) {
-            if durable::is_left(&path) {
+            if self.layout.lease().is_some() && !self.is_old(&path, None) {
+                self.found.leftovers += 1;
+            } else if self.layout.lease().is_some() && self.how.settled {
+                self.report(Flaw::Held, path, "somebody writes it, or died while it was written");
+            } else if durable::is_left(&path) {
                 self.leftover(Flaw::Unfinished, &path, None, "nobody writes it any more");
             }
         }

@@ -11,8 +11,7 @@ use std::path::Path;
 
 use super::Cache;
 use super::clock::Changed;
-use super::durable::sync_directory;
-use super::evict::Stays;
+use super::durable::{self, sync_directory};
 use super::key_lock::KeyLock;
 use super::prepare::{create_directory, mark_corrupt};
 use super::publish::read_for_change;
@@ -41,10 +40,8 @@ impl Cache {
         let mirror = self.layout.mirror(key);
         self.forget(key);
         if !mirror.is_dir() {
-            // One who fetches it for the first time may have asked before this call.
-            if !matches!(self.try_fetch_lock(key), Err(Stays::Busy(_))) {
-                return Ok(Cleared::default());
-            }
+            // A tombstone of what never was: other processes may remember what the upstream answered, and
+            // one that fetches it for the first time may have asked before this call.
             create_directory(&mirror)?;
             // Here, because nobody does it under the commit lock where something is published already.
             sync_directory(mirror.parent().unwrap_or(&mirror))?;
@@ -103,12 +100,19 @@ impl Cache {
         state.changed = changed.clone();
         state.cleared = Some(changed.clone());
         match state.write(mirror, &still_ours) {
-            // Who clears a full disk must not need space for it. Without a tombstone the change has
-            // no date: a daemon takes the moment at which it sees it.
+            // Who clears a full disk must not need space for it, and an empty file needs none. Without
+            // a tombstone the change has no date: a daemon takes the moment at which it sees it.
             Err(error) if error.kind() == Kind::Full => {
-                let file = State::file(mirror);
-                still_ours()?;
-                fs::remove_file(&file).map_err(|error| Error::io("remove", &file, &error))?;
+                match durable::replace(&State::file(mirror), b"", &still_ours) {
+                    // Not even room for a name. Nobody takes over a lock of the kernel, so it is enough
+                    // to look at it first.
+                    Err(error) if error.kind() == Kind::Full && self.layout.lease().is_none() => {
+                        let file = State::file(mirror);
+                        still_ours()?;
+                        fs::remove_file(&file).map_err(|error| Error::io("remove", &file, &error))?;
+                    }
+                    written => written?,
+                }
             }
             written => written?,
         }

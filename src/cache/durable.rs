@@ -44,7 +44,7 @@ pub(super) fn sync_tree(directory: &Path) -> Result<()> {
 /// A file that is being written beside its place; removed when it is dropped without having taken it.
 ///
 /// It is locked for as long as it is written, so one that is not locked was left by somebody who died
-/// ([`reap`]).
+/// ([`reap`]), or is written on another host.
 pub(super) struct Unfinished {
     file: File,
     path: PathBuf,
@@ -135,9 +135,10 @@ pub(super) fn exchange(file: &Path, content: &[u8], still_ours: impl FnOnce() ->
     Ok(())
 }
 
-/// Removes from a directory what was not finished by those who died; how many files that were.
-pub(super) fn reap(directory: &Path) -> u64 {
-    let left = unfinished(directory).into_iter().filter(|path| match take(path) {
+/// Removes what was not finished by those who died; how many files that were. Where hosts share the cache
+/// the lock of a writer may say nothing on another one: there [`super::lease`] decides.
+pub(super) fn reap(unfinished: &[PathBuf]) -> u64 {
+    let left = unfinished.iter().filter(|path| match take(path) {
         Some(_lock) => fs::remove_file(path).is_ok(),
         None => false,
     });
@@ -151,7 +152,7 @@ pub(super) fn unfinished(directory: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(named).collect()
 }
 
-/// Whether nobody writes an unfinished file any more.
+/// Whether nobody on this host writes an unfinished file any more.
 pub(super) fn is_left(path: &Path) -> bool {
     take(path).is_some()
 }
@@ -231,7 +232,7 @@ mod tests {
         fs::write(directory.path().join("b.abc.new"), "of one that died").unwrap();
         fs::write(directory.path().join("precious"), "x").unwrap();
         std::os::unix::fs::symlink("precious", directory.path().join("c.new")).unwrap();
-        assert_eq!(reap(directory.path()), 1);
+        assert_eq!(reap(&unfinished(directory.path())), 1);
         assert!(writing.path.exists() && directory.path().join("precious").exists());
         writing.replace(&directory.path().join("a")).unwrap();
         assert_eq!(fs::read(directory.path().join("a")).unwrap(), b"one");

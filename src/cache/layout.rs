@@ -109,7 +109,9 @@ impl Layout {
 
     /// The directories, beside mirrors and generations, in which files are replaced or settled.
     pub fn written(&self) -> Vec<PathBuf> {
-        let mut written = vec![self.root.clone(), self.v1.clone(), self.failures(), self.kept()];
+        let mut written = vec![self.root.clone(), self.v1.clone(), self.failures()];
+        let of_keys = fs::read_dir(self.kept()).into_iter().flatten().flatten();
+        written.extend(of_keys.map(|entry| entry.path()));
         if self.lease.is_some() {
             written.push(self.v1.join(SEEN));
         }
@@ -146,7 +148,7 @@ impl Layout {
         self.mirrors().join(key.kind().as_str()).join(key.file_name())
     }
 
-    /// What is kept from being dropped to make room.
+    /// What is kept from being dropped to make room: a directory for each key of which something is.
     pub fn kept(&self) -> PathBuf {
         self.v1.join("kept")
     }

@@ -24,7 +24,9 @@
 //! its lock (2) after B has it, A is refused. If it read before, its `.new` of (1) was there before B
 //! had the lock, so B removed it before it read the state; then A's rename (3) finds nothing and is
 //! refused, unless it came before that, and then B reads what A published. Both are told with
-//! `Kind::Stale`. `state.json` also records the token, and refuses a lower one.
+//! `Kind::Stale`. `state.json` also records the token, and refuses a lower one. It is removed or moved
+//! away by nobody, for that could not be fenced: also a torn one is only replaced, and a clear that finds
+//! no room for a tombstone replaces it by an empty file.
 //!
 //! That assumes of the file system: rename, unlink and exclusive creation are atomic at the server, and
 //! who opens a file sees what was written before it was last closed (close-to-open). A listing may come

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ impl Pin {
         self.grip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes hold again if others have taken this process for dead.
+    /// Takes hold again if others have taken this process for dead. What cannot be held any more is told
+    /// once, and let go.
     fn renew(&self) -> Result<()> {
         if !self.grip().as_ref().is_some_and(Grip::is_lost) {
             return Ok(());
@@ -70,9 +72,9 @@ impl Pin {
         let once = Wait { bound: Duration::ZERO, cancelled: &|| false };
         let again = take_hold(&self.layout, &self.directory, &once, named)?;
         revalidate(&self.mirror);
-        if again.is_none() || !named()? {
+        let again = if named()? { again } else { None };
+        if again.is_none() {
             log::error!("{} may go while it is read", self.directory.display());
-            return Ok(());
         }
         *self.grip() = again;
         Ok(())
@@ -194,16 +196,21 @@ impl Pins {
         let mut renewing = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         if renewing.is_none() {
             let held = Arc::downgrade(&self.held);
+            let told = AtomicBool::new(false);
             *renewing = Some(lease.pulse().beat(move || {
                 let Some(held) = held.upgrade() else { return };
                 let pins: Vec<_> = {
                     let held = held.lock().unwrap_or_else(PoisonError::into_inner);
                     held.values().filter_map(Weak::upgrade).collect()
                 };
-                for pin in pins {
-                    if let Err(error) = pin.renew() {
-                        log::warn!("not pinned again: {error}");
+                let failed: Vec<Error> = pins.iter().filter_map(|pin| pin.renew().err()).collect();
+                match failed.first() {
+                    // The next beat tries again; it need not say so.
+                    Some(error) if !told.swap(true, Ordering::Relaxed) => {
+                        log::warn!("{} generations are not pinned again: {error}", failed.len());
                     }
+                    Some(_) => {}
+                    None => told.store(false, Ordering::Relaxed),
                 }
             })?);
         }
@@ -229,7 +236,7 @@ impl Grip {
     }
 
     fn is_lost(&self) -> bool {
-        matches!(self, Grip::Lease(mark) if !mark.is_there())
+        matches!(self, Grip::Lease(mark) if mark.is_lost())
     }
 }
 
@@ -281,4 +288,38 @@ fn lock_pin_file(
             Some(_) => Ok(Some(None)),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::layout::random_id;
+    use crate::cache::state::State;
+    use crate::config::locking::{Backend, Locking};
+    use crate::key::{GitUrl, Key};
+
+    #[test]
+    fn a_lost_pin_is_held_again_or_let_go_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let locking = Locking { backend: Some(Backend::Lease), ..Locking::default() };
+        let layout = Arc::new(Layout::open(&directory.path().join("cache"), &locking).unwrap());
+        let (mirror, generation) = (directory.path().join("mirror"), random_id());
+        std::fs::create_dir_all(mirror.join(&generation)).unwrap();
+        let mut state = State::empty(&Key::git(GitUrl::parse("https://example.org/a/b").unwrap()));
+        state.generation = Some(generation.clone());
+        state.write(&mirror, || Ok(())).unwrap();
+        let pin = Pins::new(Arc::clone(&layout)).hold(&mirror, &generation).unwrap().unwrap();
+        // As if others had taken this process for dead, each time.
+        let die = || layout.lease().unwrap().give_up();
+        let is_held = || pin.grip().as_ref().is_some_and(|grip| !grip.is_lost());
+        die();
+        assert!(!is_held());
+        pin.renew().unwrap();
+        assert!(is_held());
+        die();
+        state.generation = None;
+        state.write(&mirror, || Ok(())).unwrap();
+        pin.renew().unwrap();
+        assert!(pin.grip().is_none(), "there is nothing to renew any more, and nothing to tell");
+    }
 }

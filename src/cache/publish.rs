@@ -16,7 +16,6 @@
 //! old state, and objects that no record names.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +32,9 @@ use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::{Key, Reference};
 use crate::source::Source;
+
+/// What a torn state is kept as, in its mirror.
+pub(super) const ASIDE: &str = "state.json.bad";
 
 /// What a commit works on.
 pub(super) struct Desk<'a> {
@@ -262,11 +264,12 @@ fn set_meaning(state: &mut State, meaning: &Meaning<'_>) -> (Option<Changed>, bo
 }
 
 /// The state of a mirror, by one who holds its commit lock and will replace it. From here on nobody who
-/// held that lock before can replace it. A torn one is moved aside, and counts as absent.
+/// held that lock before can replace it. A torn one counts as absent; what it was is kept for whoever
+/// wants to know.
 pub(super) fn read_for_change(mirror: &Path, key: &Key, commit: &HeldCommit) -> Result<State> {
     commit.still_ours()?;
     durable::sweep(mirror, "");
-    let mut state = read_or_move_aside(mirror, key)?;
+    let mut state = read_or_set_aside(mirror, key)?;
     if let Some(generation) = &state.generation {
         durable::sweep(&mirror.join(generation), "");
     }
@@ -274,7 +277,7 @@ pub(super) fn read_for_change(mirror: &Path, key: &Key, commit: &HeldCommit) -> 
     Ok(state)
 }
 
-fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
+fn read_or_set_aside(mirror: &Path, key: &Key) -> Result<State> {
     let foreign = |state: &State| {
         let what = format!("read {}", State::file(mirror).display());
         Error::new(Kind::Corrupt, what, format!("it is of {}", state.url))
@@ -286,14 +289,10 @@ fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
     match read {
         Ok(state) => Ok(state.unwrap_or_else(|| State::empty(key))),
         Err(error) if error.kind() == Kind::Corrupt => {
-            let (file, aside) = (State::file(mirror), mirror.join("state.json.bad"));
-            log::error!("{error}; moved aside to {}, {key} is fetched again", aside.display());
-            match fs::rename(&file, &aside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("move aside", &file, &error));
-                }
-                _ => {}
-            }
+            let aside = mirror.join(ASIDE);
+            log::error!("{error}; it is kept as {}, {key} is fetched again", aside.display());
+            fault!("state.torn")?;
+            set_aside(&State::file(mirror), &aside);
             fault!("state.aside")?;
             // What was shown before is not known any more: as after a clear.
             let mut state = State::empty(key);
@@ -302,5 +301,18 @@ fn read_or_move_aside(mirror: &Path, key: &Key) -> Result<State> {
             Ok(state)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Gives a torn state a second name. Its place is taken by the replacement alone, which is fenced: a
+/// rename would take away what somebody published who has taken over our lock meanwhile.
+fn set_aside(file: &Path, aside: &Path) {
+    let _ = fs::remove_file(aside);
+    let kept = match fs::hard_link(file, aside) {
+        Err(error) if durable::has_no_links(&error) => fs::copy(file, aside).map(drop),
+        linked => linked,
+    };
+    if let Err(error) = kept {
+        log::warn!("{} is not kept: {error}", file.display());
     }
 }

@@ -36,16 +36,14 @@ impl Cache {
     /// Removes what belongs to nobody.
     pub fn reap(&self) -> Reaped {
         let mut reaped = Reaped::default();
-        if let Some(lease) = self.layout.lease() {
-            lease.reap(self.layout.locks().directory());
-        }
+        let unfinished = self.unfinished();
+        reaped.unfinished = match self.layout.lease() {
+            None => durable::reap(&unfinished),
+            Some(lease) => lease.reap(self.layout.locks().directory(), &unfinished),
+        };
         let (staging, removed) = staging::reap(&self.layout);
         reaped.staging = staging;
-        for written in self.layout.written() {
-            reaped.unfinished += durable::reap(&written);
-        }
         for mirror in self.mirror_directories() {
-            reaped.unfinished += durable::reap(&mirror);
             for entry in fs::read_dir(&mirror).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let Some(generation) = name.to_str().filter(|name| is_generation(name)) else { continue };
@@ -53,7 +51,6 @@ impl Cache {
                     Ok(Discarded::Trashed(_)) => reaped.generations += 1,
                     Ok(Discarded::Pinned(_)) => reaped.pinned += 1,
                     Ok(Discarded::Named) => {
-                        reaped.unfinished += durable::reap(&mirror.join(generation));
                         if let Some(lease) = self.layout.lease() {
                             lease.tidy_pins(&mirror.join(generation));
                         }
@@ -73,6 +70,18 @@ impl Cache {
             log::debug!("reaped {reaped:?}");
         }
         reaped
+    }
+
+    /// The files that are being written, or were when their writer died.
+    fn unfinished(&self) -> Vec<PathBuf> {
+        let mut directories = self.layout.written();
+        for mirror in self.mirror_directories() {
+            let entries = fs::read_dir(&mirror).into_iter().flatten().flatten();
+            let is_generation = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(is_generation);
+            directories.extend(entries.filter(is_generation).map(|entry| entry.path()));
+            directories.push(mirror);
+        }
+        directories.iter().flat_map(|directory| durable::unfinished(directory)).collect()
     }
 
     /// The directories of all mirrors; links are not mirrors.

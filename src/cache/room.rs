@@ -1,7 +1,7 @@
 //! Room without being asked: now and then after something came, and when the disk is full.
 //!
-//! How large the cache is is found out at most once a minute, by one process of all that share it: the
-//! file `v1/gc` is locked by whoever looks, and modified when somebody has looked. So what this costs
+//! How large the cache is is found out at most once a minute, by one process of all that share it, and
+//! at the end of a batch, which may have brought much since the last look: the file `v1/gc` is locked by whoever looks, and modified when somebody has looked. So what this costs
 //! does not grow with the number of fetches. Between two looks the cache may become larger than it
 //! should; a disk that fills up meanwhile is met by [`Cache::make_room`].
 
@@ -27,10 +27,19 @@ impl Cache {
     /// Makes room if the quota demands it, and nobody has looked within the last minute or is looking
     /// now. Never fails its caller; `None` if there was nothing to do.
     pub fn tend(&self) -> Option<Collected> {
+        self.tend_unless(was_looked)
+    }
+
+    /// The same although somebody may have looked within the last minute: for the end of a batch.
+    pub fn tend_now(&self) -> Option<Collected> {
+        self.tend_unless(|_| false)
+    }
+
+    fn tend_unless(&self, rests: impl Fn(&File) -> bool) -> Option<Collected> {
         if self.quota == Quota::none() {
             return None;
         }
-        match self.look() {
+        match self.look(rests) {
             Ok(collected) => collected,
             Err(error) => {
                 log::warn!("the cache was not looked through: {error}");
@@ -39,15 +48,15 @@ impl Cache {
         }
     }
 
-    fn look(&self) -> Result<Option<Collected>> {
+    fn look(&self, rests: impl Fn(&File) -> bool) -> Result<Option<Collected>> {
         let path = self.layout.collection();
         let failed = |error: std::io::Error| Error::io("open", &path, &error);
         let file = open_collection(&path).map_err(failed)?;
-        if was_looked(&file) {
+        if rests(&file) {
             return Ok(None);
         }
         let Some(lock) = Locked::attempt(file, &path, LockMode::Exclusive)? else { return Ok(None) };
-        if was_looked(lock.file()) || !lock.is_at(&path)? {
+        if rests(lock.file()) || !lock.is_at(&path)? {
             return Ok(None);
         }
         self.note_collection(lock.file());

@@ -150,7 +150,7 @@ impl State {
         Some((resolved, snapshot, snapshot.fetched))
     }
 
-    /// The bytes on disk that its packs and tables take.
+    /// The bytes of its packs and tables, which are most of what it takes on the disk.
     pub fn bytes_on_disk(&self) -> u64 {
         let mut packs = BTreeMap::new();
         let mut tables = 0;
@@ -161,7 +161,8 @@ impl State {
         tables + packs.values().sum::<u64>()
     }
 
-    /// Reads the state of the mirror in `mirror`; `None` if there is none.
+    /// Reads the state of the mirror in `mirror`; `None` if there is none, or an empty one: that is what
+    /// a clear leaves where there is no room for a tombstone.
     ///
     /// Fails with [`Kind::Corrupt`] if it cannot be understood, and with [`Kind::Unsupported`] if a
     /// later version wrote it.
@@ -174,6 +175,9 @@ impl State {
             }
             Err(error) => return Err(Error::io("read", &file, &error)),
         };
+        if text.is_empty() {
+            return Ok(None);
+        }
         let corrupt = |why: String| Error::new(Kind::Corrupt, format!("read {}", file.display()), why);
         #[derive(Deserialize)]
         struct Version {
@@ -297,10 +301,12 @@ mod tests {
         state.write(mirror.path(), || Ok(())).unwrap();
         let file = State::file(mirror.path());
         let whole = std::fs::read(&file).unwrap();
-        for length in [0, 1, whole.len() / 2, whole.len() - 1] {
+        for length in [1, whole.len() / 2, whole.len() - 1] {
             std::fs::write(&file, &whole[..length]).unwrap();
             assert_eq!(State::read(mirror.path()).unwrap_err().kind(), Kind::Corrupt, "{length} bytes");
         }
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(State::read(mirror.path()).unwrap(), None, "as a clear of a full disk leaves it");
     }
 
     #[test]

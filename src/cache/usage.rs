@@ -133,6 +133,11 @@ impl Cache {
         fs::metadata(pin).ok()?.modified().ok()
     }
 
+    /// The bytes that it takes on the disk, by which its quota is measured. Looks at every file.
+    pub fn bytes_on_disk(&self) -> Result<u64> {
+        Ok(Survey::of(self)?.bytes)
+    }
+
     /// What must stay free on the disk of the cache by its quota, and what is free.
     pub fn free_space(&self) -> Result<(u64, u64)> {
         let (free, disk) = disk(&self.layout)?;

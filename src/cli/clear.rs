@@ -36,10 +36,9 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
         false => targets(&context, &arguments.keys)?,
     };
     let mut report = clear::clear(&context, &targets)?;
-    if arguments.wait {
-        clear::wait(&context, &mut report)?;
-    }
+    let waited = if arguments.wait { clear::wait(&context, &mut report) } else { Ok(()) };
     invocation.output.report(&report, || text(&report))?;
+    waited?;
     Failed::unless(report.complete())
 }
 

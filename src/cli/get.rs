@@ -17,8 +17,8 @@ use crate::operation::get::{self, Batch, Got, Keys, Total};
 
 const AFTER_HELP: &str = "\
 Prints a line for each key as soon as it is done, in their order: the key, its revision, files,
-bytes and seconds. Then a table of what failed and why. A key that fails does not stop the others;
-an argument that is no key is refused before anything is fetched.
+bytes and seconds. Then a table of what failed and why; of a single key that alone. A key that fails
+does not stop the others; an argument that is no key is refused before anything is fetched.
 
 A FILE has one key a line; blank lines and those that begin with # say nothing. A line that is no
 key fails for itself.
@@ -68,6 +68,8 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
         }
         (None, keys) => Keys::Given(targets(&context, keys)?),
     };
+    // What is told of it in the end is all there is to tell.
+    let alone = matches!(&keys, Keys::Given(given) if given.len() == 1);
     let mut bars = Bars::new(output);
     let (mut trees, mut troubles) = (Vec::new(), Vec::new());
     let mut tell = |got: Got| {
@@ -78,7 +80,10 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
         if got.interrupted() {
             return Ok(());
         }
-        let said = bars.above(|| output.say(&line(&got)));
+        let said = match alone && got.tree.is_none() {
+            true => Ok(()),
+            false => bars.above(|| output.say(&line(&got))),
+        };
         troubles.extend(trouble(got));
         said
     };

@@ -5,10 +5,13 @@ use indicatif::HumanBytes;
 use crate::operation::barrier::Unanswered;
 use crate::operation::readers::Reader;
 
-/// `rows` below `heading`, each column as wide as its widest cell; no spaces at the ends of lines.
+/// `rows` below `heading`, each column as wide as its widest cell; no spaces at the ends of lines. A
+/// control character in a cell, above all a tab, is shown and moves nothing.
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let shown = |cell: &String| cell.chars().map(visible).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
     let mut widths: Vec<usize> = heading.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -23,10 +26,14 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
         line.trim_end().to_owned() + "\n"
     };
     let mut text = line(&mut heading.iter().copied());
-    for row in rows {
+    for row in &rows {
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     text
+}
+
+fn visible(c: char) -> String {
+    if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() }
 }
 
 /// `1.2 MiB`.
@@ -99,6 +106,8 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["long".to_owned(), String::new()]];
         assert_eq!(table(&["KEY", "N"], &rows), "KEY   N\na     1\nlong\n");
+        let rows = [vec!["a\tb".to_owned(), "1".to_owned()], vec!["ab".to_owned(), "2".to_owned()]];
+        assert_eq!(table(&["KEY", "N"], &rows), "KEY   N\na\\tb  1\nab    2\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::daemon_status::{self, ViewStatus};
 use super::readers::{Reader, Readers};
 use super::target::Target;
 use super::{Context, Failure, keep, mounts};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::key::Key;
 use crate::view::name;
 
@@ -122,8 +122,19 @@ pub fn clear(context: &Context, targets: &[Target]) -> Result<ClearReport> {
     Ok(report)
 }
 
-/// Waits until nothing is held any more.
+/// Waits until nothing is held any more. Fails at once if this process holds something itself, by what it
+/// was started with: then that would be never.
 pub fn wait(context: &Context, report: &mut ClearReport) -> Result<()> {
+    let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
+    let own = Readers::own(&daemons);
+    for cleared in report.mirrors.iter().filter(|cleared| cleared.pending() > 0) {
+        let Some(mine) = own.of(false, is_old(context, cleared)?).into_iter().next() else { continue };
+        let what = format!("wait until nobody holds {}", cleared.keys.join(", "));
+        let why = format!("this process itself was started with a {} in {}", mine.holds, mine.view);
+        return Err(Error::new(Kind::Invalid, what, why).hint(
+            "it is cleared; run it from elsewhere, and with no input from there, to wait for the rest",
+        ));
+    }
     while report.is_pending() {
         std::thread::sleep(Duration::from_millis(250));
         look(context, report);
@@ -183,15 +194,19 @@ fn look_for_readers(context: &Context, report: &mut ClearReport) -> Result<()> {
     let readers = Readers::find(&daemons);
     report.hidden = readers.hidden;
     for cleared in report.mirrors.iter_mut().filter(|cleared| cleared.pending() > 0) {
-        let key = cleared.mirror.to_string();
-        let now = context.cache.state(&cleared.mirror)?.and_then(|state| state.generation.clone());
-        let old = |view: &ViewStatus| {
-            view.key == key && !view.generation.is_empty() && now.as_ref() != Some(&view.generation)
-        };
-        cleared.readers = readers.of(true, old);
+        cleared.readers = readers.of(true, is_old(context, cleared)?);
         let bytes = cleared.pending();
         (cleared.being_freed, cleared.held) =
             if cleared.readers.is_empty() { (bytes, 0) } else { (0, bytes) };
     }
     Ok(())
+}
+
+/// Whether a view shows what was cleared.
+fn is_old(context: &Context, cleared: &Cleared) -> Result<impl Fn(&ViewStatus) -> bool + use<>> {
+    let key = cleared.mirror.to_string();
+    let now = context.cache.state(&cleared.mirror)?.and_then(|state| state.generation.clone());
+    Ok(move |view: &ViewStatus| {
+        view.key == key && !view.generation.is_empty() && now.as_ref() != Some(&view.generation)
+    })
 }

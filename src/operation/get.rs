@@ -169,6 +169,10 @@ pub fn get(
     };
     let queue = Queue::new(input, &parse);
     let mut total = workers::run(context, &queue, batch, batch.jobs.get().min(most), tell)?;
+    // Of one alone its worker has done so.
+    if total.fetched > 1 {
+        context.cache.tend_now();
+    }
     total.seconds = started.elapsed().as_secs_f64();
     if total.keys() == 0 && !total.interrupted {
         return Err(Error::new(Kind::Invalid, format!("read the keys in {from}"), "there is none")

@@ -125,6 +125,14 @@ pub fn release(context: &Context, targets: &[Target]) -> Result<ReleaseReport> {
 
 /// What of `key` is kept, as KEYs.
 pub(super) fn kept_of(context: &Context, key: &Key) -> Vec<String> {
-    let kept = context.cache.kept().into_iter().filter(|kept| kept.key == *key);
-    kept.map(|kept| Target::of_cached(kept.key, kept.reference, &context.config).text).collect()
+    let kept = context.cache.kept_of(key).unwrap_or_else(|error| {
+        log::warn!("{error}");
+        Vec::new()
+    });
+    let mut kept: Vec<String> = kept
+        .into_iter()
+        .map(|reference| Target::of_cached(key.clone(), reference, &context.config).text)
+        .collect();
+    kept.sort();
+    kept
 }

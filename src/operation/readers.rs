@@ -42,13 +42,7 @@ impl Readers {
                 if status.is_some_and(|status| status.pid == holder.pid) {
                     continue;
                 }
-                let view = status.and_then(|status| view_of(status, daemon, &holder));
-                let holds = match holder.what {
-                    Held::Fd(_) => "file",
-                    Held::Mapping => "mapping",
-                    Held::Cwd | Held::Root => "directory",
-                };
-                found.push((reader(holder.pid, holder.command, holds, view), view.cloned()));
+                found.push(of_holder(daemon, holder));
             }
         }
         for status in daemons.iter().filter_map(|daemon| daemon.status.as_ref().ok()) {
@@ -68,6 +62,15 @@ impl Readers {
         Readers { found, hidden }
     }
 
+    /// What this process itself holds, which is no reader of anything.
+    pub fn own(daemons: &[Daemon]) -> Readers {
+        let mut found = Vec::new();
+        for daemon in daemons {
+            found.extend(holders::own(daemon.mounted.target).into_iter().map(|one| of_holder(daemon, one)));
+        }
+        Readers { found, hidden: 0 }
+    }
+
     /// Those that use a view for which `of` holds; also those of which nobody knows what they use,
     /// if `unknown` is set.
     pub fn of(&self, unknown: bool, of: impl Fn(&ViewStatus) -> bool) -> Vec<Reader> {
@@ -81,6 +84,16 @@ impl Readers {
         readers.dedup();
         readers
     }
+}
+
+fn of_holder(daemon: &Daemon, holder: Holder) -> (Reader, Option<ViewStatus>) {
+    let view = daemon.status.as_ref().ok().and_then(|status| view_of(status, daemon, &holder));
+    let holds = match holder.what {
+        Held::Fd(_) => "file",
+        Held::Mapping => "mapping",
+        Held::Cwd | Held::Root => "directory",
+    };
+    (reader(holder.pid, holder.command, holds, view), view.cloned())
 }
 
 /// The view that `holder` holds something of: by the inode number; by the path on kernels that do not

@@ -67,7 +67,7 @@ pub struct CacheReport {
     pub mirrors: usize,
     /// How many snapshots they have.
     pub snapshots: usize,
-    /// Their bytes.
+    /// The bytes that it takes on the disk, as `max_size` and `srcfs gc` count them.
     pub bytes: u64,
     /// How many references are kept from being dropped to make room.
     pub kept: usize,
@@ -96,11 +96,10 @@ pub fn status(context: &Context) -> Result<StatusReport> {
     let fetches = daemons.iter().filter_map(said).flat_map(|status| status.fetches).collect();
     let mirrors = context.cache.mirrors()?;
     let living = mirrors.iter().filter(|state| state.generation.is_some());
-    let (mut count, mut snapshots, mut bytes) = (0, 0, 0);
+    let (mut count, mut snapshots) = (0, 0);
     for state in living {
         count += 1;
         snapshots += state.snapshots.len();
-        bytes += state.bytes_on_disk();
     }
     let space = context.cache.free_space().ok();
     Ok(StatusReport {
@@ -111,7 +110,7 @@ pub fn status(context: &Context) -> Result<StatusReport> {
             lock: context.cache.backend().as_str(),
             mirrors: count,
             snapshots,
-            bytes,
+            bytes: context.cache.bytes_on_disk()?,
             kept: context.cache.kept().len(),
             max_size: context.config.quota.max_size,
             free: space.map(|(_, free)| free),

@@ -20,6 +20,7 @@ mod interrupts;
 mod isolation;
 mod lists;
 mod order;
+mod room;
 
 use setting::{Setting, few};
 

@@ -87,3 +87,13 @@ fn references_of_one_repository_are_done_in_order_and_its_objects_come_once() {
     assert_eq!(setting.server.counts(crate::setting::DOCS).fetches, 1);
     assert!(out[0].ends_with(" s") && out[1].ends_with("cached") && out[2].ends_with("cached"), "{out:?}");
 }
+
+#[test]
+fn a_single_key_that_fails_is_told_once() {
+    let (setting, _) = with_repositories(0);
+    let key = "git/github.com/team/none";
+    let ended = Reader::start(&mut setting.program.command(&["get", key])).end();
+    assert_eq!(ended.status.code(), Some(1));
+    let told: Vec<_> = ended.out.iter().filter(|line| line.starts_with(key)).collect();
+    assert!(told.len() == 1 && told[0].contains("no such repository"), "{ended:?}");
+}

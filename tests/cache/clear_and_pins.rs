@@ -31,6 +31,25 @@ fn what_nobody_reads_is_deleted_at_once() {
 }
 
 #[test]
+fn what_another_process_remembers_of_a_mirror_that_never_was_goes_with_a_clear() {
+    let world = World::new();
+    let (mount, verb) = (world.open(), world.open());
+    let progress = std::sync::Arc::default();
+    let resolve = || {
+        let resolved =
+            mount.resolve(&world.source(), &key(), &Reference::Default, Freshness::Cached, &progress);
+        resolved.unwrap().revision.to_string()
+    };
+    let before = resolve();
+    let now = world.publish(2);
+    assert_eq!(resolve(), before, "it is remembered");
+    assert_eq!(verb.clear(&key()).unwrap(), Cleared::default());
+    assert_eq!(resolve(), now);
+    assert_eq!(version(&world.get(&mount, Freshness::Cached).unwrap().snapshot), 2);
+    assert!(verb.mirrors().unwrap().iter().all(|state| state.generation.is_some()));
+}
+
+#[test]
 fn what_is_read_stays_until_the_last_reader_in_the_process_is_gone() {
     let world = World::new();
     let cache = world.open();

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
 
 use sha2::Digest;
@@ -21,12 +22,14 @@ pub struct Directory {
     log: PathBuf,
     /// Called after each import, before it is compared.
     pub edit: Option<fn(&Path)>,
+    /// How often it was asked what it is.
+    pub asked: AtomicUsize,
 }
 
 impl Directory {
     /// Each import is a line of `log`.
     pub fn new(directory: PathBuf, log: PathBuf) -> Self {
-        Directory { directory, log, edit: None }
+        Directory { directory, log, edit: None, asked: AtomicUsize::new(0) }
     }
 
     fn stamp(&self) -> String {
@@ -50,6 +53,7 @@ fn stat(directory: &Path, text: &mut String) {
 
 impl Source for Directory {
     fn resolve(&self, _: &Key, _: &Reference, _: &[Revision], _: &Progress) -> Result<Resolved> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Ok(Resolved { revision: Revision::new(self.stamp()), full_name: None, moving: true })
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
+use srcfs::cache::check::{Flaw, Thoroughness, check};
 use srcfs::cache::{Cache, Freshness, Options};
 use srcfs::error::Kind;
 use srcfs::key::Reference;
@@ -102,6 +103,9 @@ fn a_completely_full_disk_can_still_be_cleared() {
         assert_eq!(version(&cache.peek(&key(), &Reference::Default).unwrap().unwrap()), 1);
         assert!(cache.clear(&key()).unwrap().freed > 200_000);
         assert!(cache.peek(&key(), &Reference::Default).unwrap().is_none());
+        let checked = check(&world.cache_directory(), Thoroughness::default()).unwrap();
+        let flaws: Vec<Flaw> = checked.violations.iter().map(|found| found.flaw).collect();
+        assert_eq!(flaws, [Flaw::Foreign], "the filler alone: {:?}", checked.violations);
         filler.set_len(0).unwrap();
         assert_eq!(version(&world.get(&cache, Freshness::Cached).unwrap().snapshot), 2);
     });

@@ -11,6 +11,7 @@ use srcfs::cache::Freshness;
 use srcfs::cache::check::{Flaw, Thoroughness, check};
 use srcfs::key::Reference;
 
+use crate::disk::with_cache_on;
 use crate::process::Job;
 use crate::upstream::{World, key, options, version, wait_until};
 
@@ -145,6 +146,50 @@ fn a_clear_that_was_taken_over_does_not_clear_what_came_after_it() {
 }
 
 #[test]
+fn one_that_was_taken_over_does_not_set_aside_what_came_after_a_torn_state() {
+    let world = World::leased(BRIEF);
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    let state = world.mirror().join("state.json");
+    let torn = fs::read(&state).unwrap()[..100].to_vec();
+    fs::write(&state, &torn).unwrap();
+    let first = Job::new(&world, "get").fault("state.torn:stop").start();
+    first.wait_for_stop();
+    world.publish(2);
+    assert_eq!(Job::new(&world, "get").run().unwrap(), "version 2");
+    assert_eq!(fs::read(world.mirror().join("state.json.bad")).unwrap(), torn);
+    let published = fs::read(&state).unwrap();
+    first.signal(Signal::SIGCONT);
+    // It had prepared version 1 again.
+    assert_eq!(first.finish().unwrap(), "version 2");
+    assert_eq!(fs::read(&state).unwrap(), published);
+    assert_eq!(world.fetches(), 3);
+    wait_and_reap_until_whole(&world);
+}
+
+#[test]
+fn a_clear_of_a_full_disk_that_was_taken_over_does_not_clear_what_came_after_it() {
+    with_cache_on("size=20m,mode=700", |world| {
+        let world = world.with_leases(BRIEF);
+        drop(world.get(&world.open(), Freshness::Cached).unwrap());
+        let clear = Job::new(&world, "clear").fault("clear.locked:stop,replace.checked:stop").start();
+        clear.wait_for_stop();
+        let filler = world.cache_directory().join("filler");
+        let full = fs::File::create(&filler).unwrap();
+        while std::io::Write::write(&mut &full, &[1; 4096]).is_ok() {}
+        clear.signal(Signal::SIGCONT);
+        clear.wait_for_stop();
+        drop(full);
+        fs::remove_file(&filler).unwrap();
+        world.publish(2);
+        assert_eq!(Job::new(&world, "update").run().unwrap(), "version 2");
+        clear.signal(Signal::SIGCONT);
+        let refused = clear.finish().unwrap();
+        assert!(refused.starts_with("error Stale"), "{refused}");
+        assert_eq!(version(&world.open().peek(&key(), &Reference::Default).unwrap().unwrap()), 2);
+    });
+}
+
+#[test]
 fn one_who_died_in_a_clear_blocks_no_later_clear_and_no_fetch() {
     for point in ["clear.locked:kill", "clear.stated:kill", "clear.released:kill", "trash.locked:kill"] {
         let world = World::leased(BRIEF);
@@ -186,6 +231,30 @@ fn each_commit_has_a_higher_token_than_the_one_before() {
         assert!(fence > last);
         last = fence;
     }
+}
+
+#[test]
+fn what_another_host_may_be_writing_is_not_reaped_before_it_counts_as_dead() {
+    let world = World::leased(BRIEF);
+    drop(world.get(&world.open(), Freshness::Cached).unwrap());
+    // Its lock is that of another kernel, and says nothing here.
+    let places = [world.mirror(), world.mirror().join(&world.generations()[0]), world.v1("failures")];
+    let written = places.map(|place| place.join(format!("{}.new", place.file_name().unwrap().display())));
+    for file in &written {
+        fs::write(file, "{").unwrap();
+    }
+    let reaped = world.open().reap();
+    assert_eq!((reaped.unfinished, written.iter().all(|file| file.exists())), (0, true));
+    let settled = Thoroughness { settled: true, deep: false };
+    let flaws = check(&world.cache_directory(), settled).unwrap().violations;
+    assert!(flaws.len() == 3 && flaws.iter().all(|found| found.flaw == Flaw::Held), "{flaws:?}");
+    wait_until("whoever wrote it counts as dead", || {
+        world.open().reap();
+        written.iter().all(|file| !file.exists())
+    });
+    assert_eq!(check(&world.cache_directory(), settled).unwrap().violations, []);
+    // One who goes on writes it anew.
+    assert_eq!(Job::new(&world, "update").run().unwrap(), "version 1");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use srcfs::key::{GitUrl, Key, Reference};
 
 use crate::disk::with_cache_on;
 use crate::process::Job;
-use crate::upstream::{World, key, version, wait_until};
+use crate::upstream::{World, key, names, version, wait_until};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
@@ -190,7 +190,8 @@ fn what_is_kept_never_goes_also_after_a_clear_and_a_restart() {
     fetch(&world, &cache, &key());
     assert!(matches!(stays(&cache.collect(Mode::Asked).unwrap()), Stays::Kept));
     // A note that a bad disk tore keeps all the more.
-    let note = world.v1("kept").join(&world.names("kept")[0]);
+    let notes = world.v1("kept").join(&world.names("kept")[0]);
+    let note = notes.join(&names(&notes)[0]);
     let whole = fs::read(&note).unwrap();
     fs::write(&note, &whole[..whole.len() / 2]).unwrap();
     assert!(matches!(stays(&cache.collect(Mode::Asked).unwrap()), Stays::Kept));
@@ -199,6 +200,7 @@ fn what_is_kept_never_goes_also_after_a_clear_and_a_restart() {
 
     assert!(cache.release(&key(), &reference).unwrap());
     assert!(!cache.release(&key(), &reference).unwrap());
+    assert_eq!(world.names("kept"), [""; 0], "nothing stays of it");
     assert_eq!(gone(&cache.collect(Mode::Asked).unwrap()).len(), 1);
     assert!(!is_cached(&cache, &key()));
 }

@@ -194,6 +194,8 @@ fn a_source_that_changes_each_time_is_given_up_with_a_reason() {
     assert_eq!(error.kind(), Kind::Stale);
     assert!(error.why().contains("changed each time"), "{error}");
     assert!((2..=10).contains(&world.fetches()), "{} imports", world.fetches());
+    let asked = source.asked.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(asked, world.fetches(), "it is asked for each attempt, and not for nothing");
     assert_eq!(world.names("staging"), [""; 0]);
     // When it is quiet, it is there.
     source.edit = None;

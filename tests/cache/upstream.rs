@@ -63,9 +63,13 @@ impl World {
 
     /// The same with leases instead of locks of the kernel, which go stale, like pins, in this time.
     pub fn leased(stale: Duration) -> World {
-        let world = World::new();
-        fs::write(world.directory().join(LEASED), stale.as_millis().to_string()).unwrap();
-        world
+        World::new().with_leases(stale)
+    }
+
+    /// See [`World::leased`]; before anything is cached.
+    pub fn with_leases(self, stale: Duration) -> World {
+        fs::write(self.directory().join(LEASED), stale.as_millis().to_string()).unwrap();
+        self
     }
 
     pub fn directory(&self) -> &Path {

@@ -148,6 +148,8 @@ fn names_that_are_too_long_ask_nobody() {
 fn case_variants_of_what_is_cached_are_absent_and_not_fetched_again() {
     let site = Site::mounted("");
     site.repository_of("team/docs", &[File::new("a", "one\n")]);
+    // A tombstone is nothing cached, and is in nobody's way.
+    site.json(&["clear", "git/forge.test/team/DOCs"]);
     assert_eq!(std::fs::read_to_string(site.forge("team/docs/a")).unwrap(), "one\n");
     let asked = site.server().requests();
     for name in ["team/Docs", "Team/docs", "TEAM/DOCS", "team/docs/A", "team/docS@main"] {

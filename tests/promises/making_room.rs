@@ -65,6 +65,7 @@ fn a_walk_and_an_open_file_go_on_while_old_revisions_leave_the_disk() {
     assert_eq!(mount.views(KEY)[0]["generation"], before.as_str());
 
     let rehearsal = setting.program.json(&["gc", "--dry-run"]);
+    assert_eq!(setting.program.json(&["status"])["cache"]["bytes"], rehearsal["before"], "one definition");
     assert_eq!(generation(&setting), before);
     let report = setting.program.json(&["gc"]);
     for report in [&rehearsal, &report] {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::{Check, Checked, Flaw, is_unfinished};
+use crate::cache::publish::ASIDE;
 use crate::cache::state::{Stamp, State, is_generation};
 use crate::cache::trash::{self, Claim, PIN};
 use crate::key::Kind as KeyKind;
@@ -12,8 +13,8 @@ use crate::key::Kind as KeyKind;
 /// How often a mirror is looked at that changes meanwhile.
 const ROUNDS: usize = 20;
 
-/// What lies in a mirror beside its generations. The last one is a torn state that was moved aside.
-const KNOWN: &[&str] = &["state.json", "state.json.bad"];
+/// What lies in a mirror beside its generations. The last one is a torn state as it was found.
+const KNOWN: &[&str] = &["state.json", ASIDE];
 
 impl Check<'_> {
     pub(super) fn mirrors(&mut self) {

@@ -135,7 +135,7 @@ impl Lease {
         }
         match take_away(&path, &self.new_owner(), |seen| seen.is_same(&meant)) {
             Ok(Taken::Gone) => {
-                log::warn!(
+                log::info!(
                     "{owner} gave no sign of life for {:?}: its pins count no more",
                     self.times.pin_stale()
                 );

@@ -242,7 +242,7 @@ pub(super) fn break_lock(lease: &Lease, path: &Path, meant: &Seen) -> io::Result
     let taken = take_away(path, &lease.new_owner(), |seen| seen.is_same(meant))?;
     if taken == Taken::Gone {
         let who = meant.holder().map_or_else(|| "an unknown holder".to_owned(), ToString::to_string);
-        log::warn!("took over the lock {}, which gave no sign of life: {who}", path.display());
+        log::info!("took over the lock {}, which gave no sign of life: {who}", path.display());
     }
     Ok(taken != Taken::Replaced)
 }

@@ -57,6 +57,12 @@ impl Mark {
         self
     }
 
+    /// Whether its owner is known to have been taken for dead. Looks at no disk: this is asked of
+    /// thousands at every heartbeat, and whoever removes a mark has ended its owner's life first.
+    pub fn is_lost(&self) -> bool {
+        self.life.is_lost()
+    }
+
     /// Whether it is still there, as it is unless its owner was taken for dead.
     pub fn is_there(&self) -> bool {
         !self.life.is_lost() && self.path().exists()

@@ -1,20 +1,34 @@
-//! What dead processes left of their leases: signs of life, locks that nobody waits for, and files of
-//! those who died while they took or gave back a lock.
+//! What dead processes left of their leases: signs of life, locks that nobody waits for, files of those
+//! who died while they took or gave back a lock, and files that they were writing in the cache.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Lease;
 use super::lock::{LAST, break_lock};
 use super::moving::{GONE, NEW};
 use super::record::look;
+use crate::cache::durable::is_left;
 
 impl Lease {
-    /// Removes what belongs to nobody from the directory of locks and from that of signs of life. Never
-    /// fails its caller.
-    pub fn reap(&self, locks: &Path) {
-        let mut there = BTreeSet::new();
+    /// Removes what belongs to nobody from the directory of locks and from that of signs of life, and of
+    /// the files that are being written those whose writer is dead; how many these were. Never fails its
+    /// caller.
+    pub fn reap(&self, locks: &Path, unfinished: &[PathBuf]) -> u64 {
+        let (mut there, mut reaped) = (BTreeSet::new(), 0);
+        for path in unfinished {
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+            else {
+                continue;
+            };
+            // The lock of the file tells of writers on this host alone.
+            if is_left(path) && self.is_forgotten(directory, name) {
+                reaped += 1;
+            } else {
+                there.insert(name.to_owned());
+            }
+        }
         for name in names(&self.alive) {
             // What was being taken away when somebody died has no name that is an owner's.
             let gone = name.ends_with(GONE) && self.is_forgotten(&self.alive, &name);
@@ -30,6 +44,7 @@ impl Lease {
             }
         }
         self.observations.forget(|subject| there.contains(subject));
+        reaped
     }
 
     /// Whether a file that somebody made on the way to something is gone, because nothing happened to

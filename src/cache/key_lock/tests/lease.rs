@@ -223,7 +223,7 @@ fn one_that_dies_while_it_gives_it_back_is_followed_by_the_next() {
         // What it left beside is removed by a reap that has seen it for long enough.
         let lease = Lease::new(place.directory.path(), times(place.stale));
         wait_until("it is tidy", || {
-            lease.reap(locks.directory());
+            lease.reap(locks.directory(), &[]);
             place.residue().is_empty()
         });
     }
@@ -235,7 +235,7 @@ fn a_lock_that_nobody_waits_for_is_removed_by_a_reap_and_a_living_one_is_not() {
     planted(&place, "aa-0");
     let held = KeyLock::new(&locks, &key).commit(&Wait::never(), "living").unwrap();
     // Each look is one of another short process.
-    let reap = || Lease::new(place.directory.path(), times(place.stale)).reap(locks.directory());
+    let reap = || Lease::new(place.directory.path(), times(place.stale)).reap(locks.directory(), &[]);
     wait_until("the dead one is gone", || {
         reap();
         !place.file(LockKind::Fetch).exists()
