@@ -170,16 +170,17 @@ impl<'a> KeyLock<'a> {
     }
 
     fn busy(&self, kind: LockKind, path: &Path) -> Error {
+        let seen = self.locks.lease.as_ref().and_then(|_| look(path).ok().flatten());
         let holder = match self.locks.lease {
             None => File::open(path).ok().and_then(|file| kernel::read_holder(&file)),
-            Some(_) => look(path).ok().flatten().and_then(|seen| seen.holder().cloned()),
+            Some(_) => seen.as_ref().and_then(|seen| seen.holder().cloned()),
         };
         let why = holder.map_or_else(|| "another process holds it".to_owned(), |holder| holder.to_string());
         let hint = match &self.locks.lease {
             None => "wait for that process, or end it: its lock is free at that moment".to_owned(),
             Some(lease) => format!(
                 "wait for that process, or end it: its lock is free {} s later",
-                lease.times().stale().as_secs_f32()
+                seen.map_or(lease.times().stale(), |seen| seen.stale(lease.times())).as_secs_f32()
             ),
         };
         let what = format!("wait for the {} lock of {}", kind.as_str(), self.key);

@@ -293,6 +293,25 @@ fn the_pins_of_a_dead_reader_count_for_a_time_over_many_short_verbs() {
 }
 
 #[test]
+fn a_host_with_shorter_times_honours_those_of_whoever_holds_something() {
+    let world = World::leased(Duration::from_secs(60));
+    let mut reader = Job::new(&world, "hold").start();
+    assert_eq!(reader.says(), "version 1");
+    reader.signal(Signal::SIGSTOP);
+    reader.wait_for_stop();
+    // By its own times this one would soon believe it dead.
+    let hasty = world.with_leases(Duration::from_millis(300));
+    let started = std::time::Instant::now();
+    assert!(hasty.open().clear(&key()).unwrap().pending > 0);
+    while started.elapsed() < Duration::from_secs(1) {
+        assert_eq!(hasty.open().reap().pinned, 1);
+    }
+    reader.signal(Signal::SIGCONT);
+    assert_eq!(reader.finish().unwrap(), "version 1");
+    wait_and_reap_until_whole(&hasty);
+}
+
+#[test]
 fn a_reader_that_was_away_for_too_long_loses_what_was_cleared_and_never_reads_wrong() {
     let world = World::leased(BRIEF);
     let mut reader = Job::new(&world, "hold").start();

@@ -182,12 +182,14 @@ fn work(job: &str) -> Result<String> {
         "gc" => format!("{:?}", cache.collect(Mode::Asked)?),
         "evict" => {
             let quota = crate::quota::everything();
-            let cache = Cache::open(&world.join("cache"), Options { quota, ..Options::default() })?;
+            let cache =
+                Cache::open(&world.join("cache"), Options { quota, ..crate::upstream::options(&world) })?;
             format!("{:?}", cache.collect(Mode::Asked)?)
         }
         "tend" => {
             let quota = crate::quota::everything();
-            let cache = Cache::open(&world.join("cache"), Options { quota, ..Options::default() })?;
+            let cache =
+                Cache::open(&world.join("cache"), Options { quota, ..crate::upstream::options(&world) })?;
             format!("{:?}", cache.tend())
         }
         other => panic!("unknown job {other}"),

@@ -15,8 +15,9 @@ use std::time::Duration;
 use super::Lease;
 use super::moving::{Taken, take_away};
 use super::pulse::Beating;
-use super::record::{Record, amend, look};
+use super::record::{Record, Seen, amend, look};
 use crate::cache::layout::random_id;
+use crate::config::locking::LeaseTimes;
 use crate::error::{Error, Result};
 
 /// One life of this process.
@@ -61,7 +62,7 @@ impl Lease {
         }
         let owner = random_id();
         let path = self.alive.join(&owner);
-        let record = Record { owner: owner.clone(), token: 0, beat: 0, holder: None };
+        let record = Record::new(&owner, 0, self.times, None);
         File::create_new(&path)
             .and_then(|mut file| file.write_all(&record.encode()))
             .map_err(|error| Error::io("give a sign of life in", &path, &error))?;
@@ -98,14 +99,17 @@ impl Lease {
         own.as_ref().is_some_and(|life| life.owner == owner && !life.is_lost())
     }
 
-    /// Whether `owner` is gone, or has given no sign of life for `limit` as far as this host knows.
-    pub(super) fn is_silent(&self, owner: &str, limit: Duration) -> bool {
+    /// Whether `owner` is gone, or has given no sign of life for the time `counts` as far as this host
+    /// knows.
+    pub(super) fn is_silent(&self, owner: &str, counts: impl Fn(&Seen, LeaseTimes) -> Duration) -> bool {
         if self.is_own(owner) {
             return false;
         }
         match look(&self.alive.join(owner)) {
             Ok(None) => true,
-            Ok(Some(seen)) => self.observations.unchanged_for(owner, &seen.content) >= limit,
+            Ok(Some(seen)) => {
+                self.observations.unchanged_for(owner, &seen.content) >= counts(&seen, self.times)
+            }
             Err(error) => {
                 log::debug!("whether {owner} lives is not known: {error}");
                 false
@@ -116,7 +120,7 @@ impl Lease {
     /// Whether what `owner` holds counts no more. If it has just been silent for too long, that is made
     /// known to it before this answers.
     pub fn is_dead(&self, owner: &str) -> bool {
-        if !self.is_silent(owner, self.times.pin_stale()) {
+        if !self.is_silent(owner, Seen::pin_stale) {
             return false;
         }
         let path = self.alive.join(owner);
@@ -130,15 +134,13 @@ impl Lease {
             }
         };
         // It may have given a sign since: only the silent record goes.
-        if self.observations.unchanged_for(owner, &meant.content) < self.times.pin_stale() {
+        let counts = meant.pin_stale(self.times);
+        if self.observations.unchanged_for(owner, &meant.content) < counts {
             return false;
         }
         match take_away(&path, &self.new_owner(), |seen| seen.is_same(&meant)) {
             Ok(Taken::Gone) => {
-                log::info!(
-                    "{owner} gave no sign of life for {:?}: its pins count no more",
-                    self.times.pin_stale()
-                );
+                log::info!("{owner} gave no sign of life for {:?}: its pins count no more", counts);
                 true
             }
             Ok(Taken::Absent) => true,

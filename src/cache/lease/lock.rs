@@ -21,6 +21,7 @@ use super::{Held, Lease};
 use crate::cache::clock::steady;
 use crate::cache::key_lock::HolderInfo;
 use crate::cache::lock::Wait;
+use crate::config::locking::LeaseTimes;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 
@@ -76,8 +77,7 @@ impl LeaseLock {
         let owner = lease.new_owner();
         let last = beside(path, LAST);
         let known = || last_token(&last).map_err(failed);
-        let mut record =
-            Record { owner: owner.clone(), token: known()? + 1, beat: 0, holder: Some(holder.clone()) };
+        let mut record = Record::new(&owner, known()? + 1, lease.times(), Some(holder.clone()));
         let content = record.encode();
         let new = NewFile::write(beside(path, &format!("{owner}{NEW}")), &content).map_err(failed)?;
         fault!("lease.written")?;
@@ -129,7 +129,7 @@ impl LeaseLock {
 
     /// Lets the tokens of all holders after this one be higher than `token`.
     pub fn lift(&self, token: u64) {
-        let record = Record { owner: self.owner.clone(), token, beat: 0, holder: None };
+        let record = Record::new(&self.owner, token, LeaseTimes::default(), None);
         let new = NewFile::write(beside(&self.path, &format!("{}{NEW}", self.owner)), &record.encode());
         let lifted = new.and_then(|new| fs::rename(&new.0, beside(&self.path, LAST)));
         if let Err(error) = lifted {
@@ -216,7 +216,7 @@ fn is_stale(lease: &Lease, watched: &mut Option<Watched>, seen: Seen) -> bool {
             let since = now.saturating_sub(before.looked);
             before.unchanged += since.min(lease.times().heartbeat());
             before.looked = now;
-            before.unchanged >= lease.times().stale()
+            before.unchanged >= before.seen.stale(lease.times())
         }
         _ => {
             *watched = Some(Watched { seen, unchanged: Duration::ZERO, looked: now });
@@ -264,14 +264,13 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
-    use crate::config::locking::LeaseTimes;
 
     #[test]
     fn a_fresh_owners_lock_in_the_inode_of_a_stale_one_stays() {
         let directory = tempfile::tempdir().unwrap();
         let (path, lease) =
             (directory.path().join("lock"), Lease::new(directory.path(), LeaseTimes::default()));
-        let record = |owner: &str| Record { owner: owner.into(), token: 1, beat: 0, holder: None }.encode();
+        let record = |owner: &str| Record::new(owner, 1, LeaseTimes::default(), None).encode();
         fs::write(&path, record("aa-0")).unwrap();
         let inode = fs::metadata(&path).unwrap().ino();
         let stale = look(&path).unwrap().unwrap();

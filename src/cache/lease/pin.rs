@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::Lease;
 use super::life::Life;
+use super::record::Seen;
 use crate::cache::lock::Wait;
 use crate::error::{Error, Result};
 
@@ -127,7 +128,7 @@ impl Lease {
         if !name.starts_with(CLAIM) {
             return false;
         }
-        let silent = self.is_silent(owner_of(name), self.times.stale());
+        let silent = self.is_silent(owner_of(name), Seen::stale);
         if silent {
             let _ = fs::remove_file(generation.join(PINS).join(name));
         }

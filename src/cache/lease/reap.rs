@@ -52,7 +52,7 @@ impl Lease {
     fn is_forgotten(&self, directory: &Path, name: &str) -> bool {
         let path = directory.join(name);
         let Ok(Some(seen)) = look(&path) else { return true };
-        self.observations.unchanged_for(name, &seen.content) >= self.times.pin_stale()
+        self.observations.unchanged_for(name, &seen.content) >= seen.pin_stale(self.times)
             && fs::remove_file(&path).is_ok()
     }
 
@@ -61,7 +61,7 @@ impl Lease {
         let path = locks.join(name);
         let Ok(Some(seen)) = look(&path) else { return true };
         // Those who wait look for themselves; here a reap now and then must not be hasty.
-        let limit = self.times.stale() * 2;
+        let limit = seen.stale(self.times) * 2;
         self.observations.unchanged_for(name, &seen.content) >= limit
             && break_lock(self, &path, &seen).unwrap_or(false)
     }

@@ -8,10 +8,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cache::key_lock::HolderInfo;
+use crate::config::locking::LeaseTimes;
 
 /// No record is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -25,18 +27,35 @@ pub(in crate::cache) struct Record {
     pub token: u64,
     /// How often the owner has said that it lives.
     pub beat: u64,
+    /// For how many milliseconds each of these counts, as a lock and as the life of a process. Hosts
+    /// may be configured differently: what the owner lives by counts, unless who looks is more patient.
+    #[serde(default)]
+    pub stale: u64,
+    /// See `stale`.
+    #[serde(default)]
+    pub pin_stale: u64,
     /// For messages alone.
     pub holder: Option<HolderInfo>,
 }
 
 impl Record {
+    /// The first of `owner`, who lives by `times`.
+    pub fn new(owner: &str, token: u64, times: LeaseTimes, holder: Option<HolderInfo>) -> Record {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (stale, pin_stale) = (millis(times.stale()), millis(times.pin_stale()));
+        Record { owner: owner.to_owned(), token, beat: 0, stale, pin_stale, holder }
+    }
+
     /// As it is written.
     pub fn encode(&self) -> Vec<u8> {
         let holder = serde_json::to_string(&self.holder).unwrap_or_else(|_| "null".to_owned());
         // Owners are hexadecimal digits and hyphens: nothing to escape.
-        let Record { owner, token, beat, .. } = self;
-        format!("{{\"owner\":\"{owner}\",\"token\":{token:>20},\"beat\":{beat:>20},\"holder\":{holder}}}\n")
-            .into_bytes()
+        let Record { owner, token, beat, stale, pin_stale, .. } = self;
+        format!(
+            "{{\"owner\":\"{owner}\",\"token\":{token:>20},\"beat\":{beat:>20},\"stale\":{stale},\
+             \"pin_stale\":{pin_stale},\"holder\":{holder}}}\n"
+        )
+        .into_bytes()
     }
 
     /// `None` for anything else.
@@ -60,6 +79,19 @@ impl Seen {
     /// counts as well; of one that does, only what it says: an inode number is used again.
     pub fn is_same(&self, other: &Seen) -> bool {
         self.content == other.content && (self.record.is_some() || self.inode == other.inode)
+    }
+
+    /// For how long a lock that says this counts, for one who lives by `own` times.
+    pub fn stale(&self, own: LeaseTimes) -> Duration {
+        let said = self.record.as_ref().map_or(0, |record| record.stale);
+        own.stale().max(Duration::from_millis(said).min(LeaseTimes::STALE.most))
+    }
+
+    /// The same of a sign of life.
+    pub fn pin_stale(&self, own: LeaseTimes) -> Duration {
+        let said = self.record.as_ref().map_or(0, |record| record.pin_stale);
+        let most = LeaseTimes::pin_stale_range(own.stale()).most;
+        own.pin_stale().max(Duration::from_millis(said).min(most))
     }
 
     /// Whether it is of this owner.
@@ -125,7 +157,7 @@ mod tests {
     use super::*;
 
     fn record(token: u64, beat: u64) -> Record {
-        Record { owner: "0a-1".into(), token, beat, holder: None }
+        Record { beat, ..Record::new("0a-1", token, LeaseTimes::default(), None) }
     }
 
     #[test]
@@ -138,6 +170,23 @@ mod tests {
         for torn in [&b""[..], b"{", b"null", b"1 2", b"{\"owner\":\"x\"}"] {
             assert_eq!(Record::parse(torn), None);
         }
+    }
+
+    #[test]
+    fn what_the_owner_lives_by_counts_unless_who_looks_is_more_patient() {
+        let seconds = Duration::from_secs;
+        let times = |stale, pins| LeaseTimes::new(seconds(stale), None, Some(seconds(pins))).unwrap();
+        let seen = |record: Option<Record>| Seen { inode: 1, content: Vec::new(), record };
+        let (hasty, patient) = (times(1, 1), times(60, 900));
+        let of_patient = seen(Some(Record::new("a", 1, patient, None)));
+        assert_eq!((of_patient.stale(hasty), of_patient.pin_stale(hasty)), (seconds(60), seconds(900)));
+        let of_hasty = seen(Some(Record::new("a", 1, hasty, None)));
+        assert_eq!((of_hasty.stale(patient), of_hasty.pin_stale(patient)), (seconds(60), seconds(900)));
+        assert_eq!((seen(None).stale(hasty), seen(None).pin_stale(hasty)), (seconds(1), seconds(1)));
+        // What is out of every range holds up nobody for ever.
+        let torn = Record { stale: u64::MAX, pin_stale: u64::MAX, ..record(1, 1) };
+        assert_eq!(seen(Some(torn.clone())).stale(hasty), LeaseTimes::STALE.most);
+        assert_eq!(seen(Some(torn)).pin_stale(hasty), LeaseTimes::pin_stale_range(seconds(1)).most);
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(super) fn record(path: &Path) -> Record {
 pub(super) fn planted(place: &Place, owner: &str) -> PathBuf {
     let (path, key) = (place.file(LockKind::Fetch), key());
     let holder = holder(LockKind::Fetch, &key, "planted");
-    fs::write(&path, Record { owner: owner.into(), token: 7, beat: 3, holder: Some(holder) }.encode())
-        .unwrap();
+    let record = Record { beat: 3, ..Record::new(owner, 7, times(place.stale), Some(holder)) };
+    fs::write(&path, record.encode()).unwrap();
     path
 }
 
