@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::pure::Model;
-use crate::seen::{Answer, Names, Strictness};
+use crate::pure::{Model, Told};
+use crate::seen::{Answer, Names, Strictness, Turn};
 use crate::stage::{DOOMED, Stage};
 use crate::steps::{Change, Name, Op};
 
@@ -85,9 +85,12 @@ impl Stage {
         };
         let buries = |event: &&Event<'_>| matches!(event, Event::Does(_, Op::Clear | Op::Distrust(_), _));
         let buried = events.iter().filter(buries).count();
-        // An answer that a clear overtook is asked for again, and if it is another one then that comes.
+        // An answer that a clear overtook is asked for again: if it is another one then that comes, and if
+        // there is none any more then what came for the first came in vain.
         let moved = buried > 0 && events.iter().any(|event| matches!(event, Event::Changes(_)));
+        let in_vain = |event: &&Event<'_>| moved && matches!(event, Event::Does(_, _, Answer::Failed(_)));
         let again = if distrusted || moved { events.iter().filter(fetched).count() } else { 0 };
+        let again = again + events.iter().filter(in_vain).count();
         let asked_again = buried * (events.len() - buried);
         let mut reasons = Vec::new();
         for order in orders {
@@ -122,6 +125,7 @@ fn explains(order: &[Event<'_>], mut model: Model, mut names: Names) -> Result<(
         match *event {
             Event::Changes(change) => drop(model.upstream(change)),
             Event::Does(name, op, answer) => {
+                model.told = told(answer);
                 let expected = model.does(name, op);
                 if !names.agree(&expected, answer, Strictness::AtOnce) {
                     return Err(format!("{name} would have been answered {expected:?}"));
@@ -130,6 +134,16 @@ fn explains(order: &[Event<'_>], mut model: Model, mut names: Names) -> Result<(
         }
     }
     Ok((model, names))
+}
+
+/// A gc may give way to whatever else happens.
+fn told(answer: &Answer<String>) -> Told {
+    match *answer {
+        Answer::Collected { small, mirror, .. } => {
+            Told { small, gave_way: mirror.filter(|turn| matches!(turn, Turn::Busy | Turn::Pinned)) }
+        }
+        _ => Told::default(),
+    }
 }
 
 fn adopted<K: Ord + Copy>(seen: &BTreeMap<K, String>) -> BTreeMap<K, &'static str> {

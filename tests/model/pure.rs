@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::seen::{Answer, Shown};
-use crate::steps::{Age, Branch, Change, Name, Op, Wanted};
+use crate::seen::{Answer, Shown, Turn};
+use crate::steps::{Age, Branch, Change, Name, Op, Room, Wanted};
 use crate::upstream::Version;
 
 /// One life of the mirror.
@@ -33,6 +33,8 @@ pub struct Cache {
     pub living: Option<Generation>,
     pub references: BTreeMap<Meant, Version>,
     pub snapshots: BTreeSet<Version>,
+    /// What no gc may take, cached or not.
+    pub kept: BTreeSet<Meant>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,6 +56,19 @@ pub struct Model {
     pub processes: BTreeMap<Name, Process>,
     /// Whether processes reap when they open the cache, and not before their first fetch.
     pub reaps_first: bool,
+    /// What was used within the last hour.
+    fresh: BTreeSet<Version>,
+    /// What a gc said of that which no model knows.
+    pub told: Told,
+}
+
+/// Of what the answer of a gc alone can tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// Dropping revisions would win too little. There are no sizes here; but where half of them go, it pays.
+    pub small: bool,
+    /// It gave way to somebody: right whenever there was somebody at the same time.
+    pub gave_way: Option<Turn>,
 }
 
 impl Model {
@@ -115,6 +130,9 @@ impl Model {
         match *op {
             Op::Get { wanted, age, hold } => {
                 let answer = self.get(name, self.meant(wanted), age);
+                if let Answer::Snapshot(shown) = &answer {
+                    self.fresh.insert(shown.version);
+                }
                 self.hold(name, hold, &answer);
                 answer
             }
@@ -138,6 +156,9 @@ impl Model {
                 let (generations, pinned) = self.sweep();
                 Answer::Reaped { generations, pinned }
             }
+            Op::Gc(room) => self.collect(room),
+            Op::Keep(wanted) => Answer::Kept(self.cache.kept.insert(self.meant(wanted))),
+            Op::Release(wanted) => Answer::Released(self.cache.kept.remove(&self.meant(wanted))),
             Op::Read(number) => match self.held(name, number) {
                 Some((_, (_, version))) => Answer::Read(version),
                 None => Answer::Nothing,
@@ -258,7 +279,66 @@ impl Model {
 
     /// Makes everything absent; the generation that was published.
     fn bury(&mut self) -> Option<Generation> {
-        std::mem::take(&mut self.cache).living
+        self.fresh.clear();
+        let kept = std::mem::take(&mut self.cache.kept);
+        std::mem::replace(&mut self.cache, Cache { kept, ..Cache::default() }).living
+    }
+
+    /// Two hours pass.
+    pub fn hours(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// Makes room: revisions of a mirror that stays, and the mirror itself.
+    fn collect(&mut self, room: Room) -> Answer<Generation> {
+        self.sweep();
+        let Some(generation) = self.cache.living else {
+            return Answer::Collected { revisions: 0, small: false, mirror: None };
+        };
+        let aged = room == Room::Age && self.fresh.is_empty();
+        let going = if aged { BTreeSet::new() } else { self.droppable(room) };
+        let small = self.told.small && !going.is_empty() && going.len() * 2 < self.cache.snapshots.len();
+        let revisions = if small { 0 } else { going.len() };
+        if revisions > 0 {
+            self.shrink(generation, &going);
+        }
+        let turn = aged || room == Room::Everything;
+        Answer::Collected { revisions, small, mirror: turn.then(|| self.evict()) }
+    }
+
+    /// What may go alone: never what is kept or was used of late, and not all there is.
+    fn droppable(&self, room: Room) -> BTreeSet<Version> {
+        let kept: BTreeSet<_> =
+            self.cache.kept.iter().filter_map(|meant| self.published(*meant, Age::Cached)).collect();
+        let means = |version: &Version| self.cache.references.values().any(|meant| meant == version);
+        let all = self.cache.snapshots.iter().copied();
+        let free = all.filter(|version| !kept.contains(version) && !self.fresh.contains(version));
+        let going: BTreeSet<_> = free.filter(|version| room == Room::Age || !means(version)).collect();
+        if going.len() == self.cache.snapshots.len() { BTreeSet::new() } else { going }
+    }
+
+    /// What stays moves to a new generation; who holds the old one keeps all of it.
+    fn shrink(&mut self, old: Generation, going: &BTreeSet<Version>) {
+        self.cache.snapshots.retain(|version| !going.contains(version));
+        self.cache.references.retain(|_, version| !going.contains(version));
+        self.cache.living = Some(self.orphan());
+        self.let_go(old);
+    }
+
+    /// The whole mirror goes, if nothing of it is kept and nobody holds anything of it.
+    fn evict(&mut self) -> Turn {
+        if let Some(why) = self.told.gave_way {
+            return why;
+        }
+        match self.cache.living {
+            _ if !self.cache.kept.is_empty() => Turn::Kept,
+            Some(generation) if self.is_pinned(generation) => Turn::Pinned,
+            _ => {
+                self.bury();
+                self.sweep();
+                Turn::Gone
+            }
+        }
     }
 
     fn is_pinned(&self, generation: Generation) -> bool {

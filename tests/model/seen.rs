@@ -25,10 +25,31 @@ pub enum Answer<G> {
         generations: u64,
         pinned: u64,
     },
+    /// How many revisions were dropped, whether that would have won too little, and what came of the
+    /// whole mirror if it was its turn.
+    Collected {
+        revisions: usize,
+        small: bool,
+        mirror: Option<Turn>,
+    },
+    /// Whether it was kept, or was not, before.
+    Kept(bool),
+    Released(bool),
     /// All of a held snapshot was read: it is this version.
     Read(Version),
     Failed(String),
     Nothing,
+}
+
+/// What came of a mirror that was to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Turn {
+    Gone,
+    Kept,
+    Pinned,
+    /// Somebody was at it, or had used it meanwhile.
+    Busy,
+    Failed,
 }
 
 /// A snapshot as it was given.
@@ -48,6 +69,7 @@ pub struct Sight {
     pub living: Option<String>,
     pub references: BTreeMap<Meant, Version>,
     pub snapshots: BTreeSet<Version>,
+    pub kept: BTreeSet<Meant>,
     pub on_disk: BTreeSet<String>,
     pub failures: BTreeMap<Meant, String>,
     pub asks: usize,
@@ -125,6 +147,9 @@ impl Names {
             (Answer::Reaped { generations, pinned }, Answer::Reaped { generations: taken, pinned: left }) => {
                 !exact || (generations, pinned) == (taken, left)
             }
+            (Answer::Collected { .. }, Answer::Collected { .. })
+            | (Answer::Kept(_), Answer::Kept(_))
+            | (Answer::Released(_), Answer::Released(_)) => same(expected, seen),
             (Answer::Read(expected), Answer::Read(seen)) => expected == seen,
             (Answer::Failed(expected), Answer::Failed(seen)) => expected == seen,
             (Answer::Absent, Answer::Absent) | (Answer::Nothing, Answer::Nothing) => true,
@@ -164,6 +189,14 @@ impl Names {
         if model.cache.snapshots != seen.snapshots {
             found.push(format!("snapshots: {:?}, seen {:?}", model.cache.snapshots, seen.snapshots));
         }
+        if model.cache.kept != seen.kept {
+            found.push(format!("kept: {:?}, seen {:?}", model.cache.kept, seen.kept));
+        }
         found
     }
+}
+
+/// Whether two answers that name no generation say the same.
+fn same(expected: &Answer<Generation>, seen: &Answer<String>) -> bool {
+    format!("{expected:?}") == format!("{seen:?}")
 }

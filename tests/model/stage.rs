@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use srcfs::cache::{Cache, Options};
 use srcfs::key::Reference;
 
-use crate::pure::{Meant, Model};
-use crate::seen::{Names, Sight, Strictness};
-use crate::steps::{Branch, Change, Fate, Name, Op, Step, Wanted};
+use crate::pure::{Meant, Model, Told};
+use crate::seen::{Answer, Names, Sight, Strictness};
+use crate::steps::{Branch, Change, Fate, Name, Op, Room, Step, Wanted};
 use crate::upstream::{Upstream, Version, key};
 use crate::worker::{Request, Worker, version};
 
@@ -64,9 +65,10 @@ impl Stage {
         match step {
             Step::Do(name, op) => {
                 self.tell(*name, op);
-                let expected = self.model.does(*name, op);
                 let answer = self.workers.get_mut(name).expect("it was told").answer();
                 let answer = answer.ok_or("the process died")?;
+                self.model.told = alone(&answer);
+                let expected = self.model.does(*name, op);
                 if !self.names.agree(&expected, &answer, Strictness::Everything) {
                     return Err(format!("expected {expected:?}, answered {answer:?}"));
                 }
@@ -81,6 +83,10 @@ impl Stage {
                     self.upstream.offline(*offline);
                     self.model.offline = *offline;
                 }
+            }
+            Step::Hours => {
+                self.age();
+                self.model.hours();
             }
             Step::Kill(name) => {
                 if let Some(mut worker) = self.workers.remove(name) {
@@ -143,9 +149,26 @@ impl Stage {
             Op::Clear => Request::Clear,
             Op::Sweep => Request::Sweep,
             Op::Reap => Request::Reap,
+            Op::Gc(room) => Request::Gc(room),
+            Op::Keep(wanted) => Request::Keep(name(wanted)),
+            Op::Release(wanted) => Request::Release(name(wanted)),
             Op::Read(number) => Request::Read(number),
             Op::Drop(number) => Request::Drop(number),
             Op::Distrust(number) => Request::Distrust(number),
+        }
+    }
+
+    /// Makes every use that is noted two hours older.
+    fn age(&self) {
+        let then = SystemTime::now() - Duration::from_secs(7200);
+        for generation in self.look().on_disk {
+            let generation = self.observer.mirror_directory(&key()).join(generation);
+            let tables = fs::read_dir(generation.join("tables")).into_iter().flatten().flatten();
+            for file in tables.map(|table| table.path()).chain([generation.join("pin")]) {
+                if let Ok(file) = fs::File::open(file) {
+                    file.set_modified(then).unwrap();
+                }
+            }
         }
     }
 
@@ -172,6 +195,8 @@ impl Stage {
         for failure in self.observer.failures() {
             sight.failures.insert(meant(&failure.reference), failure.kind);
         }
+        let kept = self.observer.kept();
+        sight.kept = kept.iter().map(|kept| meant(&kept.reference.to_string())).collect();
         let Some(state) = self.observer.state(&key()).unwrap() else { return sight };
         sight.living.clone_from(&state.generation);
         sight.snapshots = state.snapshots.keys().map(|id| version(id)).collect();
@@ -196,6 +221,7 @@ impl Stage {
             worker.end();
         }
         let before = self.model.clone();
+        self.model.told = answer.as_ref().map(alone).unwrap_or_default();
         let expected = self.model.does(DOOMED, op);
         self.model.ends(DOOMED);
         if unharmed {
@@ -203,9 +229,18 @@ impl Stage {
             let agreed = self.names.agree(&expected, &answer, Strictness::Everything);
             return if agreed { Ok(()) } else { Err(format!("expected {expected:?}, answered {answer:?}")) };
         }
-        let (seen, mut names) = (self.look(), self.names.clone());
+        let (seen, names) = (self.look(), self.names.clone());
         if !self.names.published(&self.model, &seen).is_empty() {
-            let differences = names.published(&before, &seen);
+            // A gc for everything drops revisions first, and may come no further.
+            let mut shrunk = before.clone();
+            if *op == Op::Gc(Room::Everything) {
+                shrunk.does(DOOMED, &Op::Gc(Room::Superseded));
+                shrunk.ends(DOOMED);
+            }
+            let mut other = names.clone();
+            let shrunk_only = other.published(&shrunk, &seen).is_empty();
+            let (before, mut names) = if shrunk_only { (&shrunk, other) } else { (&before, names) };
+            let differences = names.published(before, &seen);
             if !differences.is_empty() {
                 return Err(format!("neither before nor after: {}", differences.join("; ")));
             }
@@ -271,4 +306,9 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// What the answer of a gc tells when nobody else does anything.
+fn alone(answer: &Answer<String>) -> Told {
+    Told { small: matches!(answer, Answer::Collected { small: true, .. }), gave_way: None }
 }

@@ -26,7 +26,18 @@ pub enum Age {
     Now,
 }
 
-/// What a process does. gc and keep belong here, with what they mean in `pure`.
+/// For what a gc makes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Room {
+    /// No bounds: only revisions that no reference means are in its way.
+    Superseded,
+    /// What was not used for an hour goes.
+    Age,
+    /// The cache may have no bytes at all.
+    Everything,
+}
+
+/// What a process does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     Get {
@@ -41,6 +52,9 @@ pub enum Op {
     Clear,
     Sweep,
     Reap,
+    Gc(Room),
+    Keep(Wanted),
+    Release(Wanted),
     /// Of the snapshots that the process holds, by number, counted round: nothing if it holds none.
     Read(usize),
     Drop(usize),
@@ -84,6 +98,8 @@ pub enum Step {
     Do(Name, Op),
     Upstream(Change),
     Offline(bool),
+    /// Two hours in which nobody uses anything.
+    Hours,
     /// kill -9 while it does nothing; it is started again when it is needed.
     Kill(Name),
     /// A process of its own does it, and meets a fault at the so-manieth point, if it comes so far.
@@ -107,6 +123,10 @@ fn age() -> impl Strategy<Value = Age> {
     prop_oneof![4 => Just(Age::Cached), 1 => Just(Age::Hour), 2 => Just(Age::Zero), 3 => Just(Age::Now)]
 }
 
+fn room() -> impl Strategy<Value = Room> {
+    prop_oneof![Just(Room::Superseded), Just(Room::Age), Just(Room::Everything)]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let get = (wanted(), age(), any::<bool>());
     prop_oneof![
@@ -115,6 +135,9 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Clear),
         1 => Just(Op::Sweep),
         1 => Just(Op::Reap),
+        3 => room().prop_map(Op::Gc),
+        1 => wanted().prop_map(Op::Keep),
+        1 => wanted().prop_map(Op::Release),
         3 => (0..4_usize).prop_map(Op::Read),
         4 => (0..4_usize).prop_map(Op::Drop),
         2 => (0..4_usize).prop_map(Op::Distrust),
@@ -145,13 +168,15 @@ pub fn sequence() -> impl Strategy<Value = Vec<Step>> {
         7 => change().prop_map(Step::Upstream),
         1 => Just(Step::Offline(true)),
         2 => Just(Step::Offline(false)),
+        3 => Just(Step::Hours),
         2 => (0..3_usize).prop_map(Step::Kill),
         3 => doomed(),
     ];
     prop::collection::vec(step, 1..40)
 }
 
-/// Some of them at once.
+/// Some of them at once. No hours pass: of a revision that is used while it is dropped, nobody can say
+/// from outside which came first.
 pub fn at_once() -> impl Strategy<Value = Vec<Step>> {
     let together = (prop::collection::vec(op(), 2..=3), prop::option::weighted(0.3, change()));
     let step = prop_oneof![

@@ -32,10 +32,21 @@ pub fn tree(version: Version) -> Tree {
         ("same".to_owned(), file("the same for ever\n".repeat(200))),
         ("version".to_owned(), file(format!("{version}\n"))),
         ("half".to_owned(), file(format!("of {}\n", version / 2))),
+        ("bulk".to_owned(), file(bulk(version))),
         ("below/deep/version".to_owned(), file(format!("also {version}\n"))),
         ("below/link".to_owned(), ('l', format!("deep/{version}"))),
         ("below/run".to_owned(), ('x', format!("#!/bin/sh\necho {}\n", version % 3))),
     ])
+}
+
+/// So much that no other version has, and that no compression takes away, that it is worth dropping.
+fn bulk(version: Version) -> String {
+    let mut number = u64::from(version);
+    let letters = (0..96 << 10).map(|_| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + u8::try_from(number >> 58).unwrap())
+    });
+    letters.collect()
 }
 
 /// Everything that `snapshot` shows, read to the last byte.

@@ -12,12 +12,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
-use srcfs::cache::{Cache, Freshness, Options, Snapshot};
+use srcfs::cache::{Cache, Collected, Done, Freshness, Mode, Options, Snapshot, Stays, What};
+use srcfs::config::Quota;
 use srcfs::error::{Error, Kind, Result};
 use srcfs::key::Reference;
 
-use crate::seen::{Answer, Shown};
-use crate::steps::Age;
+use crate::seen::{Answer, Shown, Turn};
+use crate::steps::{Age, Room};
 use crate::upstream::{Tree, Upstream, key, read, tree};
 
 /// What a process is told.
@@ -35,6 +36,9 @@ pub enum Request {
     Clear,
     Sweep,
     Reap,
+    Gc(Room),
+    Keep(String),
+    Release(String),
     Read(usize),
     Drop(usize),
     Distrust(usize),
@@ -171,7 +175,10 @@ fn works() {
         if matches!(request, Request::End) {
             break;
         }
-        let answer = work(&cache, &source, &mut held, request);
+        let answer = match request {
+            Request::Gc(room) => collect(&world, room),
+            request => work(&cache, &source, &mut held, request),
+        };
         let answer = answer.unwrap_or_else(|error| Answer::Failed(format!("{:?}", error.kind())));
         let mut out = std::io::stdout().lock();
         writeln!(out, "@@ {}", serde_json::to_string(&answer).unwrap()).unwrap();
@@ -233,8 +240,46 @@ fn work(
             }
             Answer::Nothing
         }
-        Request::End => Answer::Nothing,
+        Request::Keep(reference) => Answer::Kept(cache.keep(&key(), &Reference::parse(&reference)?)?),
+        Request::Release(reference) => {
+            Answer::Released(cache.release(&key(), &Reference::parse(&reference)?)?)
+        }
+        Request::Gc(_) | Request::End => Answer::Nothing,
     })
+}
+
+/// Makes room as a verb does: with a cache of its own, whose quota says how much.
+fn collect(world: &Path, room: Room) -> Result<Answer<String>> {
+    let quota = match room {
+        Room::Superseded => Quota::none(),
+        Room::Age => Quota { max_age: Some(Duration::from_secs(3600)), ..Quota::none() },
+        Room::Everything => Quota { max_size: Some(0), ..Quota::none() },
+    };
+    let commit_wait = Duration::from_secs(600);
+    let options = Options { reap: false, commit_wait, quota, ..Options::default() };
+    let collected = Cache::open(&world.join("cache"), options)?.collect(Mode::Asked)?;
+    Ok(told(&collected))
+}
+
+fn told(collected: &Collected) -> Answer<String> {
+    let (mut revisions, mut small, mut mirror) = (0, false, None);
+    for item in &collected.items {
+        let turn = match &item.done {
+            Done::Freed(_) | Done::Pending(_) => Turn::Gone,
+            Done::Stays(Stays::Kept) => Turn::Kept,
+            Done::Stays(Stays::Pinned) => Turn::Pinned,
+            Done::Stays(Stays::Busy(_) | Stays::Used) => Turn::Busy,
+            Done::Stays(_) => Turn::Failed,
+        };
+        match &item.what {
+            What::Mirror => mirror = Some(turn),
+            What::Revisions(gone) => {
+                revisions += gone.len();
+                small |= matches!(item.done, Done::Stays(Stays::Small));
+            }
+        }
+    }
+    Answer::Collected { revisions, small, mirror }
 }
 
 fn show(
