@@ -177,7 +177,9 @@ impl Stage {
         let made = case.command(Upstream::Old, &["get", KEY]).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         copy(&case.cache(), &self.template(Start::Old, case.locks));
-        // Its locks, its sign of life, its staging.
+        // Its locks, its sign of life, its staging. What it held says for how long it counts: briefly, for
+        // every case waits for that.
+        let case = self.case_with(Start::Old, Locks::BriefLeases);
         let mut dying = case.with_faults(Upstream::New, &["update", KEY], "publish.moved:kill");
         let died = dying.output().unwrap();
         assert!(died.status.code().is_none(), "{died:?}");
