@@ -22,7 +22,7 @@ use srcfs_mount::tree::{Caller, Entry, ListedKind, Tree};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::key::Key;
+use crate::key::{GitUrl, Key};
 use crate::source::Source;
 
 pub mod binding;
@@ -250,7 +250,7 @@ impl SourceTree {
         });
         let id = self.shared.next.fetch_add(1, Relaxed);
         let configured = config.resources.iter().any(|resource| {
-            resource.git == *what.key.url()
+            resource.key == what.key
                 && resource.reference == what.reference
                 && resource.subpaths == what.subpaths
         });
@@ -280,11 +280,11 @@ impl SourceTree {
         if self.shared.cache.state(key).is_ok_and(|state| state.is_some()) {
             return false;
         }
-        let identity = key.url().identity();
+        let Some(identity) = key.git_url().map(GitUrl::identity) else { return false };
         let cached = self.shared.cache.mirrors().unwrap_or_default();
         cached.iter().filter_map(|state| state.key().ok()).any(|other| {
-            let other = other.url().identity();
-            other != identity && other.eq_ignore_ascii_case(identity)
+            let other = other.git_url().map(GitUrl::identity);
+            other.is_some_and(|other| other != identity && other.eq_ignore_ascii_case(identity))
         })
     }
 }

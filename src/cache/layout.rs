@@ -29,8 +29,8 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # For information about cache directory tags see https://bford.info/cachedir/\n";
 
 /// The directories of a cache, below `v1/`.
-pub(super) const ROOMS: [&str; 7] =
-    ["locks", "mirrors", "mirrors/git", "staging", "trash", "failures", "kept"];
+pub(super) const ROOMS: [&str; 8] =
+    ["locks", "mirrors", "mirrors/git", "mirrors/local", "staging", "trash", "failures", "kept"];
 
 /// Where things are.
 #[derive(Debug)]

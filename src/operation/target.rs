@@ -71,7 +71,7 @@ impl Target {
         let resource = config.resources.get(index)?;
         Some(Target {
             text: resource.name.clone(),
-            key: resource.key(),
+            key: resource.key.clone(),
             reference: resource.reference.clone(),
             subpaths: resource.subpaths.clone(),
             resource: Some(index),

@@ -150,6 +150,12 @@ struct Ask<'a> {
     progress: &'a Progress,
 }
 
+/// The url of a key that the caller has chosen this source for.
+fn url_of(key: &Key) -> Result<&GitUrl> {
+    let other = || Error::new(Kind::Unsupported, format!("fetch {key}"), "it is no git repository");
+    key.git_url().ok_or_else(other)
+}
+
 impl Source for Git {
     fn resolve(
         &self,
@@ -169,7 +175,7 @@ impl Source for Git {
         let Git { options } = self;
         let ask = Ask {
             what: &what,
-            url: key.url(),
+            url: url_of(key)?,
             deadline: Instant::now() + options.list_deadline,
             patience: Patience::FirstAnswer,
             lease: None,

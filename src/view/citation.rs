@@ -3,7 +3,7 @@
 //! The layouts are those of the forges' own "copy permalink". A host that is not known gets a citation
 //! that names url, commit and path, which no browser opens but everybody can follow.
 
-use crate::key::{GitUrl, Transport};
+use crate::key::{GitUrl, Key, Transport};
 
 /// How a host lays out its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,14 @@ pub struct Citation {
 }
 
 impl Citation {
-    /// Of `commit` in the repository at `url`.
-    pub fn new(url: &GitUrl, commit: &str) -> Self {
+    /// Of a revision of `key`.
+    pub fn new(key: &Key, revision: &str) -> Self {
+        let page = key.git_url().and_then(Self::page);
+        Citation { page, url: key.source().to_owned(), commit: revision.to_owned() }
+    }
+
+    /// How the host of a repository shows it, and where.
+    fn page(url: &GitUrl) -> Option<(Layout, String)> {
         let layout = match url.host() {
             _ if url.transport() == Transport::File => None,
             Some("github.com") => Some(Layout::GitHub),
@@ -36,12 +42,11 @@ impl Citation {
             Some(host) if host.starts_with("gitlab.") => Some(Layout::GitLab),
             _ => None,
         };
-        let page = layout.zip(url.host()).map(|(layout, host)| {
+        layout.zip(url.host()).map(|(layout, host)| {
             let path = url.as_str().split_once("://").and_then(|(_, rest)| rest.split_once('/'));
             let path = path.map_or("", |(_, path)| path).trim_end_matches('/');
             (layout, format!("https://{host}/{}", path.strip_suffix(".git").unwrap_or(path)))
-        });
-        Citation { page, url: url.as_str().to_owned(), commit: commit.to_owned() }
+        })
     }
 
     /// Of a path in it (empty: the root), perhaps of lines of a file (first and last, counted from 1).
@@ -94,8 +99,12 @@ fn escaped(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn git(url: &str) -> Key {
+        Key::git(GitUrl::parse(url).unwrap())
+    }
+
     fn cite(url: &str, path: &str, lines: Option<(u32, u32)>) -> String {
-        Citation::new(&GitUrl::parse(url).unwrap(), "c0ffee").of(path, false, lines)
+        Citation::new(&git(url), "c0ffee").of(path, false, lines)
     }
 
     #[test]
@@ -126,7 +135,7 @@ mod tests {
             "https://example.org/r.git@c0ffee:x:2-4"
         );
         assert_eq!(
-            Citation::new(&GitUrl::parse("https://github.com/o/r").unwrap(), "c0").of("", true, None),
+            Citation::new(&git("https://github.com/o/r"), "c0").of("", true, None),
             "https://github.com/o/r/tree/c0"
         );
     }

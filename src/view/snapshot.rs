@@ -75,7 +75,7 @@ impl Shown {
             let narrowed = snapshot.table().narrowed(&what.subpaths);
             Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
         };
-        let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
+        let citation = Citation::new(&what.key, snapshot.revision().as_str());
         let (label, what, failed) = (label.to_owned(), what.clone(), Arc::default());
         let snapshot = RwLock::new(snapshot.clone());
         Ok(Shown { shared, what, label, failed, snapshot, table, citation })
