@@ -119,7 +119,7 @@ fn a_file_and_a_directory_of_one_name() {
     let (file_, below, dir) = (|| file("d/a", ""), || file("d/a/b", ""), || directory("d/a"));
     let with = file("d/x", "");
     for items in [[file_(), below()], [below(), file_()], [file_(), dir()], [dir(), file_()]] {
-        let (_, why) = refusal(&Sdist, &tgz(&[&items[..], &[with.clone()]].concat()));
+        let (_, why) = refusal(&Sdist, &tgz(&[&items[..], std::slice::from_ref(&with)].concat()));
         assert!(why.contains("\"a\" would be"), "{why}");
     }
     // npm makes no directory of an entry of its own, so there is no conflict.

@@ -181,7 +181,7 @@ fn odd_names_are_shown_byte_by_byte() {
     let shown = unpack(&Npm, &tgz(&items)).unwrap();
     assert_eq!(shown.nodes.len(), odd.len() + 1);
     assert!(shown.nodes.contains_key(&b"\xff\xfe\x80"[..]));
-    assert!(odd.iter().all(|name| shown.nodes.contains_key(name[2..].as_bytes())));
+    assert!(odd.iter().all(|name| shown.nodes.contains_key(&name.as_bytes()[2..])));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, Kind, Result};
 use crate::store::repository::{hex, pack_directory};
 
+/// Of zlib: quick, because a reader waits for it; what is written is a cache.
+const LEVEL: u32 = 3;
 /// Magic, version, and the number of objects, which is known at the end.
 const HEADER: &[u8; 12] = b"PACK\0\0\0\x02\0\0\0\0";
 
@@ -150,6 +152,3 @@ impl Output {
         Error::io(format!("{what} a pack in"), &self.directory, error)
     }
 }
-
-/// Little is gained above it for source, in a cache: see the measurement in the commit that set it.
-const LEVEL: u32 = 3;
