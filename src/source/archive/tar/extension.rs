@@ -168,7 +168,7 @@ mod tests {
             b" path=a\n",
             b"9 path=a",
             b"8 path=a\n",
-            b"10 path=a\n",
+            b"11 path=a\n",
             b"2 \n",
             b"7 path\n",
             b"99999999999999999999 a=b\n",
