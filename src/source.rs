@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use crate::error::Result;
 use crate::key::{Key, Reference};
 
+pub mod archive;
 pub mod git;
 
 /// What a reference resolves to. Never changes.
