@@ -378,7 +378,8 @@ fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems
         let reference = match (fields.text("ref", problems), &key) {
             (None, _) => Reference::Default,
             (Some(text), key) => {
-                let parse = |text| key.as_ref().map_or_else(|| Reference::parse(text), |key| key.reference(text));
+                let parse =
+                    |text| key.as_ref().map_or_else(|| Reference::parse(text), |key| key.reference(text));
                 parse(text.text).unwrap_or_else(|error| {
                     problems.add_error(&text.at, &error, "write a branch, a tag or a full commit id");
                     Reference::Default

@@ -24,7 +24,7 @@ mod submodules;
 mod table;
 mod tree_entries;
 
-pub use import::{PackWriter, Packed, TreeEntry};
+pub use import::{PackWriter, Packed, TreeEntry, tree_id};
 pub use names::{LONGEST as LONGEST_NAME, refusal as name_refusal};
 pub use object_id::ObjectId;
 pub use objects::Objects;

@@ -89,7 +89,8 @@ pub(crate) fn check_name_segment(segment: &str) -> Result<(), &'static str> {
 /// private or not encrypted: names and addresses of the configured `[[host]]`s.
 pub(super) fn parse_url(text: &str, trusted: impl Fn(&GitUrl) -> bool) -> Result<GitUrl> {
     let url = GitUrl::parse(text)?;
-    let invalid = |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {text:?}"), why.to_owned());
+    let invalid =
+        |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {text:?}"), why.to_owned());
     if let Some((repository, page)) = pasted_page(&url) {
         return Err(invalid("it is the page of a directory or a file, not of a repository")
             .hint(format!("write {repository}, with what follows {page} as ref and subpaths")));
@@ -183,7 +184,8 @@ pub fn parse_subpaths(texts: &[&str]) -> Result<Vec<String>> {
 /// Checks a note.
 pub fn check_note(text: &str) -> Result<()> {
     let invalid = |why: String| {
-        Err(Error::new(ErrorKind::Invalid, "read the note", why).hint("say in a sentence or two where to start"))
+        Err(Error::new(ErrorKind::Invalid, "read the note", why)
+            .hint("say in a sentence or two where to start"))
     };
     let length = text.chars().count();
     if length > LONGEST_NOTE {

@@ -7,6 +7,7 @@
 //! | `transcript`, `failure` | what git says, and what that means |
 //! | `redirect` | where a redirect may lead |
 //! | `resolve`, `fetch`, `repository` | the two questions of a source |
+//! | `work_tree` | what git lists of a directory of this machine |
 //!
 //! Nothing is ever checked out, so no hook, filter, submodule or large-file helper of a source runs.
 //! The network is reached by git alone, with the user's credentials, proxies and ssh; git2 only reads
@@ -33,6 +34,7 @@ mod redirect;
 mod repository;
 mod resolve;
 mod transcript;
+mod work_tree;
 
 use child::{Bounds, Ended, Patience};
 use command::{Command, Listing};

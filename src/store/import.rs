@@ -142,38 +142,8 @@ impl PackWriter {
 
     /// Writes a tree of these entries, in any order. `Kind::Invalid` for names that no tree may have
     /// and for two entries of one name.
-    pub fn tree(&mut self, mut entries: Vec<TreeEntry>) -> Result<ObjectId> {
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let refused = |name: &[u8], why: &str| {
-            let what = format!("write the entry {:?} of a tree", String::from_utf8_lossy(name));
-            Err(Error::new(ErrorKind::Invalid, what, why))
-        };
-        if let Some(twins) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return refused(&twins[0].name, "there are two entries of this name");
-        }
-        // Git compares a directory's name as if a slash followed it.
-        let slash = |entry: &TreeEntry| (entry.kind == Kind::Directory).then_some(b'/');
-        entries.sort_by(|a, b| {
-            a.name.iter().copied().chain(slash(a)).cmp(b.name.iter().copied().chain(slash(b)))
-        });
-        let mut content = Vec::new();
-        for TreeEntry { name, kind, object } in &entries {
-            if let Some(why) = names::refusal(name) {
-                return refused(name, why);
-            }
-            let mode: &[u8] = match kind {
-                Kind::Directory => b"40000 ",
-                Kind::File { executable: false } => b"100644 ",
-                Kind::File { executable: true } => b"100755 ",
-                Kind::Symlink => b"120000 ",
-                Kind::Submodule => b"160000 ",
-            };
-            content.extend_from_slice(mode);
-            content.extend_from_slice(name);
-            content.push(0);
-            content.extend_from_slice(&object.0);
-        }
-        self.object(Type::Tree, &content)
+    pub fn tree(&mut self, entries: Vec<TreeEntry>) -> Result<ObjectId> {
+        self.object(Type::Tree, &encoded(entries)?)
     }
 
     /// Writes a commit of a tree, so that git programs can show it. Author and time zone are fixed:
@@ -253,6 +223,45 @@ impl PackWriter {
         self.output.deflate(&[], FlushCompress::Finish)?;
         Ok(ObjectId(hash.finalize().into()))
     }
+}
+
+/// The id that a tree of these entries has. Fails as [`PackWriter::tree`] does.
+pub fn tree_id(entries: Vec<TreeEntry>) -> Result<ObjectId> {
+    Ok(ObjectId::of(Type::Tree.name(), &encoded(entries)?))
+}
+
+/// The content of a tree of these entries.
+fn encoded(mut entries: Vec<TreeEntry>) -> Result<Vec<u8>> {
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let refused = |name: &[u8], why: &str| {
+        let what = format!("write the entry {:?} of a tree", String::from_utf8_lossy(name));
+        Err(Error::new(ErrorKind::Invalid, what, why))
+    };
+    if let Some(twins) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        return refused(&twins[0].name, "there are two entries of this name");
+    }
+    // Git compares a directory's name as if a slash followed it.
+    let slash = |entry: &TreeEntry| (entry.kind == Kind::Directory).then_some(b'/');
+    entries
+        .sort_by(|a, b| a.name.iter().copied().chain(slash(a)).cmp(b.name.iter().copied().chain(slash(b))));
+    let mut content = Vec::new();
+    for TreeEntry { name, kind, object } in &entries {
+        if let Some(why) = names::refusal(name) {
+            return refused(name, why);
+        }
+        let mode: &[u8] = match kind {
+            Kind::Directory => b"40000 ",
+            Kind::File { executable: false } => b"100644 ",
+            Kind::File { executable: true } => b"100755 ",
+            Kind::Symlink => b"120000 ",
+            Kind::Submodule => b"160000 ",
+        };
+        content.extend_from_slice(mode);
+        content.extend_from_slice(name);
+        content.push(0);
+        content.extend_from_slice(&object.0);
+    }
+    Ok(content)
 }
 
 impl std::fmt::Debug for PackWriter {

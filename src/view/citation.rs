@@ -3,7 +3,7 @@
 //! The layouts are those of the forges' own "copy permalink". A host that is not known gets a citation
 //! that names url, commit and path, which no browser opens but everybody can follow.
 
-use crate::key::{GitUrl, Key, Transport};
+use crate::key::{GitUrl, Key, Origin, Transport};
 
 /// How a host lays out its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,12 @@ pub struct Citation {
 impl Citation {
     /// Of a revision of `key`.
     pub fn new(key: &Key, revision: &str) -> Self {
-        let page = key.git_url().and_then(Self::page);
-        Citation { page, url: key.source().to_owned(), commit: revision.to_owned() }
+        let (page, url) = match key.origin() {
+            Origin::Git(url) => (Self::page(url), url.to_string()),
+            // What is left out of it does not matter to whoever looks for a file.
+            Origin::Local(directory) => (None, directory.path().display().to_string()),
+        };
+        Citation { page, url, commit: revision.to_owned() }
     }
 
     /// How the host of a repository shows it, and where.
