@@ -21,6 +21,8 @@ pub struct Row {
     pub names: Vec<String>,
     /// The path below the mount that needs no name, if a configured host has it.
     pub path: Option<String>,
+    /// `git`, `local`, ...
+    pub kind: &'static str,
     /// Where it comes from, as a url.
     pub url: String,
     /// The reference; empty for the default.
@@ -138,6 +140,7 @@ fn row(
         key: path.clone().unwrap_or_else(|| described(key, reference)),
         names,
         path,
+        kind: key.kind().as_str(),
         url: key.source().to_owned(),
         reference: reference.to_string(),
         revision,

@@ -217,7 +217,7 @@ const BUILT: &[(&str, &[&str])] = &[
 fn built(path: &Path, name: &OsStr, siblings: &[OsString]) -> bool {
     let beside = |file: &&str| siblings.iter().any(|sibling| sibling == file);
     MADE.iter().any(|made| name == *made)
-        || BUILT.iter().any(|(built, by)| name == *built && by.iter().any(|file| beside(&file)))
+        || BUILT.iter().any(|(built, by)| name == *built && by.iter().any(beside))
         // A virtual environment of Python.
         || path.join("pyvenv.cfg").is_file()
         || is_cache(path)
