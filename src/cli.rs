@@ -16,6 +16,7 @@ use output::Output;
 
 pub mod add;
 pub mod check;
+pub mod cite;
 pub mod clear;
 pub mod doctor;
 pub mod exit;
@@ -71,6 +72,7 @@ enum Verb {
     Get(get::Arguments),
     List(list::Arguments),
     Path(path::Arguments),
+    Cite(cite::Arguments),
     Add(add::Arguments),
     Remove(remove::Arguments),
     Update(update::Arguments),
@@ -117,6 +119,7 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Get(arguments) => get::run(&arguments, invocation),
         Verb::List(arguments) => list::run(&arguments, invocation),
         Verb::Path(arguments) => path::run(&arguments, invocation),
+        Verb::Cite(arguments) => cite::run(&arguments, invocation),
         Verb::Add(arguments) => add::run(&arguments, invocation),
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),

@@ -18,6 +18,7 @@ mod document;
 pub mod duration;
 pub mod edit;
 pub mod environment;
+mod forge;
 mod host;
 pub mod locking;
 mod problem;
@@ -29,6 +30,7 @@ use document::{DurationField, Fields, Text};
 use locking::Locking;
 use problem::Problems;
 
+pub use forge::Forge;
 pub use host::Host;
 pub use problem::Problem;
 pub use quota::{KeepFree, Quota};
@@ -139,7 +141,7 @@ const KEYS: &[&str] = &[
     "lease",
 ];
 const RESOURCE_KEYS: &[&str] = &["name", "git", "path", "ignore", "ref", "subpaths", "note"];
-const HOST_KEYS: &[&str] = &["name", "url", "nested"];
+const HOST_KEYS: &[&str] = &["name", "url", "nested", "forge"];
 
 /// A file larger than this is not a configuration.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -335,6 +337,10 @@ fn read_hosts(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Host> {
         let name = required(&fields, "name", "name = \"git.example.org\"", problems);
         let url = required(&fields, "url", "url = \"https://git.example.org/{path}.git\"", problems);
         let nested = fields.boolean("nested", problems).unwrap_or(false);
+        let forge = fields.text("forge", problems).and_then(|forge| {
+            let refused = |error| problems.add_error(&forge.at, &error, "leave it out");
+            Forge::parse(forge.text).map_err(refused).ok()
+        });
         if let Some(name) = &name
             && hosts.iter().any(|host| host.name == name.text)
         {
@@ -357,7 +363,7 @@ fn read_hosts(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Host> {
             _ => "example.org",
         };
         match Host::new(name, url.text, nested) {
-            Ok(host) => hosts.push(host),
+            Ok(host) => hosts.push(Host { forge, ..host }),
             Err(error) => problems.add_error(&url.at, &error, "correct it"),
         }
     }

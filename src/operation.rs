@@ -24,6 +24,7 @@ use crate::source::{Progress, Source, Sources};
 pub mod add;
 pub mod barrier;
 pub mod check;
+pub mod cite;
 pub mod clear;
 pub mod daemon_status;
 pub mod doctor;

@@ -15,6 +15,7 @@ mod reader;
 mod setting;
 
 mod atomic;
+mod citations;
 mod contained;
 mod degrade;
 mod honest_death;

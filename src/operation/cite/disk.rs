@@ -1,0 +1,110 @@
+//! What a path on disk is: as a process that looks now sees it in a mount.
+//!
+//! The mount itself is touched only by a child (see [`probe`]). A daemon that is dead or hangs is found
+//! out first; then the look may take as long as a reader's, because it may have to fetch.
+
+use std::path::{Path, PathBuf};
+
+use super::super::mounts::{self, Mounted};
+use super::super::probe::{self, Answer, Ask, describe::Described};
+use super::super::target::{self, Target};
+use super::asked::Asked;
+use super::{Found, Submodule};
+use crate::error::{Error, Kind, Result};
+use crate::operation::Context;
+use crate::view::OWN;
+
+/// Fails with `NotFound` if there is nothing at this path.
+pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<Found> {
+    let (described, lines) = look(context, mounts, asked)?;
+    let what = || format!("find {} in a tree", described.path.display());
+    let Some((url, revision)) = described.view else {
+        let why = match mounts::containing(mounts, &described.path) {
+            Some(_) => "it is a directory of the mount, not one of a tree",
+            None => "it lies in no mount of srcfs",
+        };
+        let hint = "write a path in a mount, or a KEY like git/github.com/owner/repository/src/lib.rs";
+        return Err(Error::new(Kind::Invalid, what(), why).hint(hint));
+    };
+    let Some(path) = described.path.to_str() else {
+        let hint = "its attribute user.srcfs.citation cites it: getfattr -n user.srcfs.citation FILE";
+        return Err(Error::new(Kind::Invalid, what(), "its name is not UTF-8").hint(hint));
+    };
+    let (target, path) = Target::split(path, &context.config, mounts)?;
+    if target.key.source() != url {
+        let why = format!("the mount shows {url} there, and the configuration says {}", target.key.source());
+        return Err(Error::new(Kind::Config, what(), why).hint("give the --config of the mount"));
+    }
+    Ok(Found {
+        target,
+        revision,
+        path,
+        sort: described.sort,
+        blob: described.blob,
+        submodule: described.submodule.map(|(commit, url)| Submodule { commit, url }),
+        leads_to: described.target,
+        lines: lines.map(|lines| (lines, described.lines)),
+    })
+}
+
+/// What is there, and which lines of it were meant.
+fn look(
+    context: &Context,
+    mounts: &[Mounted],
+    asked: &Asked<'_>,
+) -> Result<(Described, Option<crate::view::citation::Lines>)> {
+    answers(mounts, Path::new(asked.path))?;
+    let bound = context.config.reply_bound + probe::BOUND;
+    let whole = PathBuf::from(asked.whole);
+    let answers = match asked.lines {
+        None => probe::ask_within(bound, Ask::Describe, &[whole]),
+        Some(_) => probe::ask_within(bound, Ask::DescribeLines, &[whole, PathBuf::from(asked.path)]),
+    };
+    let lines = [None, asked.lines];
+    let found = answers.iter().zip(lines).find_map(|(answer, lines)| match answer {
+        Answer::Found(json) => Some((json, lines)),
+        _ => None,
+    });
+    if let Some((json, lines)) = found {
+        let described = serde_json::from_slice(json)
+            .map_err(|error| Error::new(Kind::Io, format!("look at {}", asked.path), error.to_string()))?;
+        return Ok((described, lines));
+    }
+    // There is one for each path, and the last is that without the lines.
+    Err(answers.last().map_or_else(|| absent(asked.path), |answer| failed(answer, asked.path)))
+}
+
+/// Whether the daemon of the mount that `path` names, if it names one, answers at all.
+fn answers(mounts: &[Mounted], path: &Path) -> Result<()> {
+    let absolute = target::absolute(path);
+    let mounted = absolute.as_deref().and_then(|path| mounts::containing(mounts, path));
+    let Some((mounted, _)) = mounted else { return Ok(()) };
+    match probe::ask(Ask::LookUp, &[mounted.mount_point.join(OWN)]).first() {
+        Some(Answer::Found(_)) | None => Ok(()),
+        Some(other) => Err(Error::new(
+            Kind::Unreachable,
+            format!("look into {}", mounted.mount_point.display()),
+            other.describe(),
+        )
+        .hint("`srcfs status` tells about the mounts; a KEY can be cited without one")),
+    }
+}
+
+fn failed(answer: &Answer, path: &str) -> Error {
+    let what = format!("look at {path}");
+    match answer {
+        Answer::Errno(libc::ENOENT | libc::ENOTDIR) => absent(path),
+        Answer::Errno(number) => {
+            let error = std::io::Error::from_raw_os_error(*number);
+            Error::io("look at", path, &error).hint(format!("`srcfs explain {path}` says why"))
+        }
+        Answer::Silent => Error::new(Kind::TimedOut, what, "the mount did not answer in time")
+            .hint("a fetch goes on without you; try again"),
+        other => Error::new(Kind::Io, what, other.describe()),
+    }
+}
+
+fn absent(path: &str) -> Error {
+    Error::new(Kind::NotFound, format!("look at {path}"), "there is no such file or directory")
+        .hint(format!("`srcfs explain {path}` says why if it lies in a mount"))
+}
