@@ -15,6 +15,7 @@ use invocation::{Global, Invocation};
 use output::Output;
 
 pub mod add;
+pub mod agent_guide;
 pub mod check;
 pub mod cite;
 pub mod clear;
@@ -73,6 +74,7 @@ enum Verb {
     List(list::Arguments),
     Path(path::Arguments),
     Cite(cite::Arguments),
+    AgentGuide(agent_guide::Arguments),
     Add(add::Arguments),
     Remove(remove::Arguments),
     Update(update::Arguments),
@@ -120,6 +122,7 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::List(arguments) => list::run(&arguments, invocation),
         Verb::Path(arguments) => path::run(&arguments, invocation),
         Verb::Cite(arguments) => cite::run(&arguments, invocation),
+        Verb::AgentGuide(arguments) => agent_guide::run(&arguments, invocation),
         Verb::Add(arguments) => add::run(&arguments, invocation),
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),

@@ -22,6 +22,7 @@ use crate::source::local::Local;
 use crate::source::{Progress, Source, Sources};
 
 pub mod add;
+pub mod agent_guide;
 pub mod barrier;
 pub mod check;
 pub mod cite;

@@ -6,7 +6,7 @@
 //!
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
-//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`), `swept` (the tables
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`), `swept` (the tables
 //! of bindings).
 
 use std::ffi::OsStr;
@@ -27,7 +27,7 @@ use crate::source::Source;
 
 pub mod binding;
 pub mod citation;
-mod guide;
+pub mod guide;
 pub mod journal;
 mod listing;
 pub mod name;
@@ -307,7 +307,7 @@ impl Tree for SourceTree {
             return self.own(components.as_path());
         }
         if first == README && components.next().is_none() {
-            return Entry::File(guide::text(&self.about.directory).into_bytes().into());
+            return Entry::File(self.readme().into_bytes().into());
         }
         if first.as_encoded_bytes().starts_with(b".") {
             return Entry::Missing;
@@ -338,6 +338,10 @@ impl Tree for SourceTree {
 }
 
 impl SourceTree {
+    fn readme(&self) -> String {
+        guide::text(guide::Form::Readme, &self.about.directory, &self.config())
+    }
+
     fn own(&self, rest: &Path) -> Entry {
         let Some(name) = rest.to_str() else { return Entry::Missing };
         if name.is_empty() {

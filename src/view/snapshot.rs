@@ -16,7 +16,8 @@ use crate::cache::Snapshot;
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Table};
 
-/// The extended attributes of a view. `.blob` stands on files and links, the last two on submodules.
+/// The extended attributes of a view. `.blob` stands on files, the last two on submodules. None stands on
+/// a symbolic link, where the kernel allows no `user.` attribute to be read.
 const KEY: &str = "user.srcfs.key";
 pub(crate) const REVISION: &str = "user.srcfs.revision";
 pub(crate) const URL: &str = "user.srcfs.url";
@@ -188,7 +189,7 @@ impl tree::Snapshot for Shown {
                 let citation = Citation::new(&self.what.key, &revision, &self.shared.config());
                 citation.of(Place { path: &path, kind: node.kind, lines: None })
             }
-            BLOB if matches!(node.kind, store::Kind::File { .. } | store::Kind::Symlink) => node.object.hex(),
+            BLOB if matches!(node.kind, store::Kind::File { .. }) => node.object.hex(),
             SUBMODULE_COMMIT if node.kind == store::Kind::Submodule => node.object.hex(),
             SUBMODULE_URL => self.table.submodule_url(index)?.to_owned(),
             _ => return None,
@@ -199,7 +200,9 @@ impl tree::Snapshot for Shown {
     fn xattrs(&self, index: u32) -> Vec<String> {
         let mut names = vec![KEY, REVISION, URL, CITATION];
         match self.table.node(index).map(|node| node.kind) {
-            Some(store::Kind::File { .. } | store::Kind::Symlink) => names.push(BLOB),
+            Some(store::Kind::File { .. }) => names.push(BLOB),
+            // What is listed is read next, and that fails.
+            Some(store::Kind::Symlink) => names.clear(),
             Some(store::Kind::Submodule) => {
                 names.push(SUBMODULE_COMMIT);
                 if self.table.submodule_url(index).is_some() {

@@ -1,8 +1,9 @@
 //! A citation names what is shown: the revision that a mount shows there now, a path that exists in it,
 //! lines that it has.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -58,9 +59,10 @@ fn cite_in(site: &Site, directory: &Path, arguments: &[&str]) -> Run {
 #[test]
 fn a_place_is_cited_by_its_revision_whether_it_is_named_in_a_mount_or_by_its_key() {
     let mut site = site("");
-    let first = site.repository("team/docs").commit(&files());
+    let mut docs = site.repository("team/docs");
+    let first = docs.commit(&files());
     site.mount();
-    let blob = |path: &str| site.repository("team/docs").git(&["rev-parse", &format!("{first}:{path}")]);
+    let blob = |path: &str| docs.git(&["rev-parse", &format!("{first}:{path}")]);
     for (path, sort, link) in [
         ("src/lib.rs", "file", format!("{PAGES}/blob/{first}/src/lib.rs")),
         ("src", "directory", format!("{PAGES}/tree/{first}/src")),
@@ -137,9 +139,8 @@ fn what_is_not_there_is_not_cited_and_does_not_stop_the_others() {
 
 #[test]
 fn in_a_tree_a_path_is_written_from_the_working_directory_on() {
-    let mut site = site("quiet = \"100ms\"");
-    let mut docs = site.repository("team/docs");
-    let first = docs.commit(&files());
+    let mut site = site("");
+    let first = site.repository("team/docs").commit(&files());
     site.mount();
     assert_eq!(site.cat(&site.path(KEY).join("empty")), "");
     let inside = site.path(KEY);
@@ -159,35 +160,30 @@ fn in_a_tree_a_path_is_written_from_the_working_directory_on() {
     }
     let absent = cite_in(&site, &inside, &["src/none.rs"]);
     assert!(absent.code == 1 && absent.err.contains("no such file"), "{absent:?}");
+}
 
-    // A shell that stays where it is sees what it saw, and cites that.
-    let script = format!(
-        "cd '{}' && read line && \"$0\" cite lib.rs:2 && cat lib.rs && \"$0\" cite '{}'",
-        inside.join("src").display(),
-        in_mount(&site, "src/lib.rs:2")
-    );
-    let mut shell = site.command(&["cite"]);
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(script)
-        .arg(shell.get_program())
-        .envs(shell.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
-    drop(shell.arg("unused"));
-    let mut child =
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let pid = child.id();
-    let its_place = inside.join("src");
-    super::mounted2::wait_until("the shell is in the tree", || {
-        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|place| place == its_place)
-    });
+#[test]
+fn a_shell_that_stays_in_a_tree_cites_what_it_sees_there_and_not_what_is_newer() {
+    let mut site = site("quiet = \"100ms\"");
+    let mut docs = site.repository("team/docs");
+    let first = docs.commit(&files());
+    site.mount();
+    let place = site.path(KEY).join("src");
+    assert_eq!(site.cat(&place.join("a b#%.rs")), "one\ntwo");
+    let newest = in_mount(&site, "src/lib.rs:2");
+    let script = format!("read line && \"$0\" cite lib.rs:2 && cat lib.rs && \"$0\" cite '{newest}'");
+    // With the environment of the program.
+    let program = site.command(&[]);
+    let environment = program.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(program.get_program()).envs(environment).current_dir(&place);
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let second = docs.commit(&[File::new("src/lib.rs", "other\nlines\n")]);
     site.json(&["update", KEY]);
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    let after = format!("{PAGES}/blob/{second}/src/lib.rs#L2\n");
-    assert_eq!(told, format!("{link}one\ntwo\nthree\nfour\n{after}"));
+    shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let told = String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap();
+    let cited = |commit: &str| format!("{PAGES}/blob/{commit}/src/lib.rs#L2\n");
+    assert_eq!(told, format!("{}one\ntwo\nthree\nfour\n{}", cited(&first), cited(&second)));
 }
 
 #[test]

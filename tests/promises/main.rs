@@ -18,6 +18,7 @@ mod atomic;
 mod citations;
 mod contained;
 mod degrade;
+mod guide;
 mod honest_death;
 mod honest_errors;
 mod hostile_names;

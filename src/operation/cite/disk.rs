@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::daemon_status;
 use super::super::mounts::{self, Mounted};
 use super::super::probe::{self, Answer, Ask, describe::Described};
 use super::super::target::{self, Target};
@@ -12,7 +13,7 @@ use super::asked::Asked;
 use super::{Found, Submodule};
 use crate::error::{Error, Kind, Result};
 use crate::operation::Context;
-use crate::view::OWN;
+use crate::view::citation::Lines;
 
 /// Fails with `NotFound` if there is nothing at this path.
 pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<Found> {
@@ -48,11 +49,7 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
 }
 
 /// What is there, and which lines of it were meant.
-fn look(
-    context: &Context,
-    mounts: &[Mounted],
-    asked: &Asked<'_>,
-) -> Result<(Described, Option<crate::view::citation::Lines>)> {
+fn look(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<(Described, Option<Lines>)> {
     answers(mounts, Path::new(asked.path))?;
     let bound = context.config.reply_bound + probe::BOUND;
     let whole = PathBuf::from(asked.whole);
@@ -79,15 +76,13 @@ fn answers(mounts: &[Mounted], path: &Path) -> Result<()> {
     let absolute = target::absolute(path);
     let mounted = absolute.as_deref().and_then(|path| mounts::containing(mounts, path));
     let Some((mounted, _)) = mounted else { return Ok(()) };
-    match probe::ask(Ask::LookUp, &[mounted.mount_point.join(OWN)]).first() {
-        Some(Answer::Found(_)) | None => Ok(()),
-        Some(other) => Err(Error::new(
-            Kind::Unreachable,
-            format!("look into {}", mounted.mount_point.display()),
-            other.describe(),
-        )
-        .hint("`srcfs status` tells about the mounts; a KEY can be cited without one")),
-    }
+    // Not by a name that the kernel may know the answer for.
+    let daemons = daemon_status::read(std::slice::from_ref(mounted));
+    let silent = daemons.into_iter().find_map(|daemon| daemon.status.err());
+    silent.map_or(Ok(()), |why| {
+        Err(Error::new(Kind::Unreachable, format!("look into {}", mounted.mount_point.display()), why)
+            .hint("`srcfs status` tells about the mounts; a KEY can be cited without one"))
+    })
 }
 
 fn failed(answer: &Answer, path: &str) -> Error {
