@@ -109,12 +109,9 @@ pub fn cite(context: &Context, texts: &[String], watch: Watch<'_>) -> Result<Cit
     let mounts = mounts::all()?;
     let citations = texts.iter().map(|text| {
         let asked = text.clone();
-        match find(context, &mounts, text, watch).and_then(|found| cited(context, found)) {
+        match find(context, &mounts, text, watch).and_then(|found| cited(context, text, found)) {
             Ok(cited) => Item { asked, cited: Some(cited), error: None },
-            Err(error) => {
-                let error = error.during(format_args!("cite {text}"));
-                Item { asked, cited: None, error: Some(Failure::from(&error)) }
-            }
+            Err(error) => Item { asked, cited: None, error: Some(Failure::from(&error)) },
         }
     });
     Ok(CiteReport { citations: citations.collect() })
@@ -137,9 +134,9 @@ fn find(context: &Context, mounts: &[mounts::Mounted], text: &str, watch: Watch<
     tree::find(context, mounts, &asked, watch)
 }
 
-fn cited(context: &Context, found: Found) -> Result<Cited> {
+fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
     if let Some((lines, there)) = found.lines {
-        check(lines, there, &found)?;
+        check(lines, there, text, &found)?;
     }
     let Found { target, revision, path, sort, blob, submodule, .. } = found;
     let lines = found.lines.map(|(lines, _)| lines);
@@ -161,8 +158,8 @@ fn cited(context: &Context, found: Found) -> Result<Cited> {
 }
 
 /// Whether it has these lines.
-fn check(lines: Lines, there: Option<u64>, found: &Found) -> Result<()> {
-    let invalid = |why: String| Error::new(Kind::Invalid, format!("find lines in {:?}", found.path), why);
+fn check(lines: Lines, there: Option<u64>, text: &str, found: &Found) -> Result<()> {
+    let invalid = |why: String| Error::new(Kind::Invalid, format!("cite {text}"), why);
     match (found.sort, there) {
         (Sort::Symlink, _) => {
             let to = found.leads_to.as_deref().unwrap_or("something else");

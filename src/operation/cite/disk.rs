@@ -18,10 +18,10 @@ use crate::view::citation::Lines;
 /// Fails with `NotFound` if there is nothing at this path.
 pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<Found> {
     let (described, lines) = look(context, mounts, asked)?;
-    let what = || format!("find {} in a tree", described.path.display());
+    let what = || format!("cite {}", asked.whole);
     let Some((url, revision)) = described.view else {
         let why = match mounts::containing(mounts, &described.path) {
-            Some(_) => "it is a directory of the mount, not one of a tree",
+            Some(_) => "it belongs to the mount itself, not to a tree",
             None => "it lies in no mount of srcfs",
         };
         let hint = "write a path in a mount, or a KEY like git/github.com/owner/repository/src/lib.rs";
@@ -50,7 +50,9 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
 
 /// What is there, and which lines of it were meant.
 fn look(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<(Described, Option<Lines>)> {
-    answers(mounts, Path::new(asked.path))?;
+    let absolute = target::absolute(Path::new(asked.path));
+    let mounted = absolute.as_deref().and_then(|path| mounts::containing(mounts, path));
+    mounted.map_or(Ok(()), |(mounted, _)| answers(mounted))?;
     let bound = context.config.reply_bound + probe::BOUND;
     let whole = PathBuf::from(asked.whole);
     let answers = match asked.lines {
@@ -68,14 +70,12 @@ fn look(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<(Des
         return Ok((described, lines));
     }
     // There is one for each path, and the last is that without the lines.
-    Err(answers.last().map_or_else(|| absent(asked.path), |answer| failed(answer, asked.path)))
+    let absolute = absolute.as_deref().filter(|_| mounted.is_some());
+    Err(failed(answers.last().unwrap_or(&Answer::Silent), asked, absolute))
 }
 
-/// Whether the daemon of the mount that `path` names, if it names one, answers at all.
-fn answers(mounts: &[Mounted], path: &Path) -> Result<()> {
-    let absolute = target::absolute(path);
-    let mounted = absolute.as_deref().and_then(|path| mounts::containing(mounts, path));
-    let Some((mounted, _)) = mounted else { return Ok(()) };
+/// Whether the daemon of a mount answers at all.
+fn answers(mounted: &Mounted) -> Result<()> {
     // Not by a name that the kernel may know the answer for.
     let daemons = daemon_status::read(std::slice::from_ref(mounted));
     let silent = daemons.into_iter().find_map(|daemon| daemon.status.err());
@@ -85,21 +85,22 @@ fn answers(mounts: &[Mounted], path: &Path) -> Result<()> {
     })
 }
 
-fn failed(answer: &Answer, path: &str) -> Error {
-    let what = format!("look at {path}");
-    match answer {
-        Answer::Errno(libc::ENOENT | libc::ENOTDIR) => absent(path),
+/// Why nothing can be said of a path, which is `absolute` if it lies in a mount.
+fn failed(answer: &Answer, asked: &Asked<'_>, absolute: Option<&Path>) -> Error {
+    let (kind, why) = match answer {
+        Answer::Errno(libc::ENOENT | libc::ENOTDIR) => {
+            (Kind::NotFound, "there is no such file or directory".to_owned())
+        }
+        Answer::Silent => (Kind::TimedOut, "the mount did not answer in time".to_owned()),
         Answer::Errno(number) => {
             let error = std::io::Error::from_raw_os_error(*number);
-            Error::io("look at", path, &error).hint(format!("`srcfs explain {path}` says why"))
+            (Error::io("look at", asked.path, &error).kind(), error.to_string())
         }
-        Answer::Silent => Error::new(Kind::TimedOut, what, "the mount did not answer in time")
-            .hint("a fetch goes on without you; try again"),
-        other => Error::new(Kind::Io, what, other.describe()),
+        other => (Kind::Io, other.describe()),
+    };
+    let error = Error::new(kind, format!("cite {}", asked.whole), why);
+    match absolute {
+        Some(path) => error.hint(format!("`srcfs explain {}` says why", path.display())),
+        None => error,
     }
-}
-
-fn absent(path: &str) -> Error {
-    Error::new(Kind::NotFound, format!("look at {path}"), "there is no such file or directory")
-        .hint(format!("`srcfs explain {path}` says why if it lies in a mount"))
 }

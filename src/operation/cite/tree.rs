@@ -47,9 +47,9 @@ pub(super) fn find(
     };
     let (index, lines) = match exact {
         Some(index) => (index, None),
-        None => (tree.follow(&rest)?.ok_or_else(|| absent(&target, &snapshot, &rest))?, asked.lines),
+        None => (tree.follow(&rest)?.ok_or_else(|| absent(asked, &target, &snapshot, &rest))?, asked.lines),
     };
-    let node = table.node(index).ok_or_else(|| absent(&target, &snapshot, &rest))?;
+    let node = table.node(index).ok_or_else(|| absent(asked, &target, &snapshot, &rest))?;
     let sort = Sort::from(node.kind);
     let lines = match (lines, sort) {
         (Some(lines), Sort::File) => Some((lines, Some(tree.lines(&node)?))),
@@ -73,13 +73,13 @@ pub(super) fn find(
     })
 }
 
-fn absent(target: &Target, snapshot: &Snapshot, path: &str) -> Error {
+fn absent(asked: &Asked<'_>, target: &Target, snapshot: &Snapshot, path: &str) -> Error {
     let hidden = !target.subpaths.is_empty() && snapshot.table().find(path).is_some();
     let why = match hidden {
         true => format!("{} shows only {}", target.text, target.subpaths.join(", ")),
         false => format!("it does not exist in revision {}", snapshot.revision()),
     };
-    Error::new(Kind::NotFound, format!("find {path:?} in {}", target.text), why)
+    Error::new(Kind::NotFound, format!("cite {}", asked.whole), why)
 }
 
 /// A tree as it is shown.

@@ -7,6 +7,8 @@
 use std::fs::{File, FileType};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,7 @@ pub struct Described {
     pub submodule: Option<(String, Option<String>)>,
     /// Where it leads, if it is a link.
     pub target: Option<String>,
-    /// How many lines it has, if that was asked for and it is a file.
+    /// How many lines it has, if that was asked for and it is a file in a view.
     pub lines: Option<u64>,
 }
 
@@ -87,7 +89,10 @@ pub(super) fn describe(path: &Path, lines: bool) -> io::Result<Described> {
         // `.`, `..` or the root: it is opened itself.
         _ => (path, Path::new(".")),
     };
-    let directory = File::open(if directory.as_os_str().is_empty() { Path::new(".") } else { directory })?;
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    // A descriptor by which nothing can be read, so that opening it asks for no right and waits for nobody.
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let directory = File::options().read(true).custom_flags(flags).open(directory)?;
     let here = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
     let at = here.join(name);
     let kind = std::fs::symlink_metadata(&at)?.file_type();
@@ -103,11 +108,10 @@ pub(super) fn describe(path: &Path, lines: bool) -> io::Result<Described> {
         true => attribute(&at, SUBMODULE_COMMIT)?.zip(Some(attribute(&at, SUBMODULE_URL)?)),
         false => None,
     };
+    let lines = (lines && kind.is_file() && view.is_some()).then(|| count(&at)).transpose()?;
     let target = kind.is_symlink().then(|| std::fs::read_link(&at)).transpose()?;
     let blob = match &target {
-        Some(target) => {
-            Some(ObjectId::of("blob", std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str())).hex())
-        }
+        Some(target) => Some(ObjectId::of("blob", target.as_os_str().as_bytes()).hex()),
         None => attribute(&at, BLOB)?,
     };
     let mut real = std::fs::read_link(&here)?;
@@ -121,7 +125,7 @@ pub(super) fn describe(path: &Path, lines: bool) -> io::Result<Described> {
         view,
         submodule,
         target: target.map(|target| target.to_string_lossy().into_owned()),
-        lines: (lines && kind.is_file()).then(|| count(&at)).transpose()?,
+        lines,
     })
 }
 
@@ -186,7 +190,7 @@ mod tests {
         std::fs::write(real.join("a/f"), "one\ntwo").unwrap();
         std::os::unix::fs::symlink("a", real.join("link")).unwrap();
         let file = describe(&real.join("link/f"), true).unwrap();
-        assert_eq!((file.path, file.sort, file.lines), (real.join("a/f"), Sort::File, Some(2)));
+        assert_eq!((file.path, file.sort, file.lines), (real.join("a/f"), Sort::File, None));
         assert_eq!((file.view, file.blob), (None, None));
         let link = describe(&real.join("link"), true).unwrap();
         assert_eq!((link.path, link.sort, link.lines), (real.join("link"), Sort::Symlink, None));
