@@ -111,7 +111,14 @@ pub fn cite(context: &Context, texts: &[String], watch: Watch<'_>) -> Result<Cit
         let asked = text.clone();
         match find(context, &mounts, text, watch).and_then(|found| cited(context, text, found)) {
             Ok(cited) => Item { asked, cited: Some(cited), error: None },
-            Err(error) => Item { asked, cited: None, error: Some(Failure::from(&error)) },
+            Err(error) => {
+                let column = Some(text).filter(|_| error.kind() == Kind::NotFound);
+                let error = match column.and_then(|text| asked::without_column(text)) {
+                    Some(meant) => error.hint(format!("write {meant}, if the last number is a column")),
+                    None => error,
+                };
+                Item { asked, cited: None, error: Some(Failure::from(&error)) }
+            }
         }
     });
     Ok(CiteReport { citations: citations.collect() })

@@ -1,6 +1,8 @@
 //! Citations: where what stands in a tree is shown to people, by its revision and so for ever.
 //!
-//! The layouts are those of the forges' own "copy permalink". Where the forge is not known, or shows no
+//! The layouts are those of the forges' own "copy permalink" and of a click on a line number there. That
+//! typeset files need `?plain=1` is documented by GitHub ("Creating a permanent link to a code snippet") and
+//! GitLab ("Repository files"); `?display=source` is what Gitea's and Forgejo's button for it leads to. Where the forge is not known, or shows no
 //! such page, a citation names source, revision and path, which no browser opens but everybody can follow.
 //! For a directory of this machine that is its absolute path and the id of its tree.
 

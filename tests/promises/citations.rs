@@ -116,6 +116,7 @@ fn what_is_not_there_is_not_cited_and_does_not_stop_the_others() {
         ("link:1", "invalid", "src/lib.rs"),
         ("src/none.rs", "not_found", ""),
         ("src/none.rs:1", "not_found", ""),
+        ("src/lib.rs:1:5", "not_found", "src/lib.rs:1, if the last number is a column"),
         ("src/lib.rs/x", "not_found", ""),
     ] {
         for asked in [format!("{KEY}/{path}"), in_mount(&site, path)] {

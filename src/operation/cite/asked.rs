@@ -39,6 +39,13 @@ impl<'t> Asked<'t> {
     }
 }
 
+/// What is left of `PATH:LINE:COLUMN`, as compilers and searches print it; `None` if it is not that.
+pub(super) fn without_column(text: &str) -> Option<&str> {
+    let (line, column) = text.rsplit_once(':')?;
+    let (path, number_of_line) = line.rsplit_once(':')?;
+    (!path.is_empty() && number(column).is_some() && number(number_of_line).is_some()).then_some(line)
+}
+
 /// A number of digits alone. One that is too large for any file is as good as another.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -66,6 +73,14 @@ mod tests {
         ] {
             let lines = lines.map(|(first, last)| Lines { first, last });
             assert_eq!(Asked::parse(text).unwrap(), Asked { whole: text, path, lines }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_seen_as_one() {
+        assert_eq!(without_column("src/x.rs:3:14"), Some("src/x.rs:3"));
+        for text in ["src/x.rs:3", "src/x.rs:3-4", ":3:4", "a:b:3", "a:3:"] {
+            assert_eq!(without_column(text), None, "{text}");
         }
     }
 
