@@ -133,8 +133,8 @@ fn find(context: &Context, mounts: &[mounts::Mounted], text: &str, watch: Watch<
     let inside = std::env::current_dir().is_ok_and(|here| mounts::containing(mounts, &here).is_some());
     if inside {
         let found = disk::find(context, mounts, &asked);
-        let is_absent = found.as_ref().is_err_and(|error| error.kind() == Kind::NotFound);
-        if !is_absent || Target::split(asked.path, &context.config, mounts).is_err() {
+        // A KEY is one everywhere, also if the mount does not answer.
+        if found.is_ok() || Target::split(asked.path, &context.config, mounts).is_err() {
             return found;
         }
     }

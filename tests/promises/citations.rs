@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::harness::repository::File;
-use super::mounted2::{Site, run, xattr};
+use super::mounted2::{Site, run, wait_until, xattr};
 use super::program::Run;
 
 const KEY: &str = "git/github.com/team/docs";
@@ -337,7 +337,27 @@ fn a_daemon_that_hangs_or_is_dead_hangs_no_citation() {
     assert!(hung["error"]["why"].as_str().unwrap().contains("no answer"), "{hung}");
     assert!(by_key["permalink"].is_string(), "{by_key}");
     nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).unwrap();
-    super::mounted2::wait_until("the daemon is dead", || !site.is_serving());
+    wait_until("the daemon is dead", || !site.is_serving());
     let dead = cite(&site, &lib);
     assert!(dead["error"]["why"].as_str().unwrap().contains("its daemon is dead"), "{dead}");
+}
+
+#[test]
+fn what_the_configuration_says_of_a_host_counts_at_once() {
+    let site = Site::mounted("");
+    let first = site.repository("team/docs").commit(&files());
+    let url = site.server().url("team/docs.git");
+    let lib = site.forge("team/docs/src/lib.rs");
+    let lines = format!("{}:2-3", lib.display());
+    assert_eq!(cite(&site, &lines)["citation"], format!("{url}@{first}:src/lib.rs:2-3"));
+    assert_eq!(cite(&site, &lines)["permalink"], Value::Null);
+    assert_eq!(xattr(&lib, "user.srcfs.citation"), Ok(format!("{url}@{first}:src/lib.rs")));
+    let template = site.server().url("{path}.git");
+    site.configure(&format!("[[host]]\nname = \"pages\"\nurl = \"{template}\"\nforge = \"gitlab\"\n"));
+    let page = format!("{}/-/blob/{first}/src/lib.rs", url.strip_suffix(".git").unwrap());
+    assert_eq!(cite(&site, &lines)["permalink"], format!("{page}#L2-3"));
+    wait_until("the mount says so too", || {
+        // Whoever asks for a name has the file read again.
+        site.sh("ls git").code == 0 && xattr(&lib, "user.srcfs.citation") == Ok(page.clone())
+    });
 }
