@@ -252,6 +252,12 @@ impl Cache {
         Ok(found.into_iter().map(|(_, state)| state).collect())
     }
 
+    /// A directory in which sources remember what saves them work: nothing that is there is needed, and
+    /// nothing of it is ever shown.
+    pub fn memory_of_sources(&self) -> PathBuf {
+        self.layout.sources()
+    }
+
     /// Notes why `reference` of `key` could not be had. [`Cache::get`] and [`Cache::resolve`] do so
     /// themselves.
     pub fn note_failure(&self, key: &Key, reference: &Reference, error: &Error) {

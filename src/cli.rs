@@ -15,7 +15,9 @@ use invocation::{Global, Invocation};
 use output::Output;
 
 pub mod add;
+pub mod agent_guide;
 pub mod check;
+pub mod cite;
 pub mod clear;
 pub mod doctor;
 pub mod exit;
@@ -71,6 +73,8 @@ enum Verb {
     Get(get::Arguments),
     List(list::Arguments),
     Path(path::Arguments),
+    Cite(cite::Arguments),
+    AgentGuide(agent_guide::Arguments),
     Add(add::Arguments),
     Remove(remove::Arguments),
     Update(update::Arguments),
@@ -117,6 +121,8 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Get(arguments) => get::run(&arguments, invocation),
         Verb::List(arguments) => list::run(&arguments, invocation),
         Verb::Path(arguments) => path::run(&arguments, invocation),
+        Verb::Cite(arguments) => cite::run(&arguments, invocation),
+        Verb::AgentGuide(arguments) => agent_guide::run(&arguments, invocation),
         Verb::Add(arguments) => add::run(&arguments, invocation),
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),

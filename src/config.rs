@@ -12,12 +12,13 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::error::{Error, Kind, Result};
-use crate::key::{GitUrl, Reference};
+use crate::key::{Directory, GitUrl, Key, Reference};
 
 mod document;
 pub mod duration;
 pub mod edit;
 pub mod environment;
+mod forge;
 mod host;
 pub mod locking;
 mod problem;
@@ -29,6 +30,7 @@ use document::{DurationField, Fields, Text};
 use locking::Locking;
 use problem::Problems;
 
+pub use forge::Forge;
 pub use host::Host;
 pub use problem::Problem;
 pub use quota::{KeepFree, Quota};
@@ -39,6 +41,20 @@ pub use resource::{
 pub(crate) use document::nearest;
 pub(crate) use host::{DEEPEST as DEEPEST_GROUP, check_segment as check_host_segment};
 pub(crate) use resource::check_name_segment;
+
+/// What a new resource is, as it was written.
+#[derive(Clone, Copy, Debug)]
+pub enum NewOrigin<'a> {
+    /// The url of a git repository.
+    Git(&'a str),
+    /// A directory, by its absolute path.
+    Path {
+        /// Where it is.
+        path: &'a Path,
+        /// What of it is left out, as globs of a `.gitignore`.
+        ignore: &'a [&'a str],
+    },
+}
 
 /// Everything that the configuration says, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,8 +140,8 @@ const KEYS: &[&str] = &[
     "lock",
     "lease",
 ];
-const RESOURCE_KEYS: &[&str] = &["name", "git", "ref", "subpaths", "note"];
-const HOST_KEYS: &[&str] = &["name", "url", "nested"];
+const RESOURCE_KEYS: &[&str] = &["name", "git", "path", "ignore", "ref", "subpaths", "note"];
+const HOST_KEYS: &[&str] = &["name", "url", "nested", "forge"];
 
 /// A file larger than this is not a configuration.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -199,7 +215,7 @@ impl Config {
     pub fn new_resource(
         &self,
         name: &str,
-        git: &str,
+        origin: NewOrigin<'_>,
         reference: Option<&str>,
         subpaths: &[&str],
         note: Option<&str>,
@@ -207,10 +223,15 @@ impl Config {
         if let Some(note) = note {
             check_note(note)?;
         }
+        check_name(name)?;
+        let key = match origin {
+            NewOrigin::Git(url) => Key::git(resource::parse_url(url, |url| trusts(&self.hosts, url))?),
+            NewOrigin::Path { path, ignore } => Key::local(Directory::new(path, ignore.iter().copied())?),
+        };
         let resource = Resource {
-            name: name.to_owned(),
-            git: resource::parse_url(git, |url| trusts(&self.hosts, url))?,
-            reference: Reference::parse(reference.unwrap_or_default())?,
+            name: Resource::path_of(name, &key),
+            reference: key.reference(reference.unwrap_or_default())?,
+            key,
             subpaths: parse_subpaths(subpaths)?,
             note: note.map(str::to_owned),
         };
@@ -220,7 +241,7 @@ impl Config {
 
     /// Refuses a resource whose name is invalid or taken.
     fn check_new(&self, resource: &Resource) -> Result<()> {
-        check_name(&resource.name)?;
+        check_name(resource.name_in_file())?;
         match self.resources.iter().find(|other| collide(&other.name, &resource.name)) {
             None => Ok(()),
             Some(other) if other.name == resource.name => Err(Error::new(
@@ -242,7 +263,7 @@ impl Config {
     /// a redirect to any other is refused.
     pub fn addresses(&self) -> Vec<String> {
         let hosts = self.hosts.iter().filter_map(Host::sample);
-        let resources = self.resources.iter().map(|resource| resource.git.clone());
+        let resources = self.resources.iter().filter_map(|resource| resource.key.git_url().cloned());
         let mut addresses: Vec<String> = hosts.chain(resources).filter_map(|url| url.authority()).collect();
         addresses.sort();
         addresses.dedup();
@@ -316,6 +337,10 @@ fn read_hosts(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Host> {
         let name = required(&fields, "name", "name = \"git.example.org\"", problems);
         let url = required(&fields, "url", "url = \"https://git.example.org/{path}.git\"", problems);
         let nested = fields.boolean("nested", problems).unwrap_or(false);
+        let forge = fields.text("forge", problems).and_then(|forge| {
+            let refused = |error| problems.add_error(&forge.at, &error, "leave it out");
+            Forge::parse(forge.text).map_err(refused).ok()
+        });
         if let Some(name) = &name
             && hosts.iter().any(|host| host.name == name.text)
         {
@@ -338,7 +363,7 @@ fn read_hosts(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Host> {
             _ => "example.org",
         };
         match Host::new(name, url.text, nested) {
-            Ok(host) => hosts.push(host),
+            Ok(host) => hosts.push(Host { forge, ..host }),
             Err(error) => problems.add_error(&url.at, &error, "correct it"),
         }
     }
@@ -355,13 +380,17 @@ fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems
     let mut names: Vec<Text<'_>> = Vec::new();
     for fields in file.tables("resource", RESOURCE_KEYS, problems) {
         let name = required(&fields, "name", "name = \"docs\"", problems);
-        let git = required(&fields, "git", "git = \"https://example.org/team/docs.git\"", problems);
-        let reference = match fields.text("ref", problems) {
-            None => Reference::Default,
-            Some(text) => Reference::parse(text.text).unwrap_or_else(|error| {
-                problems.add_error(&text.at, &error, "write a branch, a tag or a full commit id");
-                Reference::Default
-            }),
+        let key = read_origin(&fields, hosts, problems);
+        let reference = match (fields.text("ref", problems), &key) {
+            (None, _) => Reference::Default,
+            (Some(text), key) => {
+                let parse =
+                    |text| key.as_ref().map_or_else(|| Reference::parse(text), |key| key.reference(text));
+                parse(text.text).unwrap_or_else(|error| {
+                    problems.add_error(&text.at, &error, "write a branch, a tag or a full commit id");
+                    Reference::Default
+                })
+            }
         };
         let subpaths = read_subpaths(&fields, problems);
         let note = fields.text("note", problems).map(|note| {
@@ -369,13 +398,6 @@ fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems
                 problems.add_error(&note.at, &error, "shorten it");
             }
             note.text.to_owned()
-        });
-        let git = git.and_then(|git| match resource::parse_url(git.text, |url| trusts(hosts, url)) {
-            Ok(url) => Some(url),
-            Err(error) => {
-                problems.add_error(&git.at, &error, "write it as https://host/path.git");
-                None
-            }
         });
         let Some(name) = name else { continue };
         if let Err(error) = check_name(name.text) {
@@ -391,12 +413,43 @@ fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems
             };
             problems.add(&name.at, why, "choose another name");
         }
-        if let Some(git) = git {
-            resources.push(Resource { name: name.text.to_owned(), git, reference, subpaths, note });
+        if let Some(key) = key {
+            let name = Resource::path_of(name.text, &key);
+            resources.push(Resource { name, key, reference, subpaths, note });
         }
         names.push(name);
     }
     resources
+}
+
+/// What a resource is: one of `git` and `path`.
+fn read_origin(fields: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems<'_>) -> Option<Key> {
+    if let (true, Some(path)) = (fields.has("git"), fields.text("path", problems)) {
+        problems.add(&path.at, "git and path stand here both", "keep one of them");
+        return None;
+    }
+    if !fields.has("path") {
+        for ignored in fields.texts("ignore", problems).iter().take(1) {
+            problems.add(&ignored.at, "ignore is for a resource with a path", "remove it");
+        }
+        let git = required(fields, "git", "git = \"https://example.org/team/docs.git\"", problems)?;
+        let url = resource::parse_url(git.text, |url| trusts(hosts, url));
+        let refused = |error| problems.add_error(&git.at, &error, "write it as https://host/path.git");
+        return url.map_err(refused).ok().map(Key::git);
+    }
+    let path = fields.text("path", problems)?;
+    let globs = fields.texts("ignore", problems);
+    let place = Path::new(path.text);
+    if let Err(error) = Directory::new(place, []) {
+        problems.add_error(&path.at, &error, "write an absolute path; `srcfs add NAME --path DIR` makes one");
+        return None;
+    }
+    for glob in &globs {
+        if let Err(error) = Directory::new(place, [glob.text]) {
+            problems.add_error(&glob.at, &error, "correct it");
+        }
+    }
+    Directory::new(place, globs.iter().map(|glob| glob.text)).ok().map(Key::local)
 }
 
 fn read_subpaths(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Typed names: [`Key`] (a resource), [`Reference`] (what stands after `@`), [`GitUrl`].
+//! Typed names: [`Key`] (a resource), [`Reference`] (what stands after `@`), [`GitUrl`], [`Directory`].
 //!
 //! Everything that a user, a path in the mount or a file can name is parsed into one of these types
 //! first. Nothing else of the text reaches a path, a process or the network, so what the grammar
@@ -8,9 +8,11 @@ use std::fmt;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 
+mod directory;
 mod git_url;
 mod reference;
 
+pub use directory::Directory;
 pub use git_url::{GitUrl, Transport};
 pub use reference::Reference;
 
@@ -20,39 +22,125 @@ pub use reference::Reference;
 pub enum Kind {
     /// A git repository.
     Git,
+    /// A directory of this machine.
+    Local,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 2] = [Kind::Git, Kind::Local];
+
     /// Its name, as in paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Git => "git",
+            Kind::Local => "local",
         }
     }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Where a resource comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// A git repository.
+    Git(GitUrl),
+    /// A directory of this machine.
+    Local(Directory),
 }
 
 /// One thing with source: its kind and normalised source. Two names of one source have equal keys
 /// and so share mirror and locks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    kind: Kind,
-    url: GitUrl,
-}
+pub struct Key(Origin);
 
 impl Key {
     /// The key of a git repository.
     pub fn git(url: GitUrl) -> Self {
-        Key { kind: Kind::Git, url }
+        Key(Origin::Git(url))
+    }
+
+    /// The key of a directory.
+    pub fn local(directory: Directory) -> Self {
+        Key(Origin::Local(directory))
+    }
+
+    /// The key of that kind and source, as records have them.
+    ///
+    /// Fails with [`ErrorKind::Unsupported`] for a kind that this version does not know, and with
+    /// [`ErrorKind::Invalid`] for a source that it does not understand.
+    pub fn parse(kind: &str, source: &str) -> Result<Self> {
+        match Kind::parse(kind) {
+            Some(Kind::Git) => GitUrl::parse(source).map(Key::git),
+            Some(Kind::Local) => Directory::parse(source).map(Key::local),
+            None => {
+                let what = format!("read the name of {source}");
+                Err(Error::new(ErrorKind::Unsupported, what, format!("the kind {kind:?} is not known")))
+            }
+        }
     }
 
     /// Its kind.
     pub fn kind(&self) -> Kind {
-        self.kind
+        match self.0 {
+            Origin::Git(_) => Kind::Git,
+            Origin::Local(_) => Kind::Local,
+        }
     }
 
-    /// The url it is fetched from.
-    pub fn url(&self) -> &GitUrl {
-        &self.url
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.0
+    }
+
+    /// The url it is fetched from, if it is a git repository.
+    pub fn git_url(&self) -> Option<&GitUrl> {
+        match &self.0 {
+            Origin::Git(url) => Some(url),
+            Origin::Local(_) => None,
+        }
+    }
+
+    /// Its source as a url, for people and for records: with the kind it leads back to the key.
+    pub fn source(&self) -> &str {
+        match &self.0 {
+            Origin::Git(url) => url.as_str(),
+            Origin::Local(directory) => directory.as_str(),
+        }
+    }
+
+    /// What stands after `@`, as this kind writes it; empty means the default.
+    pub fn reference(&self, text: &str) -> Result<Reference> {
+        match self.kind() {
+            Kind::Git => Reference::parse(text),
+            Kind::Local if text.is_empty() => Ok(Reference::Default),
+            Kind::Local => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("read the reference {text:?}"),
+                "a directory has one state, the present one",
+            )
+            .hint("leave the @ and what follows out")),
+        }
+    }
+
+    /// The same for what stands in a path; see [`Reference::parse_path`].
+    pub fn reference_in_path(&self, text: &str) -> Result<Reference> {
+        match self.kind() {
+            Kind::Git => Reference::parse_path(text),
+            Kind::Local => self.reference(text),
+        }
+    }
+
+    /// Equal for equal keys of a kind, and different for different ones.
+    pub fn identity(&self) -> &str {
+        match &self.0 {
+            Origin::Git(url) => url.identity(),
+            Origin::Local(directory) => directory.as_str(),
+        }
     }
 
     /// Its place below a directory of mirrors: one path component, at most 200 bytes, the same for
@@ -60,7 +148,7 @@ impl Key {
     pub fn file_name(&self) -> String {
         const LONGEST: usize = 200;
         let mut name = String::new();
-        for byte in self.url.identity().bytes() {
+        for byte in self.identity().bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte as char),
                 b'.' if !name.is_empty() => name.push('.'),
@@ -80,16 +168,19 @@ impl Key {
     pub fn digest(&self) -> String {
         use sha2::Digest;
         let mut hash = sha2::Sha256::new();
-        hash.update(self.kind.as_str());
+        hash.update(self.kind().as_str());
         hash.update([0]);
-        hash.update(self.url.identity());
+        hash.update(self.identity());
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.as_str(), self.url.identity())
+        match &self.0 {
+            Origin::Git(url) => write!(f, "{}/{}", self.kind().as_str(), url.identity()),
+            Origin::Local(directory) => write!(f, "{}:{directory}", self.kind().as_str()),
+        }
     }
 }
 

@@ -18,11 +18,14 @@ pub use crate::error::Failure;
 use crate::error::Result;
 use crate::error::failure::snake_case;
 use crate::source::git::{Git, GitOptions};
-use crate::source::{Progress, Source};
+use crate::source::local::Local;
+use crate::source::{Progress, Source, Sources};
 
 pub mod add;
+pub mod agent_guide;
 pub mod barrier;
 pub mod check;
+pub mod cite;
 pub mod clear;
 pub mod daemon_status;
 pub mod doctor;
@@ -57,7 +60,7 @@ impl Context {
     pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
         let (locking, quota) = (config.locking, config.quota.clone());
         let cache = Cache::open(cache, cache::Options { locking, quota, ..Default::default() })?;
-        let source = Box::new(git(&config));
+        let source = Box::new(sources(&config, &cache));
         Ok(Context { config, cache, source, environment })
     }
 
@@ -70,8 +73,15 @@ impl Context {
     }
 }
 
+/// All sources, as the configuration lets them be used. They remember what saves them work in `cache`.
+pub fn sources(config: &Config, cache: &Cache) -> Sources {
+    let git = git(config);
+    let local = Local::new(git.clone(), cache.memory_of_sources());
+    Sources { git, local }
+}
+
 /// The user's git, as the configuration lets it be used.
-pub fn git(config: &Config) -> Git {
+fn git(config: &Config) -> Git {
     let known = config.clone();
     Git::new(GitOptions {
         allowed: Arc::new(move |url| known.allows(url)),

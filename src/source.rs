@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::error::Result;
-use crate::key::{Key, Reference};
+use crate::key::{Key, Origin, Reference};
 
+pub mod archive;
 pub mod git;
+pub mod local;
 
 /// What a reference resolves to. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,6 +116,49 @@ pub struct Workplace<'a> {
     /// The lock file that says that `directory` is in use. It is free only when every process that
     /// holds this descriptor is gone, so a child that writes to `directory` inherits it.
     pub lease: Option<BorrowedFd<'a>>,
+}
+
+/// All sources, as one: each key is of the kind of one of them.
+pub struct Sources {
+    /// Repositories.
+    pub git: git::Git,
+    /// Directories.
+    pub local: local::Local,
+}
+
+impl Sources {
+    fn of(&self, key: &Key) -> &dyn Source {
+        match key.origin() {
+            Origin::Git(_) => &self.git,
+            Origin::Local(_) => &self.local,
+        }
+    }
+}
+
+impl Source for Sources {
+    fn resolve(
+        &self,
+        key: &Key,
+        reference: &Reference,
+        known: &[Revision],
+        progress: &Progress,
+    ) -> Result<Resolved> {
+        self.of(key).resolve(key, reference, known, progress)
+    }
+
+    fn prepare(
+        &self,
+        key: &Key,
+        resolved: &Resolved,
+        place: Workplace<'_>,
+        progress: &Progress,
+    ) -> Result<Prepared> {
+        self.of(key).prepare(key, resolved, place, progress)
+    }
+
+    fn unchanged(&self, key: &Key, prepared: &Prepared) -> Result<bool> {
+        self.of(key).unchanged(key, prepared)
+    }
 }
 
 /// One kind of source.

@@ -6,7 +6,7 @@
 //!
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
-//! (what is being fetched, what failed), [`status`] (`.srcfs/`), `guide` (`README.md`), `swept` (the tables
+//! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`), `swept` (the tables
 //! of bindings).
 
 use std::ffi::OsStr;
@@ -22,12 +22,12 @@ use srcfs_mount::tree::{Caller, Entry, ListedKind, Tree};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::key::Key;
+use crate::key::{GitUrl, Key};
 use crate::source::Source;
 
 pub mod binding;
 pub mod citation;
-mod guide;
+pub mod guide;
 pub mod journal;
 mod listing;
 pub mod name;
@@ -68,6 +68,8 @@ pub struct Shared {
     pub journal: Journal,
     /// How long "does not exist" is believed.
     pub negative_ttl: Duration,
+    /// The configuration as it was read last.
+    config: RwLock<Arc<Config>>,
     next: AtomicU64,
     /// All bindings that somebody still holds, by their id.
     by_id: Mutex<Swept<u64, Weak<Binding>>>,
@@ -83,8 +85,8 @@ enum Notice {
     Moved,
 }
 
+/// The file that [`Shared::config`] was read from.
 struct Loaded {
-    config: Arc<Config>,
     file: Option<PathBuf>,
     stamp: Option<Stamp>,
     /// Since when a file that had content is gone or empty.
@@ -110,6 +112,11 @@ impl Loaded {
 }
 
 impl Shared {
+    /// The configuration as it was read last; [`SourceTree::config`] sees whether it changed.
+    fn config(&self) -> Arc<Config> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Has all views let go of generations in which what they show does not lie any more, because what
     /// nobody used was dropped from their mirrors. Nothing that they show changes. Looks at the disk.
     pub fn move_over(&self) {
@@ -149,16 +156,17 @@ impl SourceTree {
         file: Option<PathBuf>,
         about: status::About,
     ) -> Result<Arc<Self>> {
+        let refresh = config.refresh.filter(|_| !config.offline);
         let shared = Arc::new(Shared {
             cache,
             source,
             journal: Journal::default(),
             negative_ttl: config.negative_ttl,
+            config: RwLock::new(Arc::new(config)),
             next: AtomicU64::new(1),
             by_id: Mutex::default(),
             cached: listing::Recent::default(),
         });
-        let refresh = config.refresh.filter(|_| !config.offline);
         let (notices, noticed) = sync_channel::<Notice>(256);
         let of_thread = shared.clone();
         std::thread::Builder::new()
@@ -173,8 +181,7 @@ impl SourceTree {
                 Error::new(Kind::Exhausted, "start the thread that notes what is used", error.to_string())
             })?;
         let stamp = file.as_deref().and_then(stamp);
-        let configuration =
-            RwLock::new(Loaded { config: Arc::new(config), file, stamp, vanished: None, problem: None });
+        let configuration = RwLock::new(Loaded { file, stamp, vanished: None, problem: None });
         let (bindings, monitor) = (Mutex::default(), OnceLock::new());
         Ok(Arc::new(SourceTree { shared, configuration, bindings, notices, monitor, about }))
     }
@@ -195,7 +202,7 @@ impl SourceTree {
         {
             let loaded = self.configuration.read().unwrap_or_else(PoisonError::into_inner);
             if loaded.file.as_deref().and_then(stamp) == loaded.stamp && loaded.vanished.is_none() {
-                return loaded.config.clone();
+                return self.shared.config();
             }
         }
         let mut loaded = self.configuration.write().unwrap_or_else(PoisonError::into_inner);
@@ -207,7 +214,8 @@ impl SourceTree {
             match Config::load(&file) {
                 Ok(config) => {
                     log::info!("read {} again", file.display());
-                    (loaded.config, loaded.problem) = (Arc::new(config), None);
+                    let mut current = self.shared.config.write().unwrap_or_else(PoisonError::into_inner);
+                    (*current, loaded.problem) = (Arc::new(config), None);
                 }
                 Err(error) => {
                     log::error!("{error}; the configuration stays as it was");
@@ -216,7 +224,7 @@ impl SourceTree {
             }
             (loaded.stamp, loaded.vanished) = (now, None);
         }
-        loaded.config.clone()
+        self.shared.config()
     }
 
     /// What is wrong with the configuration file, if its last change was refused.
@@ -250,7 +258,7 @@ impl SourceTree {
         });
         let id = self.shared.next.fetch_add(1, Relaxed);
         let configured = config.resources.iter().any(|resource| {
-            resource.git == *what.key.url()
+            resource.key == what.key
                 && resource.reference == what.reference
                 && resource.subpaths == what.subpaths
         });
@@ -280,12 +288,12 @@ impl SourceTree {
         if self.shared.cache.state(key).is_ok_and(|state| state.is_some()) {
             return false;
         }
-        let identity = key.url().identity();
+        let Some(identity) = key.git_url().map(GitUrl::identity) else { return false };
         let mirrors = self.shared.cache.mirrors().unwrap_or_default();
         let cached = mirrors.iter().filter(|state| state.generation.is_some());
         cached.filter_map(|state| state.key().ok()).any(|other| {
-            let other = other.url().identity();
-            other != identity && other.eq_ignore_ascii_case(identity)
+            let other = other.git_url().map(GitUrl::identity);
+            other.is_some_and(|other| other != identity && other.eq_ignore_ascii_case(identity))
         })
     }
 }
@@ -300,7 +308,7 @@ impl Tree for SourceTree {
             return self.own(components.as_path());
         }
         if first == README && components.next().is_none() {
-            return Entry::File(guide::text(&self.about.directory).into_bytes().into());
+            return Entry::File(self.readme().into_bytes().into());
         }
         if first.as_encoded_bytes().starts_with(b".") {
             return Entry::Missing;
@@ -331,6 +339,10 @@ impl Tree for SourceTree {
 }
 
 impl SourceTree {
+    fn readme(&self) -> String {
+        guide::text(guide::Form::Readme, &self.about.directory, &self.config())
+    }
+
     fn own(&self, rest: &Path) -> Entry {
         let Some(name) = rest.to_str() else { return Entry::Missing };
         if name.is_empty() {

@@ -19,7 +19,7 @@ use super::durable::{self, sync_directory};
 use super::key_lock::KeyLock;
 use super::prepare::create_directory;
 use crate::error::{Error, Kind, Result};
-use crate::key::{GitUrl, Key, Reference};
+use crate::key::{Key, Kind as KeyKind, Reference};
 
 /// A reference that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +34,16 @@ pub struct Kept {
 
 #[derive(Serialize, Deserialize)]
 struct Note {
+    #[serde(default = "git")]
+    kind: String,
     url: String,
     reference: String,
     since: u64,
+}
+
+/// The kind of a note that does not say one: it is older than the others.
+fn git() -> String {
+    KeyKind::Git.as_str().to_owned()
 }
 
 impl Cache {
@@ -57,7 +64,12 @@ impl Cache {
         if file.exists() {
             return Ok(false);
         }
-        let note = Note { url: key.url().to_string(), reference: reference.to_string(), since: unix_now() };
+        let note = Note {
+            kind: key.kind().as_str().to_owned(),
+            url: key.source().to_owned(),
+            reference: reference.to_string(),
+            since: unix_now(),
+        };
         let text = serde_json::to_vec(&note)
             .map_err(|error| Error::new(Kind::Io, format!("keep {key}"), error.to_string()))?;
         durable::replace(&file, &text, || commit.still_ours())?;
@@ -142,10 +154,10 @@ fn read(path: &Path) -> Result<Kept> {
         Error::new(Kind::Corrupt, format!("read what is kept, {}", path.display()), why)
             .hint("remove that file and run `srcfs keep` again")
     };
-    let Note { url, reference, since } =
+    let Note { kind, url, reference, since } =
         serde_json::from_slice(&text).map_err(|error| torn(error.to_string()))?;
-    let key = Key::git(GitUrl::parse(&url).map_err(|error| torn(error.to_string()))?);
-    let reference = Reference::parse(&reference).map_err(|error| torn(error.to_string()))?;
+    let key = Key::parse(&kind, &url).map_err(|error| torn(error.to_string()))?;
+    let reference = key.reference(&reference).map_err(|error| torn(error.to_string()))?;
     if !path.ends_with(file(Path::new(""), &key, &reference)) {
         return Err(torn(format!("it is about {}, and has another name", reference.of(&key))));
     }

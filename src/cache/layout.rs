@@ -29,8 +29,8 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # For information about cache directory tags see https://bford.info/cachedir/\n";
 
 /// The directories of a cache, below `v1/`.
-pub(super) const ROOMS: [&str; 7] =
-    ["locks", "mirrors", "mirrors/git", "staging", "trash", "failures", "kept"];
+pub(super) const ROOMS: [&str; 9] =
+    ["locks", "mirrors", "mirrors/git", "mirrors/local", "staging", "trash", "failures", "kept", "sources"];
 
 /// Where things are.
 #[derive(Debug)]
@@ -156,6 +156,11 @@ impl Layout {
     /// Locked by whoever makes room; modified when it was last looked whether that is needed.
     pub fn collection(&self) -> PathBuf {
         self.v1.join("gc")
+    }
+
+    /// What sources remember.
+    pub fn sources(&self) -> PathBuf {
+        self.v1.join("sources")
     }
 
     /// The records of last failures.

@@ -67,7 +67,7 @@ impl Snapshot {
 
     /// The url it came from.
     pub fn url(&self) -> &str {
-        self.0.key.url().as_str()
+        self.0.key.source()
     }
 
     /// The revision's own time.

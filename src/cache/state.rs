@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::Changed;
 use super::durable;
 use crate::error::{Error, Kind, Result};
-use crate::key::{GitUrl, Key, Kind as KeyKind, Reference};
+use crate::key::{Key, Reference};
 use crate::source::{Resolved, Revision};
 use crate::store::{PackRecord, TableRecord};
 
@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 pub struct State {
     version: u32,
     kind: String,
-    /// The url it was fetched from.
+    /// Where it comes from: see [`Key::source`].
     pub url: String,
     /// The directory of the living generation; `None` after a clear.
     pub generation: Option<String>,
@@ -108,7 +108,7 @@ impl State {
         State {
             version: VERSION,
             kind: key.kind().as_str().to_owned(),
-            url: key.url().to_string(),
+            url: key.source().to_owned(),
             generation: None,
             changed: Changed::now(),
             cleared: None,
@@ -121,15 +121,7 @@ impl State {
 
     /// The key whose mirror it is.
     pub fn key(&self) -> Result<Key> {
-        if self.kind != KeyKind::Git.as_str() {
-            let what = format!("read the state of {}", self.url);
-            return Err(Error::new(
-                Kind::Unsupported,
-                what,
-                format!("the kind {:?} is not known", self.kind),
-            ));
-        }
-        Ok(Key::git(GitUrl::parse(&self.url)?))
+        Key::parse(&self.kind, &self.url)
     }
 
     /// Whether it is the state of this key's mirror, and not one that was copied there.
@@ -276,7 +268,7 @@ mod tests {
     use super::*;
 
     fn key() -> Key {
-        Key::git(GitUrl::parse("https://example.org/a/b").unwrap())
+        Key::git(crate::key::GitUrl::parse("https://example.org/a/b").unwrap())
     }
 
     #[test]

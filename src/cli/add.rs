@@ -1,27 +1,38 @@
 //! `srcfs add`.
 
+use std::path::PathBuf;
+
 use super::exit::Failed;
 use super::invocation::Invocation;
 use super::progress::Bars;
 use super::table::{short, unanswered};
+use crate::config::NewOrigin;
 use crate::operation::add::{self, Addition};
 
 const AFTER_HELP: &str = "\
-Checks that the repository, the reference and the subpaths exist. The configuration keeps its
+Checks that the repository or directory, the reference and the subpaths exist. The configuration keeps its
 comments and its order.
 
 Example:
   srcfs add docs https://example.org/team/docs.git --ref main --subpath guide \\
-      --note 'start at guide/intro.md'";
+      --note 'start at guide/intro.md'
+  srcfs add work --path ~/work --ignore '*.log'      # is local/work below the mount";
 
-/// Give a repository a name of its own below the mount
+/// Give a repository or a directory a name of its own below the mount
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// The name: letters, digits and . - _, with / for directories
     name: String,
     /// The repository
-    url: String,
+    #[arg(required_unless_present = "path", conflicts_with = "path")]
+    url: Option<String>,
+    /// A directory of this machine instead: what git lists of it, or all of it but for what is built
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// Leave out what matches this, written as in a .gitignore file; may be repeated
+    #[arg(long = "ignore", value_name = "GLOB", requires = "path")]
+    ignore: Vec<String>,
     /// The branch, tag or full commit id to show, if not the remote's HEAD
     #[arg(long = "ref", value_name = "R")]
     reference: Option<String>,
@@ -40,9 +51,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed> {
     let context = invocation.context()?;
     let subpaths: Vec<&str> = arguments.subpaths.iter().map(String::as_str).collect();
+    let ignore: Vec<&str> = arguments.ignore.iter().map(String::as_str).collect();
+    let path = arguments.path.as_deref().map(add::real_directory).transpose()?;
+    let origin = match (&path, &arguments.url) {
+        (Some(path), _) => NewOrigin::Path { path, ignore: &ignore },
+        (None, url) => NewOrigin::Git(url.as_deref().unwrap_or_default()),
+    };
     let addition = Addition {
         name: &arguments.name,
-        url: &arguments.url,
+        origin,
         reference: arguments.reference.as_deref(),
         subpaths: &subpaths,
         note: arguments.note.as_deref(),

@@ -45,7 +45,11 @@ fn cells(row: &Row) -> Vec<String> {
     readers.dedup();
     vec![
         row.key.clone(),
-        if row.reference.is_empty() { "HEAD".to_owned() } else { row.reference.clone() },
+        match (row.kind, row.reference.as_str()) {
+            ("git", "") => "HEAD".to_owned(),
+            (_, "") => "-".to_owned(),
+            (_, reference) => reference.to_owned(),
+        },
         row.revision.as_deref().map_or_else(dash, short),
         shown(row.files, &|files| files.to_string()),
         shown(row.bytes, &bytes),

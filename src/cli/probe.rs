@@ -12,11 +12,22 @@ pub struct Arguments {
     /// Read the file instead of looking it up
     #[arg(long)]
     read: bool,
+    /// Tell what it is
+    #[arg(long, conflicts_with = "read")]
+    describe: bool,
+    /// Count its lines too
+    #[arg(long, requires = "describe")]
+    lines: bool,
 }
 
 /// Looks.
 pub fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let ask = if arguments.read { Ask::Read } else { Ask::LookUp };
+    let ask = match (arguments.read, arguments.describe, arguments.lines) {
+        (true, ..) => Ask::Read,
+        (false, true, true) => Ask::DescribeLines,
+        (false, true, false) => Ask::Describe,
+        (false, false, _) => Ask::LookUp,
+    };
     match answer(ask, &arguments.path) {
         0 => Ok(()),
         code => Err(Failed { error: None, code }),

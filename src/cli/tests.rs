@@ -12,8 +12,23 @@ fn the_command_line_is_consistent() {
 fn every_verb_says_what_it_does_with_an_example() {
     let command = Cli::command();
     let verbs = [
-        "mount", "unmount", "get", "list", "path", "add", "remove", "update", "clear", "gc", "keep",
-        "release", "status", "explain", "doctor",
+        "mount",
+        "unmount",
+        "get",
+        "list",
+        "path",
+        "cite",
+        "agent-guide",
+        "add",
+        "remove",
+        "update",
+        "clear",
+        "gc",
+        "keep",
+        "release",
+        "status",
+        "explain",
+        "doctor",
     ];
     for verb in verbs {
         let verb = command.find_subcommand(verb).unwrap();

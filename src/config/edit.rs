@@ -17,7 +17,7 @@ use toml_edit::{Array, ArrayOfTables, Document, DocumentMut, Item, Table, Value}
 
 use super::{Config, Resource, problem, read};
 use crate::error::{Error, Kind, Result};
-use crate::key::Reference;
+use crate::key::{Origin, Reference};
 
 /// How long to wait for another edit. One takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -122,8 +122,16 @@ fn not_toml(file: &Path, error: &toml_edit::TomlError) -> Error {
 fn as_table(resource: &Resource) -> Table {
     let mut table = Table::new();
     let text = |text: &str| toml_edit::value(text);
-    table["name"] = text(&resource.name);
-    table["git"] = text(resource.git.as_str());
+    table["name"] = text(resource.name_in_file());
+    match resource.key.origin() {
+        Origin::Git(url) => table["git"] = text(url.as_str()),
+        Origin::Local(directory) => {
+            table["path"] = text(&directory.path().to_string_lossy());
+            if !directory.ignore().is_empty() {
+                table["ignore"] = toml_edit::value(directory.ignore().iter().collect::<Array>());
+            }
+        }
+    }
     if resource.reference != Reference::Default {
         table["ref"] = text(&resource.reference.to_string());
     }

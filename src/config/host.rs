@@ -4,24 +4,25 @@
 //! is a template, so that a company's server, a mirror or a directory of bare repositories can stand
 //! behind a name. What reaches the template has passed the grammar of [`check_segment`] first.
 
+use super::Forge;
 use crate::error::{Error, Kind, Result};
 use crate::key::GitUrl;
 
-/// The well-known public forges: name, url template, whether groups nest.
-const WELL_KNOWN: &[(&str, &str, bool)] = &[
-    ("github.com", "https://github.com/{path}.git", false),
-    ("gitlab.com", "https://gitlab.com/{path}.git", true),
-    ("codeberg.org", "https://codeberg.org/{path}.git", false),
-    ("bitbucket.org", "https://bitbucket.org/{path}.git", false),
+/// The well-known public forges: name, url template, whether groups nest, its software.
+const WELL_KNOWN: &[(&str, &str, bool, Forge)] = &[
+    ("github.com", "https://github.com/{path}.git", false, Forge::GitHub),
+    ("gitlab.com", "https://gitlab.com/{path}.git", true, Forge::GitLab),
+    ("codeberg.org", "https://codeberg.org/{path}.git", false, Forge::Gitea),
+    ("bitbucket.org", "https://bitbucket.org/{path}.git", false, Forge::Bitbucket),
     // sourcehut writes `~user/repo`, and serves no `repo.git`.
-    ("git.sr.ht", "https://git.sr.ht/{path}", false),
-    ("gitea.com", "https://gitea.com/{path}.git", false),
-    ("opendev.org", "https://opendev.org/{path}.git", false),
-    ("salsa.debian.org", "https://salsa.debian.org/{path}.git", true),
-    ("gitlab.freedesktop.org", "https://gitlab.freedesktop.org/{path}.git", true),
-    ("gitlab.gnome.org", "https://gitlab.gnome.org/{path}.git", true),
-    ("invent.kde.org", "https://invent.kde.org/{path}.git", true),
-    ("git.kernel.org", "https://git.kernel.org/{path}.git", true),
+    ("git.sr.ht", "https://git.sr.ht/{path}", false, Forge::Sourcehut),
+    ("gitea.com", "https://gitea.com/{path}.git", false, Forge::Gitea),
+    ("opendev.org", "https://opendev.org/{path}.git", false, Forge::Gitea),
+    ("salsa.debian.org", "https://salsa.debian.org/{path}.git", true, Forge::GitLab),
+    ("gitlab.freedesktop.org", "https://gitlab.freedesktop.org/{path}.git", true, Forge::GitLab),
+    ("gitlab.gnome.org", "https://gitlab.gnome.org/{path}.git", true, Forge::GitLab),
+    ("invent.kde.org", "https://invent.kde.org/{path}.git", true, Forge::GitLab),
+    ("git.kernel.org", "https://git.kernel.org/{path}.git", true, Forge::Cgit),
 ];
 
 /// What programs look for in every directory above the one they work in: never an owner or a
@@ -91,6 +92,8 @@ pub struct Host {
     pub url: String,
     /// Whether groups nest (GitLab), so that a path may have more than two segments.
     pub nested: bool,
+    /// What shows its repositories to people, if that is known.
+    pub forge: Option<Forge>,
 }
 
 impl Host {
@@ -98,15 +101,16 @@ impl Host {
     pub fn new(name: &str, url: &str, nested: bool) -> Result<Self> {
         check_name(name)?;
         check_template(url)?;
-        Ok(Host { name: name.to_owned(), url: url.to_owned(), nested })
+        Ok(Host { name: name.to_owned(), url: url.to_owned(), nested, forge: None })
     }
 
     /// The well-known public forges.
     pub fn well_known() -> Vec<Host> {
-        let host = |&(name, url, nested): &(&str, &str, bool)| Host {
+        let host = |&(name, url, nested, forge): &(&str, &str, bool, Forge)| Host {
             name: name.to_owned(),
             url: url.to_owned(),
             nested,
+            forge: Some(forge),
         };
         WELL_KNOWN.iter().map(host).collect()
     }
@@ -244,7 +248,8 @@ mod tests {
     #[test]
     fn the_well_known_hosts_are_valid_and_sorted_apart() {
         for host in Host::well_known() {
-            assert_eq!(Host::new(&host.name, &host.url, host.nested).unwrap(), host);
+            let made = Host::new(&host.name, &host.url, host.nested).unwrap();
+            assert_eq!(Host { forge: host.forge, ..made }, host);
             assert_eq!(host.address().as_deref(), Some(host.name.as_str()));
         }
     }

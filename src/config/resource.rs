@@ -1,10 +1,10 @@
 //! Named resources: what may stand in a `[[resource]]`, each field parsed into its type.
 //!
 //! The name becomes a directory of the mount, so its grammar is narrow; nothing here touches the
-//! disk or the network. Every function fails with [`Kind::Invalid`] and says what to do.
+//! disk or the network. Every function fails with [`ErrorKind::Invalid`] and says what to do.
 
-use crate::error::{Error, Kind, Result};
-use crate::key::{GitUrl, Key, Reference, refuse_invisible};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::key::{GitUrl, Key, Kind, Reference, refuse_invisible};
 
 /// What may not be the first component of a resource's name: the kinds that the mount has or will
 /// have, and its own files. Names that begin with a dot are refused everywhere.
@@ -18,10 +18,11 @@ const LONGEST_NOTE: usize = 500;
 /// A source tree under a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// Its path below the mount; `/` in it makes directories.
+    /// Its path below the mount; `/` in it makes directories. That of a directory begins with `local/`,
+    /// which the file leaves out.
     pub name: String,
-    /// Where it is fetched from.
-    pub git: GitUrl,
+    /// What it is.
+    pub key: Key,
     /// What is shown unless another reference is asked for.
     pub reference: Reference,
     /// The only paths that its view shows, sorted, each once; all if empty.
@@ -31,16 +32,30 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The key of its repository.
-    pub fn key(&self) -> Key {
-        Key::git(self.git.clone())
+    /// The path below the mount of a resource that the file calls `name`.
+    pub fn path_of(name: &str, key: &Key) -> String {
+        match key.kind() {
+            Kind::Local => format!("{}{name}", Self::LOCAL),
+            _ => name.to_owned(),
+        }
     }
+
+    /// Its name as it stands in the file.
+    pub fn name_in_file(&self) -> &str {
+        match self.key.kind() {
+            Kind::Local => self.name.strip_prefix(Self::LOCAL).unwrap_or(&self.name),
+            _ => &self.name,
+        }
+    }
+
+    /// What the paths of directories begin with.
+    const LOCAL: &str = "local/";
 }
 
 /// Refuses what cannot be the name of a resource.
 pub fn check_name(name: &str) -> Result<()> {
     let invalid = |why: String| {
-        Error::new(Kind::Invalid, format!("read the resource name {name:?}"), why)
+        Error::new(ErrorKind::Invalid, format!("read the resource name {name:?}"), why)
             .hint("use letters, digits and . - _, with / for directories, like team/docs")
     };
     if name.is_empty() || name.len() > LONGEST_NAME {
@@ -74,7 +89,8 @@ pub(crate) fn check_name_segment(segment: &str) -> Result<(), &'static str> {
 /// private or not encrypted: names and addresses of the configured `[[host]]`s.
 pub(super) fn parse_url(text: &str, trusted: impl Fn(&GitUrl) -> bool) -> Result<GitUrl> {
     let url = GitUrl::parse(text)?;
-    let invalid = |why: &str| Error::new(Kind::Invalid, format!("read the git url {text:?}"), why.to_owned());
+    let invalid =
+        |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {text:?}"), why.to_owned());
     if let Some((repository, page)) = pasted_page(&url) {
         return Err(invalid("it is the page of a directory or a file, not of a repository")
             .hint(format!("write {repository}, with what follows {page} as ref and subpaths")));
@@ -116,7 +132,7 @@ pub fn parse_subpath(text: &str) -> Result<String> {
             Some(prefix) => format!("leave out {prefix:?}, which is part of the web page's address"),
             None => "write it relative to the repository's root, like docs/guide".to_owned(),
         };
-        Error::new(Kind::Invalid, format!("read the subpath {text:?}"), why.to_owned()).hint(hint)
+        Error::new(ErrorKind::Invalid, format!("read the subpath {text:?}"), why.to_owned()).hint(hint)
     };
     refuse_invisible("the subpath", text)?;
     if text.starts_with('/') || text.contains("://") {
@@ -150,7 +166,7 @@ pub fn pasted_prefix(text: &str) -> Option<&str> {
 pub fn parse_subpaths(texts: &[&str]) -> Result<Vec<String>> {
     if texts.len() > MOST_SUBPATHS {
         return Err(Error::new(
-            Kind::Invalid,
+            ErrorKind::Invalid,
             "read the subpaths",
             format!("there are {}, more than {MOST_SUBPATHS}", texts.len()),
         ));
@@ -168,7 +184,8 @@ pub fn parse_subpaths(texts: &[&str]) -> Result<Vec<String>> {
 /// Checks a note.
 pub fn check_note(text: &str) -> Result<()> {
     let invalid = |why: String| {
-        Err(Error::new(Kind::Invalid, "read the note", why).hint("say in a sentence or two where to start"))
+        Err(Error::new(ErrorKind::Invalid, "read the note", why)
+            .hint("say in a sentence or two where to start"))
     };
     let length = text.chars().count();
     if length > LONGEST_NOTE {
@@ -214,7 +231,7 @@ mod tests {
             "%2e",
             &long,
         ] {
-            assert_eq!(check_name(name).unwrap_err().kind(), Kind::Invalid, "{name:?}");
+            assert_eq!(check_name(name).unwrap_err().kind(), ErrorKind::Invalid, "{name:?}");
         }
     }
 
@@ -242,7 +259,7 @@ mod tests {
     fn subpaths_are_relative_and_minimal() {
         assert_eq!(parse_subpaths(&["b/", "a", "a/c", "a", "ab"]).unwrap(), ["a", "ab", "b"]);
         for path in ["", "/", "/a", "a/../b", "..", ".", "./a", "a//b", ".git", "a/.GIT/b", "a\nb", "a\\b"] {
-            assert_eq!(parse_subpath(path).unwrap_err().kind(), Kind::Invalid, "{path:?}");
+            assert_eq!(parse_subpath(path).unwrap_err().kind(), ErrorKind::Invalid, "{path:?}");
         }
         assert!(parse_subpaths(&["a"; 65]).is_err());
     }

@@ -61,7 +61,10 @@ fn everything_that_can_be_said() {
     assert_eq!(config.host("github.com").unwrap().url, "file:///srv/git/{path}.git");
     assert_eq!(config.hosts.iter().filter(|host| host.name == "github.com").count(), 1);
     assert_eq!(config.resources[0].subpaths, ["api", "guide"]);
-    assert_eq!(config.host_url("git.corp", &["a", "b"]).unwrap().unwrap(), config.resources[1].git);
+    assert_eq!(
+        config.host_url("git.corp", &["a", "b"]).unwrap().unwrap(),
+        *config.resources[1].key.git_url().unwrap()
+    );
     assert!(config.host_url("evil.example", &["a", "b"]).is_none());
     assert!(config.addresses().contains(&"10.1.2.3".to_owned()));
     assert!(config.addresses().contains(&"example.org".to_owned()));

@@ -1,6 +1,6 @@
 //! Adds a named resource to the configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use super::barrier::{self, Unanswered};
 use super::target::Target;
 use super::{Context, Watch, get, mounts};
 use crate::cache::Freshness;
-use crate::config::edit;
+use crate::config::{NewOrigin, edit};
 use crate::error::{Error, Kind, Result};
 
 /// What to add, as it was written.
@@ -16,8 +16,8 @@ use crate::error::{Error, Kind, Result};
 pub struct Addition<'a> {
     /// The name.
     pub name: &'a str,
-    /// The url of the repository.
-    pub url: &'a str,
+    /// What it is.
+    pub origin: NewOrigin<'a>,
     /// The reference, if not the default.
     pub reference: Option<&'a str>,
     /// The only paths to show.
@@ -31,7 +31,7 @@ pub struct Addition<'a> {
 pub struct AddReport {
     /// The name.
     pub name: String,
-    /// The url as it stands in the file.
+    /// Where it comes from, as a url.
     pub url: String,
     /// The file.
     pub file: std::path::PathBuf,
@@ -51,11 +51,11 @@ pub fn add(
     check: bool,
     watch: Watch<'_>,
 ) -> Result<AddReport> {
-    let Addition { name, url, reference, subpaths, note } = *addition;
-    let resource = context.config.new_resource(name, url, reference, subpaths, note)?;
+    let Addition { name, origin, reference, subpaths, note } = *addition;
+    let resource = context.config.new_resource(name, origin, reference, subpaths, note)?;
     let target = Target {
-        text: name.to_owned(),
-        key: resource.key(),
+        text: resource.name.clone(),
+        key: resource.key.clone(),
         reference: resource.reference.clone(),
         subpaths: resource.subpaths.clone(),
         resource: None,
@@ -67,11 +67,27 @@ pub fn add(
     edit::add(file, &resource)?;
     Ok(AddReport {
         name: resource.name.clone(),
-        url: resource.git.to_string(),
+        url: resource.key.source().to_owned(),
         file: file.to_owned(),
         revision,
         unanswered: barrier::raise(&mounts::of_cache(context.cache.id())?),
     })
+}
+
+/// The absolute path of an existing directory, as the configuration keeps it: without links, so that it
+/// is one resource by whatever way it was named.
+pub fn real_directory(path: &Path) -> Result<PathBuf> {
+    let failed = |why: String, kind| {
+        Error::new(kind, format!("add the directory {}", path.display()), why).hint("give one that exists")
+    };
+    match path.canonicalize() {
+        Ok(real) if real.is_dir() => Ok(real),
+        Ok(_) => Err(failed("it is no directory".to_owned(), Kind::Invalid)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(failed("it does not exist".to_owned(), Kind::NotFound))
+        }
+        Err(error) => Err(failed(error.to_string(), Kind::Io)),
+    }
 }
 
 /// The revision of `target`, whose repository, reference and subpaths exist.

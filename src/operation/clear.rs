@@ -150,7 +150,7 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
         .collect();
     let mut cleared = Cleared {
         keys,
-        url: key.url().to_string(),
+        url: key.source().to_owned(),
         shared,
         kept: keep::kept_of(context, key),
         was_cached: false,

@@ -145,7 +145,7 @@ fn wait_for_mounts(context: &Context, items: &mut [GcItem]) {
 fn describe(item: &Item, context: &Context) -> GcItem {
     let mut described = GcItem {
         key: Target::of_cached(item.key.clone(), Reference::Default, &context.config).text,
-        url: item.key.url().to_string(),
+        url: item.key.source().to_owned(),
         revisions: match &item.what {
             What::Mirror => None,
             What::Revisions(revisions) => Some(revisions.clone()),

@@ -74,7 +74,7 @@ pub fn keep(context: &Context, targets: &[Target], watch: Watch<'_>) -> Result<K
     for target in targets {
         let mut one = KeptReport {
             key: target.text.clone(),
-            url: target.key.url().to_string(),
+            url: target.key.source().to_owned(),
             kept: false,
             was_kept: false,
             revision: None,

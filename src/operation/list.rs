@@ -21,7 +21,9 @@ pub struct Row {
     pub names: Vec<String>,
     /// The path below the mount that needs no name, if a configured host has it.
     pub path: Option<String>,
-    /// The url of the repository.
+    /// `git`, `local`, ...
+    pub kind: &'static str,
+    /// Where it comes from, as a url.
     pub url: String,
     /// The reference; empty for the default.
     pub reference: String,
@@ -84,8 +86,8 @@ pub fn list(context: &Context) -> Result<ListReport> {
             continue;
         }
         for text in state.references.keys() {
-            let Ok(reference) = Reference::parse(text) else { continue };
-            let named = |row: &Row| row.url == key.url().as_str() && row.reference == *text;
+            let Ok(reference) = key.reference(text) else { continue };
+            let named = |row: &Row| row.url == key.source() && row.reference == *text;
             if !resources.iter().any(named) {
                 cached.push(row(&key, &reference, Some(&state)));
             }
@@ -93,7 +95,7 @@ pub fn list(context: &Context) -> Result<ListReport> {
     }
     for Kept { key, reference, .. } in &kept {
         let text = reference.to_string();
-        let is_listed = |row: &Row| row.url == key.url().as_str() && row.reference == text;
+        let is_listed = |row: &Row| row.url == key.source() && row.reference == text;
         if !resources.iter().chain(&cached).any(is_listed) {
             cached.push(row(key, reference, context.cache.state(key)?.as_deref()));
         }
@@ -123,7 +125,7 @@ fn row(
     let names = config
         .resources
         .iter()
-        .filter(|resource| resource.git == *key.url() && resource.reference == *reference)
+        .filter(|resource| resource.key == *key && resource.reference == *reference)
         .map(|resource| resource.name.clone())
         .collect();
     let state = state.filter(|state| state.generation.is_some());
@@ -138,7 +140,8 @@ fn row(
         key: path.clone().unwrap_or_else(|| described(key, reference)),
         names,
         path,
-        url: key.url().to_string(),
+        kind: key.kind().as_str(),
+        url: key.source().to_owned(),
         reference: reference.to_string(),
         revision,
         files: found.as_ref().map(|(_, snapshot, _)| snapshot.files),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use srcfs_mount::holders;
 use srcfs_mount::mountinfo::Table;
 
+use super::Context;
 use crate::error::{Error, Result};
 
 /// A mount of srcfs, alive or dead.
@@ -41,6 +42,14 @@ pub fn all() -> Result<Vec<Mounted>> {
 /// The mounts of the cache `id`.
 pub fn of_cache(id: &str) -> Result<Vec<Mounted>> {
     Ok(all()?.into_iter().filter(|mounted| mounted.cache == id).collect())
+}
+
+/// The mount of the context's cache where the environment says, else another one of it.
+pub fn usual(context: &Context) -> Result<Option<Mounted>> {
+    let mut mounts = of_cache(context.cache.id())?;
+    let usual = context.environment.mount_point(None).ok();
+    let place = mounts.iter().position(|mounted| Some(&mounted.mount_point) == usual.as_ref());
+    Ok((!mounts.is_empty()).then(|| mounts.swap_remove(place.unwrap_or(0))))
 }
 
 /// What `path` is called below the mount that it lies in, and that mount; by the text of the paths

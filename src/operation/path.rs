@@ -24,11 +24,7 @@ pub struct Location {
 /// The path of `target` in a mount of the context's cache; with `pin` the one that names its exact
 /// revision and so never shows another. Asks the upstream only if that revision is not cached.
 pub fn locate(context: &Context, target: &Target, pin: bool, watch: Watch<'_>) -> Result<Location> {
-    let mounts = mounts::of_cache(context.cache.id())?;
-    let usual = context.environment.mount_point(None).ok();
-    let mounted =
-        mounts.iter().find(|mounted| Some(&mounted.mount_point) == usual.as_ref()).or_else(|| mounts.first());
-    let Some(mounted) = mounted else {
+    let Some(mounted) = mounts::usual(context)? else {
         return Err(Error::new(
             Kind::NotFound,
             format!("find {} in a mount", target.text),

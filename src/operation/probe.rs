@@ -3,13 +3,16 @@
 //! A path in a mount is answered by a daemon, and a daemon that hangs holds whoever asks, beyond the
 //! reach of any signal. So verbs never touch a mount themselves: a child does, which is left behind
 //! if it does not answer. The child is this program again, as `srcfs __probe [--read] PATH`; it ends
-//! with 0, or with the error number of the call.
+//! with 0, or with the error number of the call. A relative path is looked at from the working directory
+//! that this process has, which may be one of a view that no name leads to any more.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+pub mod describe;
 
 /// How long a daemon has for an answer.
 pub const BOUND: Duration = Duration::from_secs(2);
@@ -51,16 +54,25 @@ pub enum Ask {
     LookUp,
     /// Read the whole file.
     Read,
+    /// Tell what it is, as JSON of [`describe::Described`].
+    Describe,
+    /// The same with the number of its lines.
+    DescribeLines,
 }
 
 /// Asks for all `paths` at once; the answers are in their order.
 pub fn ask(ask: Ask, paths: &[PathBuf]) -> Vec<Answer> {
+    ask_within(BOUND, ask, paths)
+}
+
+/// The same with another bound, for what may take its time.
+pub fn ask_within(bound: Duration, ask: Ask, paths: &[PathBuf]) -> Vec<Answer> {
     let started = Instant::now();
     let children: Vec<Result<Asked, Answer>> = paths.iter().map(|path| Asked::start(ask, path)).collect();
     children
         .into_iter()
         .map(|child| match child {
-            Ok(child) => child.finish(BOUND.saturating_sub(started.elapsed())),
+            Ok(child) => child.finish(bound.saturating_sub(started.elapsed())),
             Err(answer) => answer,
         })
         .collect()
@@ -75,6 +87,8 @@ pub fn answer(ask: Ask, path: &Path) -> u8 {
             file.take(LARGEST).read_to_end(&mut content)?;
             std::io::stdout().lock().write_all(&content)
         }),
+        Ask::Describe | Ask::DescribeLines => describe::describe(path, ask == Ask::DescribeLines)
+            .and_then(|described| Ok(serde_json::to_writer(std::io::stdout().lock(), &described)?)),
     };
     match done {
         Ok(()) => 0,
@@ -97,13 +111,18 @@ impl Asked {
         // Not the path of the program: that may have been replaced since.
         let mut command = Command::new("/proc/self/exe");
         command.arg("__probe");
-        if ask == Ask::Read {
-            command.arg("--read");
+        command.args(match ask {
+            Ask::LookUp => &[][..],
+            Ask::Read => &["--read"],
+            Ask::Describe => &["--describe"],
+            Ask::DescribeLines => &["--describe", "--lines"],
+        });
+        if path.is_absolute() {
+            command.current_dir("/");
         }
         let child = command
             .arg("--")
             .arg(path)
-            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -71,7 +71,7 @@ impl Target {
         let resource = config.resources.get(index)?;
         Some(Target {
             text: resource.name.clone(),
-            key: resource.key(),
+            key: resource.key.clone(),
             reference: resource.reference.clone(),
             subpaths: resource.subpaths.clone(),
             resource: Some(index),
@@ -111,7 +111,7 @@ fn relative(text: &str, mounts: &[Mounted]) -> Result<String> {
 }
 
 /// `path` without `.` and `..`, made absolute without touching it: it may lie in a dead mount.
-fn absolute(path: &Path) -> Option<std::path::PathBuf> {
+pub(super) fn absolute(path: &Path) -> Option<std::path::PathBuf> {
     let mut clean = std::path::PathBuf::new();
     for component in std::path::absolute(path).ok()?.components() {
         match component {

@@ -10,7 +10,6 @@ use super::target::Target;
 use super::{Context, Failure, Watch, daemon_status, get, mounts};
 use crate::cache::Freshness;
 use crate::error::Result;
-use crate::key::Reference;
 
 /// One reference that was asked for.
 #[derive(Clone, Debug, Serialize)]
@@ -59,7 +58,7 @@ pub fn moving(context: &Context) -> Result<Vec<Target>> {
     for state in context.cache.mirrors()? {
         let Ok(key) = state.key() else { continue };
         for (text, reference) in &state.references {
-            let Ok(parsed) = Reference::parse(text) else { continue };
+            let Ok(parsed) = key.reference(text) else { continue };
             if state.generation.is_none() || !reference.moving {
                 continue;
             }
@@ -67,7 +66,7 @@ pub fn moving(context: &Context) -> Result<Vec<Target>> {
                 .config
                 .resources
                 .iter()
-                .position(|resource| resource.git == *key.url() && resource.reference == parsed)
+                .position(|resource| resource.key == key && resource.reference == parsed)
                 .and_then(|index| Target::of_resource(index, &context.config));
             targets.push(named.unwrap_or_else(|| Target::of_cached(key.clone(), parsed, &context.config)));
         }

@@ -7,6 +7,7 @@
 //! | `transcript`, `failure` | what git says, and what that means |
 //! | `redirect` | where a redirect may lead |
 //! | `resolve`, `fetch`, `repository` | the two questions of a source |
+//! | `work_tree` | what git lists of a directory of this machine |
 //!
 //! Nothing is ever checked out, so no hook, filter, submodule or large-file helper of a source runs.
 //! The network is reached by git alone, with the user's credentials, proxies and ssh; git2 only reads
@@ -33,6 +34,7 @@ mod redirect;
 mod repository;
 mod resolve;
 mod transcript;
+mod work_tree;
 
 use child::{Bounds, Ended, Patience};
 use command::{Command, Listing};
@@ -150,6 +152,12 @@ struct Ask<'a> {
     progress: &'a Progress,
 }
 
+/// The url of a key that the caller has chosen this source for.
+fn url_of(key: &Key) -> Result<&GitUrl> {
+    let other = || Error::new(Kind::Unsupported, format!("fetch {key}"), "it is no git repository");
+    key.git_url().ok_or_else(other)
+}
+
 impl Source for Git {
     fn resolve(
         &self,
@@ -169,7 +177,7 @@ impl Source for Git {
         let Git { options } = self;
         let ask = Ask {
             what: &what,
-            url: key.url(),
+            url: url_of(key)?,
             deadline: Instant::now() + options.list_deadline,
             patience: Patience::FirstAnswer,
             lease: None,

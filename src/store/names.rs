@@ -6,11 +6,11 @@
 //! git is started there. A plain backslash is allowed, as git allows it: real trees have it.
 
 /// The longest name of the mount, NAME_MAX of Linux.
-pub(super) const LONGEST: usize = 255;
+pub const LONGEST: usize = 255;
 
 /// Why no entry may have this name; `None` for a good one. Length is judged by the caller, because it
 /// is a limit and not an attack.
-pub(super) fn refusal(name: &[u8]) -> Option<&'static str> {
+pub fn refusal(name: &[u8]) -> Option<&'static str> {
     match name {
         b"" => return Some("it has an empty name"),
         b"." | b".." => return Some("its name would lead out of its directory"),

@@ -1,133 +1,188 @@
-//! Permalinks: where a file of a commit is shown to people.
+//! Citations: where what stands in a tree is shown to people, by its revision and so for ever.
 //!
-//! The layouts are those of the forges' own "copy permalink". A host that is not known gets a citation
-//! that names url, commit and path, which no browser opens but everybody can follow.
+//! The layouts are those of the forges' own "copy permalink" and of a click on a line number there. That
+//! typeset files need `?plain=1` is documented by GitHub ("Creating a permanent link to a code snippet") and
+//! GitLab ("Repository files"); `?display=source` is what Gitea's and Forgejo's button for it leads to. Where the forge is not known, or shows no
+//! such page, a citation names source, revision and path, which no browser opens but everybody can follow.
+//! For a directory of this machine that is its absolute path and the id of its tree.
 
-use crate::key::{GitUrl, Transport};
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// How a host lays out its pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    GitHub,
-    GitLab,
-    Gitea,
-    Bitbucket,
-    Sourcehut,
+use serde::Serialize;
+
+use crate::config::{Config, Forge};
+use crate::key::{GitUrl, Key, Origin, Transport};
+use crate::store::Kind;
+
+/// Lines of a file, counted from 1, the last one included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lines {
+    /// The first.
+    pub first: u64,
+    /// The last; not before the first.
+    pub last: u64,
 }
 
-/// What is cited of one revision.
-#[derive(Clone, Debug)]
-pub struct Citation {
-    page: Option<(Layout, String)>,
-    url: String,
-    commit: String,
-}
-
-impl Citation {
-    /// Of `commit` in the repository at `url`.
-    pub fn new(url: &GitUrl, commit: &str) -> Self {
-        let layout = match url.host() {
-            _ if url.transport() == Transport::File => None,
-            Some("github.com") => Some(Layout::GitHub),
-            Some("gitlab.com") => Some(Layout::GitLab),
-            Some("codeberg.org" | "gitea.com") => Some(Layout::Gitea),
-            Some("bitbucket.org") => Some(Layout::Bitbucket),
-            Some("git.sr.ht") => Some(Layout::Sourcehut),
-            Some(host) if host.starts_with("gitlab.") => Some(Layout::GitLab),
-            _ => None,
-        };
-        let page = layout.zip(url.host()).map(|(layout, host)| {
-            let path = url.as_str().split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-            let path = path.map_or("", |(_, path)| path).trim_end_matches('/');
-            (layout, format!("https://{host}/{}", path.strip_suffix(".git").unwrap_or(path)))
-        });
-        Citation { page, url: url.as_str().to_owned(), commit: commit.to_owned() }
-    }
-
-    /// Of a path in it (empty: the root), perhaps of lines of a file (first and last, counted from 1).
-    pub fn of(&self, path: &str, directory: bool, lines: Option<(u32, u32)>) -> String {
-        let Some((layout, page)) = &self.page else {
-            let lines = lines.map_or_else(String::new, |(first, last)| match first == last {
-                true => format!(":{first}"),
-                false => format!(":{first}-{last}"),
-            });
-            return format!("{}@{}:{path}{lines}", self.url, self.commit);
-        };
-        let commit = &self.commit;
-        let path = escaped(path);
-        let view = if directory { "tree" } else { "blob" };
-        let base = match layout {
-            Layout::GitHub => format!("{page}/{view}/{commit}/{path}"),
-            Layout::GitLab => format!("{page}/-/{view}/{commit}/{path}"),
-            Layout::Gitea => format!("{page}/src/commit/{commit}/{path}"),
-            Layout::Bitbucket => format!("{page}/src/{commit}/{path}"),
-            Layout::Sourcehut => format!("{page}/tree/{commit}/item/{path}"),
-        };
-        let base = base.trim_end_matches('/').to_owned();
-        match (layout, lines) {
-            (_, None) => base,
-            (Layout::GitHub | Layout::Gitea, Some((a, b))) if a != b => format!("{base}#L{a}-L{b}"),
-            (Layout::GitLab, Some((a, b))) if a != b => format!("{base}#L{a}-{b}"),
-            (Layout::Sourcehut, Some((a, b))) if a != b => format!("{base}#L{a}-{b}"),
-            (Layout::Bitbucket, Some((a, b))) if a != b => format!("{base}#lines-{a}:{b}"),
-            (Layout::Bitbucket, Some((a, _))) => format!("{base}#lines-{a}"),
-            (_, Some((a, _))) => format!("{base}#L{a}"),
+impl Lines {
+    /// With what stands before the first and before the last; the latter only if that is another line.
+    fn written(self, first: &str, last: &str) -> String {
+        match self.first == self.last {
+            true => format!("{first}{}", self.first),
+            false => format!("{first}{}{last}{}", self.first, self.last),
         }
     }
 }
 
+/// Of one revision, what it is cited by.
+#[derive(Clone, Debug)]
+pub struct Citation {
+    /// The forge, and the address of the repository's own page.
+    page: Option<(Forge, String)>,
+    source: String,
+    revision: String,
+}
+
+/// What of a revision is cited.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// Its path in the tree; empty for the root.
+    pub path: &'p Path,
+    /// What it is.
+    pub kind: Kind,
+    /// Which lines of it, if it is a file; none for all of it.
+    pub lines: Option<Lines>,
+}
+
+impl Citation {
+    /// Of a revision of `key`, whose host is what `config` says.
+    pub fn new(key: &Key, revision: &str, config: &Config) -> Self {
+        let (page, source) = match key.origin() {
+            Origin::Git(url) => (paged(url, config), url.to_string()),
+            // What is left out of it does not matter to whoever looks for a file.
+            Origin::Local(directory) => (None, directory.path().display().to_string()),
+        };
+        Citation { page, source, revision: revision.to_owned() }
+    }
+
+    /// A page of the forge that shows it. `None` where there is none: the host's layout is not known, or it
+    /// is a submodule, whose files are another repository's.
+    pub fn permalink(&self, place: Place<'_>) -> Option<String> {
+        let (forge, page) = self.page.as_ref().filter(|_| place.kind != Kind::Submodule)?;
+        let (revision, path) = (&self.revision, escaped(place.path));
+        let root = place.path.as_os_str().is_empty();
+        let view = if place.kind == Kind::Directory { "tree" } else { "blob" };
+        let mut link = match forge {
+            Forge::GitHub if root => format!("{page}/tree/{revision}"),
+            Forge::GitHub => format!("{page}/{view}/{revision}/{path}"),
+            Forge::GitLab if root => format!("{page}/-/tree/{revision}"),
+            Forge::GitLab => format!("{page}/-/{view}/{revision}/{path}"),
+            Forge::Gitea if root => format!("{page}/src/commit/{revision}"),
+            Forge::Gitea => format!("{page}/src/commit/{revision}/{path}"),
+            Forge::Bitbucket => format!("{page}/src/{revision}/{path}"),
+            Forge::Sourcehut if root => format!("{page}/tree/{revision}"),
+            Forge::Sourcehut => format!("{page}/tree/{revision}/item/{path}"),
+            Forge::Cgit => format!("{page}/tree/{path}?id={revision}"),
+        };
+        if let Some(lines) = place.lines {
+            // A page on which the file is typeset has no lines.
+            let plain = match forge {
+                Forge::GitHub | Forge::GitLab => "?plain=1",
+                Forge::Gitea => "?display=source",
+                Forge::Bitbucket | Forge::Sourcehut | Forge::Cgit => "",
+            };
+            if is_typeset(place.path) {
+                link.push_str(plain);
+            }
+            link.push_str(&match forge {
+                Forge::GitHub | Forge::Gitea => lines.written("#L", "-L"),
+                Forge::GitLab | Forge::Sourcehut => lines.written("#L", "-"),
+                Forge::Bitbucket => lines.written("#lines-", ":"),
+                // It marks one line.
+                Forge::Cgit => format!("#n{}", lines.first),
+            });
+        }
+        Some(link)
+    }
+
+    /// A permalink, else source, revision and path.
+    pub fn of(&self, place: Place<'_>) -> String {
+        self.permalink(place).unwrap_or_else(|| {
+            let lines = place.lines.map_or_else(String::new, |lines| lines.written(":", "-"));
+            format!("{}@{}:{}{lines}", self.source, self.revision, place.path.display())
+        })
+    }
+}
+
+/// The forge that shows the repository at `url`, and where.
+fn paged(url: &GitUrl, config: &Config) -> Option<(Forge, String)> {
+    let forge = config.forge_of(url)?;
+    Some((forge, page(forge, url)?))
+}
+
+/// The address of the page of the repository at `url`.
+fn page(forge: Forge, url: &GitUrl) -> Option<String> {
+    let (_, rest) = url.as_str().split_once("://")?;
+    let (_, path) = rest.split_once('/')?;
+    let path = path.trim_end_matches('/');
+    let path = match forge {
+        // Its pages are below the address that is cloned.
+        Forge::Cgit => path,
+        _ => path.strip_suffix(".git").unwrap_or(path),
+    };
+    Some(match url.transport() {
+        Transport::Https => format!("https://{}/{path}", url.authority()?),
+        Transport::Http => format!("http://{}/{path}", url.authority()?),
+        // A port is that of ssh.
+        Transport::Ssh => format!("https://{}/{path}", url.host()?),
+        Transport::File => return None,
+    })
+}
+
+/// Whether forges show such a file typeset and not as it is written, judging as they do by its name.
+fn is_typeset(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    matches!(
+        extension.to_ascii_lowercase().as_str(),
+        "md" | "markdown"
+            | "mdown"
+            | "mkd"
+            | "mkdn"
+            | "rst"
+            | "adoc"
+            | "asciidoc"
+            | "asc"
+            | "org"
+            | "textile"
+            | "creole"
+            | "mediawiki"
+            | "wiki"
+            | "rdoc"
+            | "pod"
+            | "ipynb"
+            | "svg"
+            | "csv"
+            | "tsv"
+            | "geojson"
+    )
+}
+
 /// A path as it stands in a url: everything but the unreserved characters of RFC 3986 and `/` escaped.
-fn escaped(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
+fn escaped(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    for &byte in bytes {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
                 out.push(byte as char)
             }
-            _ => out.push_str(&format!("%{byte:02X}")),
+            // Writing to a text cannot fail.
+            _ => write!(out, "%{byte:02X}").unwrap_or_default(),
         }
     }
     out
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cite(url: &str, path: &str, lines: Option<(u32, u32)>) -> String {
-        Citation::new(&GitUrl::parse(url).unwrap(), "c0ffee").of(path, false, lines)
-    }
-
-    #[test]
-    fn forges_get_their_own_permalinks() {
-        assert_eq!(
-            cite("https://github.com/o/r.git", "a b/#c.rs", Some((3, 5))),
-            "https://github.com/o/r/blob/c0ffee/a%20b/%23c.rs#L3-L5"
-        );
-        assert_eq!(
-            cite("git@gitlab.com:g/s/p.git", "x", Some((3, 3))),
-            "https://gitlab.com/g/s/p/-/blob/c0ffee/x#L3"
-        );
-        assert_eq!(
-            cite("https://codeberg.org/o/r", "x", None),
-            "https://codeberg.org/o/r/src/commit/c0ffee/x"
-        );
-        assert_eq!(
-            cite("https://bitbucket.org/o/r", "x", Some((1, 2))),
-            "https://bitbucket.org/o/r/src/c0ffee/x#lines-1:2"
-        );
-        assert_eq!(cite("https://git.sr.ht/~o/r", "x", None), "https://git.sr.ht/~o/r/tree/c0ffee/item/x");
-    }
-
-    #[test]
-    fn other_hosts_get_what_can_be_followed_by_hand() {
-        assert_eq!(
-            cite("https://example.org/r.git", "x", Some((2, 4))),
-            "https://example.org/r.git@c0ffee:x:2-4"
-        );
-        assert_eq!(
-            Citation::new(&GitUrl::parse("https://github.com/o/r").unwrap(), "c0").of("", true, None),
-            "https://github.com/o/r/tree/c0"
-        );
-    }
-}
+mod tests;

@@ -1,51 +1,223 @@
-//! The mount's own `README.md`: how to use this directory, for people and agents.
+//! What tells people and agents how to use a mount: its own `README.md`, and what `srcfs agent-guide`
+//! prints for their instructions.
+//!
+//! Both are made of the same sections, in fewer than 60 lines, and are true for the mount that they are
+//! about: they name its directory, the kinds of this version, and the hosts and resources that are
+//! configured. A line that begins with four spaces is a command that works as it stands.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
-/// The text, true for the mount at `directory`.
-pub(super) fn text(directory: &Path) -> String {
-    let mount = directory.display();
-    format!(
-        "\
-# {mount}
+use crate::config::{Config, Resource};
+use crate::key::Kind;
 
-Here is the source of what you depend on. Nothing needs to be cloned or installed: a tree is fetched
-the first time somebody looks into it, and is read from the local disk from then on.
+/// How many resources are named; more would make it long, and `srcfs list` names all.
+const MOST_RESOURCES: usize = 5;
 
-    ls {mount}/git/github.com/rust-lang/log@0.4.22
-    rg 'fn main' {mount}/git/github.com/owner/repository
+/// How many bytes of a line are filled.
+const WIDTH: usize = 100;
 
-## Paths
+/// A repository that exists, as an example.
+const EXAMPLE: &str = "git/github.com/rust-lang/log@0.4.22";
 
-- `git/<host>/<owner>/<repository>`        the default branch
-- `git/<host>/<owner>/<repository>@<ref>`  a branch, a tag or a full commit id
-- `<name>`                                 what the configuration names so (`srcfs list` shows all)
+/// Who it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Whoever finds the mount: the whole of a file.
+    Readme,
+    /// Coding agents: a section of an AGENTS.md.
+    Section,
+    /// Coding agents: a SKILL.md, whose front matter says when it is to be read.
+    Skill,
+}
 
-In a reference `/` is written `%2F`: `@release%2F1.2`. If a tag and a branch share a name, write
-`@tags%2F<name>` or `@heads%2F<name>`. Listing a directory shows what is configured or cached; what is
-not listed can be opened all the same. Only configured hosts are asked (`ls {mount}/git`).
+/// The text, for the mount at `directory`.
+pub fn text(form: Form, directory: &Path, config: &Config) -> String {
+    let plain = directory.display().to_string();
+    let mount = quoted(&plain);
+    let heading = match form {
+        Form::Readme => format!("# {plain}\n"),
+        Form::Section => format!("## Source of dependencies: {plain}\n"),
+        Form::Skill => front_matter(&plain) + &format!("# Source of dependencies: {plain}\n"),
+    };
+    let level = if form == Form::Section { "###" } else { "##" };
+    let empty = if form == Form::Readme { "" } else { " If it is empty, run `srcfs mount`." };
+    let mut text = format!(
+        "{heading}
+Any version of any repository of a configured host can be read here with ordinary tools. Do not clone or
+install it to read it: a tree is fetched by the first look into it and is local from then on.{empty}
 
-## What you can rely on
+{level} Find
 
-- Everything is read-only, and a commit's bytes never change.
-- One process sees one snapshot under a name, also while that name is updated; the next process sees
-  the newest. For the same bytes tomorrow, name the commit (`srcfs path KEY --pin`).
-- Submodules are empty directories; LFS files are their pointers.
-
-## Where a file comes from
-
-Every file has extended attributes: `getfattr -d -m user.srcfs FILE` shows its repository, commit, blob
-and a permalink (`user.srcfs.citation`) to cite it by.
-
-## When something fails
-
-- No such file: it does not exist, or is private, or the host is not configured.
-- Permission denied: the host refused your credential.
-- Any other error: the network or the disk; trying again may help.
-
-`srcfs explain PATH` says why in a sentence and what to do; `{mount}/.srcfs/errors.json` lists the last
-failures, `{mount}/.srcfs/status.json` what is going on. The first look into a large repository takes as
-long as fetching it; Ctrl-C works meanwhile.
 "
-    )
+    );
+    for kind in Kind::ALL {
+        text.push_str(paths_of(kind));
+    }
+    text.push_str("- `<name>[@<reference>]`: what the configuration calls so\n");
+    for line in resources(config) {
+        text.push_str(&line);
+    }
+    let hosts: Vec<&str> = config.hosts.iter().map(|host| host.name.as_str()).collect();
+    text.push_str(&filled(&format!(
+        "Hosts: {}. No other one is asked until it is configured.",
+        hosts.join(", ")
+    )));
+    let _ = write!(
+        text,
+        "
+Take the exact version from the project's lock file, and the repository from the package's metadata. The
+tag of a version is often `v1.2.3` or `1.2.3`. In a reference `/` is written `%2F`; if a tag and a branch
+share a name, write `@tags%2F<name>` or `@heads%2F<name>`.
+
+    git ls-remote --tags https://github.com/rust-lang/log
+    ls {mount}/{EXAMPLE}
+    rg -n 'pub trait Log' {mount}/{EXAMPLE}/src
+
+Search in one tree and not in `{plain}` itself: a listing there shows only what is configured or cached.
+Everything is read-only. One process sees one snapshot under a name, also while it is updated; a path that
+names the commit shows the same bytes tomorrow. Submodules are empty, and LFS files are their pointers.
+
+    srcfs path --pin {EXAMPLE}
+
+{level} Cite
+
+    srcfs cite {mount}/{EXAMPLE}/src/lib.rs:1-3
+
+prints a permalink with commit and lines; with `--json` also url, revision, path and blob. In a tree the
+path from the working directory on is enough. Cite what you have read, not what you remember.
+
+{level} Errors
+
+- No such file: that repository, reference or path does not exist, is private, or its host is not configured.
+  It is never shown as something else instead.
+- Permission denied: the host refused the credential that git has for it.
+- Any other error: the network or the disk; trying again may help. A first look takes as long as a fetch.
+
+    srcfs explain {mount}/{EXAMPLE}
+
+says why something failed, and what to do. `{plain}/.srcfs/errors.json` has the last failures.
+"
+    );
+    text
+}
+
+/// By what an agent decides whether to read the rest. The texts are quoted as JSON, which is YAML as well.
+fn front_matter(mount: &str) -> String {
+    let description = format!(
+        "Read the source of dependencies, at the version in use, below {mount}, and cite it by permalinks. \
+         Use it to look up how a library works, instead of cloning it or recalling it."
+    );
+    let description = serde_json::Value::String(description);
+    format!("---\nname: srcfs\ndescription: {description}\n---\n\n")
+}
+
+/// A line of the list of what stands where.
+fn paths_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Git => {
+            "- `git/<host>/<owner>/<repository>[@<branch, tag or commit>]`: a repository; without @ its default branch\n"
+        }
+        Kind::Local => "- `local/<name>`: a directory of this machine\n",
+    }
+}
+
+/// One line for each resource that is named.
+fn resources(config: &Config) -> Vec<String> {
+    let mut lines: Vec<String> = config.resources.iter().take(MOST_RESOURCES).map(line).collect();
+    match config.resources.len().saturating_sub(MOST_RESOURCES) {
+        0 => {}
+        more => lines.push(format!("  - and {more} more: `srcfs list`\n")),
+    }
+    lines
+}
+
+fn line(resource: &Resource) -> String {
+    let mut line = format!("  - `{}`: {}", resource.name, resource.key.source());
+    if !resource.subpaths.is_empty() {
+        let _ = write!(line, ", of it {}", resource.subpaths.join(", "));
+    }
+    if let Some(note) = &resource.note {
+        // A note may have lines of its own.
+        let words: Vec<&str> = note.split_whitespace().collect();
+        let _ = write!(line, "; {}", words.join(" "));
+    }
+    line + "\n"
+}
+
+/// In lines that are not too long.
+fn filled(text: &str) -> String {
+    let (mut filled, mut length) = (String::new(), 0);
+    for word in text.split(' ') {
+        if length > 0 && length + 1 + word.len() > WIDTH {
+            filled.push('\n');
+            length = 0;
+        }
+        if length > 0 {
+            filled.push(' ');
+            length += 1;
+        }
+        filled.push_str(word);
+        length += word.len();
+    }
+    filled + "\n"
+}
+
+/// As a shell reads it.
+fn quoted(path: &str) -> String {
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_' | b'+' | b'@' | b',')
+    };
+    match path.bytes().all(plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(resources: usize) -> Config {
+        let resource = |number| {
+            format!(
+                "[[resource]]\nname = \"r{number}\"\ngit = \"https://example.org/r{number}.git\"\n\
+                 subpaths = [\"src\"]\nnote = \"start\\nhere\"\n"
+            )
+        };
+        Config::parse(&(0..resources).map(resource).collect::<String>()).unwrap()
+    }
+
+    #[test]
+    fn every_form_is_short_and_names_the_mount_and_what_is_configured() {
+        for form in [Form::Readme, Form::Section, Form::Skill] {
+            let text = text(form, Path::new("/m/src"), &config(100));
+            assert!(text.lines().count() < 60, "{form:?}: {} lines", text.lines().count());
+            assert!(text.contains("rg -n 'pub trait Log' /m/src/git/"), "{text}");
+            assert!(text.contains("- `r0`: https://example.org/r0.git, of it src; start here\n"), "{text}");
+            assert!(text.contains("and 95 more") && text.contains("git.kernel.org"), "{text}");
+            for kind in Kind::ALL {
+                assert!(text.contains(&format!("- `{}/<", kind.as_str())), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_skill_says_in_its_first_lines_when_it_is_to_be_read() {
+        let skill = text(Form::Skill, Path::new("/m: x"), &config(0));
+        let (_, rest) = skill.split_once("---\n").unwrap();
+        let (front, body) = rest.split_once("---\n").unwrap();
+        let fields: Vec<&str> = front.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+        assert_eq!(fields, ["name", "description"]);
+        assert!(body.starts_with("\n# "), "{body}");
+        let description = front.split_once("description: ").unwrap().1.trim_end();
+        assert!(serde_json::from_str::<String>(description).unwrap().contains("below /m: x,"), "{front}");
+    }
+
+    #[test]
+    fn a_command_works_whatever_the_mount_is_called() {
+        assert_eq!(quoted("/m/src-1.0_x"), "/m/src-1.0_x");
+        assert_eq!(quoted("/m y/it's"), r"'/m y/it'\''s'");
+        assert!(text(Form::Readme, Path::new("/m y"), &config(0)).contains("ls '/m y'/git/"));
+    }
 }

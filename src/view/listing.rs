@@ -15,7 +15,7 @@ use super::name;
 use super::{OWN, README, lock};
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::key::{Kind, Reference};
+use crate::key::Kind;
 
 /// How long what was read is good, if nothing is known to have changed.
 const RECENT: Duration = Duration::from_millis(100);
@@ -72,7 +72,7 @@ pub(super) fn of(
     if root {
         names.insert((OWN.to_owned(), ListedKind::Directory));
         names.insert((README.to_owned(), ListedKind::File));
-        names.insert((Kind::Git.as_str().to_owned(), ListedKind::Directory));
+        names.extend(Kind::ALL.map(|kind| (kind.as_str().to_owned(), ListedKind::Directory)));
     }
     if directory == Path::new(Kind::Git.as_str()) {
         names.extend(config.hosts.iter().map(|host| (host.name.clone(), ListedKind::Directory)));
@@ -98,7 +98,7 @@ fn cached(config: &Config, cache: &Cache) -> Vec<String> {
     for state in mirrors.iter().filter(|state| state.generation.is_some()) {
         let Ok(key) = state.key() else { continue };
         for reference in state.references.keys() {
-            let Ok(reference) = Reference::parse(reference) else { continue };
+            let Ok(reference) = key.reference(reference) else { continue };
             paths.extend(name::path_of(&key, &reference, config));
         }
     }

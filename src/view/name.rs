@@ -94,7 +94,8 @@ impl Name {
         }
         match first {
             "git" => split_git(text, config),
-            "npm" | "crates" | "pypi" | "local" | "projects" => Err(Error::new(
+            "local" if first == text => Ok((Name::Directory, "")),
+            "npm" | "crates" | "pypi" | "projects" => Err(Error::new(
                 Kind::NotFound,
                 what(text),
                 format!("this version knows no {first}/: the name is reserved for a later one"),
@@ -131,10 +132,15 @@ impl Name {
     }
 }
 
-/// The path below the mount of `reference` of the repository `key`, if a configured host has it.
+/// The path below the mount of `reference` of `key`: that of a repository if a configured host has it,
+/// that of a directory if it is configured.
 pub fn path_of(key: &Key, reference: &Reference, config: &Config) -> Option<String> {
+    let Some(url) = key.git_url() else {
+        // Only its name leads to it.
+        return names_of(key, config).first().map(|name| (*name).to_owned());
+    };
     config.hosts.iter().find_map(|host| {
-        let path = host.path_of(key.url())?;
+        let path = host.path_of(url)?;
         let suffix = match reference {
             Reference::Default if host.nested => ".git".to_owned(),
             Reference::Default => String::new(),
@@ -144,12 +150,12 @@ pub fn path_of(key: &Key, reference: &Reference, config: &Config) -> Option<Stri
     })
 }
 
-/// The names of all resources whose repository is `key`.
+/// The names of all resources that are `key`.
 pub fn names_of<'c>(key: &Key, config: &'c Config) -> Vec<&'c str> {
     config
         .resources
         .iter()
-        .filter(|resource| resource.git == *key.url())
+        .filter(|resource| resource.key == *key)
         .map(|resource| resource.name.as_str())
         .collect()
 }
@@ -218,11 +224,11 @@ fn split_resource<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)>
         let name = &text[..end + bare.len()];
         if let Some((index, resource)) = config.resource(name) {
             let reference = match reference {
-                Some(reference) => Reference::parse_path(reference)?,
+                Some(reference) => resource.key.reference_in_path(reference)?,
                 None => resource.reference.clone(),
             };
             let rest = text[stop..].trim_start_matches('/');
-            return Ok((Name::Resource { index, key: resource.key(), reference }, rest));
+            return Ok((Name::Resource { index, key: resource.key.clone(), reference }, rest));
         }
         let directory = format!("{name}/");
         let inside = config.resources.iter().any(|resource| resource.name.starts_with(&directory));
@@ -375,10 +381,10 @@ mod tests {
             let (key, reference) = (name.key().unwrap(), name.reference().unwrap());
             assert_eq!(path_of(key, reference, &config).as_deref(), Some(text));
         }
-        let key = config.resources[1].key();
+        let key = config.resources[1].key.clone();
         assert_eq!(names_of(&key, &config), ["team/api"]);
         assert_eq!(path_of(&key, &Reference::Default, &config).unwrap(), "git/github.com/team/api");
-        assert_eq!(path_of(&config.resources[0].key(), &Reference::Default, &config), None);
+        assert_eq!(path_of(&config.resources[0].key, &Reference::Default, &config), None);
     }
 
     #[test]

@@ -10,20 +10,21 @@ use std::time::SystemTime;
 use srcfs_mount::tree::{self, Errno, NodeKind};
 
 use super::binding::What;
-use super::citation::Citation;
+use super::citation::{Citation, Place};
 use super::{Shared, lock};
 use crate::cache::Snapshot;
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Table};
 
-/// The extended attributes of a view. `.blob` stands on files and links, the last two on submodules.
+/// The extended attributes of a view. `.blob` stands on files, the last two on submodules. None stands on
+/// a symbolic link, where the kernel allows no `user.` attribute to be read.
 const KEY: &str = "user.srcfs.key";
-const REVISION: &str = "user.srcfs.revision";
-const URL: &str = "user.srcfs.url";
+pub(crate) const REVISION: &str = "user.srcfs.revision";
+pub(crate) const URL: &str = "user.srcfs.url";
 const CITATION: &str = "user.srcfs.citation";
-const BLOB: &str = "user.srcfs.blob";
-const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
-const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
+pub(crate) const BLOB: &str = "user.srcfs.blob";
+pub(crate) const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
+pub(crate) const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 
 /// A snapshot being shown. While it lives its generation is pinned. The same snapshot may come to lie in
 /// another generation (see `move_over`); nothing that is shown changes then.
@@ -34,7 +35,6 @@ pub struct Shown {
     failed: Arc<Failed>,
     snapshot: RwLock<Snapshot>,
     table: Arc<Table>,
-    citation: Citation,
 }
 
 /// What is known of reads that failed.
@@ -75,10 +75,9 @@ impl Shown {
             let narrowed = snapshot.table().narrowed(&what.subpaths);
             Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
         };
-        let citation = Citation::new(what.key.url(), snapshot.revision().as_str());
         let (label, what, failed) = (label.to_owned(), what.clone(), Arc::default());
         let snapshot = RwLock::new(snapshot.clone());
-        Ok(Shown { shared, what, label, failed, snapshot, table, citation })
+        Ok(Shown { shared, what, label, failed, snapshot, table })
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -184,10 +183,13 @@ impl tree::Snapshot for Shown {
             REVISION => self.snapshot().revision().to_string(),
             URL => self.snapshot().url().to_owned(),
             CITATION => {
-                let directory = matches!(node.kind, store::Kind::Directory | store::Kind::Submodule);
-                self.citation.of(&self.table.path(index).to_string_lossy(), directory, None)
+                let path = self.table.path(index);
+                let revision = self.snapshot().revision().to_string();
+                // Made anew each time: the configuration may say by now what the host is.
+                let citation = Citation::new(&self.what.key, &revision, &self.shared.config());
+                citation.of(Place { path: &path, kind: node.kind, lines: None })
             }
-            BLOB if matches!(node.kind, store::Kind::File { .. } | store::Kind::Symlink) => node.object.hex(),
+            BLOB if matches!(node.kind, store::Kind::File { .. }) => node.object.hex(),
             SUBMODULE_COMMIT if node.kind == store::Kind::Submodule => node.object.hex(),
             SUBMODULE_URL => self.table.submodule_url(index)?.to_owned(),
             _ => return None,
@@ -198,7 +200,9 @@ impl tree::Snapshot for Shown {
     fn xattrs(&self, index: u32) -> Vec<String> {
         let mut names = vec![KEY, REVISION, URL, CITATION];
         match self.table.node(index).map(|node| node.kind) {
-            Some(store::Kind::File { .. } | store::Kind::Symlink) => names.push(BLOB),
+            Some(store::Kind::File { .. }) => names.push(BLOB),
+            // What is listed is read next, and that fails.
+            Some(store::Kind::Symlink) => names.clear(),
             Some(store::Kind::Submodule) => {
                 names.push(SUBMODULE_COMMIT);
                 if self.table.submodule_url(index).is_some() {

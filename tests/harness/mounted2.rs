@@ -328,6 +328,20 @@ pub fn xattr(path: &Path, name: &str) -> Result<String, i32> {
     Ok(String::from_utf8(value).unwrap())
 }
 
+/// The names of the extended attributes that a path lists itself, sorted.
+pub fn xattrs(path: &Path) -> Vec<String> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    let mut names = vec![0_u8; 64 << 10];
+    // SAFETY: the path ends with a NUL, and the kernel writes at most the length of the buffer.
+    let length = unsafe { libc::llistxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
+    names.truncate(usize::try_from(length).expect("it can be listed"));
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut names: Vec<String> = names.map(|name| String::from_utf8(name.to_vec()).unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// Makes a program. Another process writes it: were it open for writing here, whatever a parallel test
 /// starts just now would inherit that for a moment, and the program would be busy. The text is not
 /// among that process's arguments, because it may hold a secret.

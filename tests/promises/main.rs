@@ -15,8 +15,10 @@ mod reader;
 mod setting;
 
 mod atomic;
+mod citations;
 mod contained;
 mod degrade;
+mod guide;
 mod honest_death;
 mod honest_errors;
 mod hostile_names;

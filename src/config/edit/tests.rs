@@ -1,12 +1,12 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::key::GitUrl;
+use crate::key::{GitUrl, Key};
 
 fn resource(name: &str) -> Resource {
     Resource {
         name: name.to_owned(),
-        git: GitUrl::parse("https://example.org/team/docs.git").unwrap(),
+        key: Key::git(GitUrl::parse("https://example.org/team/docs.git").unwrap()),
         reference: Reference::parse("main").unwrap(),
         subpaths: vec!["guide".to_owned()],
         note: Some("start at \"guide\"".to_owned()),

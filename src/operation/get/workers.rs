@@ -146,7 +146,7 @@ fn tree(
     };
     Got {
         key: target.text.clone(),
-        url: Some(target.key.url().to_string()),
+        url: Some(target.key.source().to_owned()),
         tree,
         error: error.as_ref().map(Failure::from),
         seconds: started.elapsed().as_secs_f64(),

@@ -122,6 +122,21 @@ impl Command {
         command
     }
 
+    /// `git ls-files` of the work tree `top`, below `inside` of it: what is tracked, and what is neither
+    /// tracked nor ignored.
+    pub(super) fn work_tree_files(program: &Path, top: &Path, inside: &Path) -> Self {
+        let mut command = Self::new(program, &top.join(".git"));
+        let mut work_tree = OsString::from("--work-tree=");
+        work_tree.push(top);
+        command.options([work_tree.as_os_str(), OsStr::new("-C"), top.as_os_str()]);
+        command.options(["--literal-pathspecs", "ls-files", "-z", "--cached", "--others"]);
+        command.options(["--exclude-standard", "--"]);
+        if !inside.as_os_str().is_empty() {
+            command.options([inside]);
+        }
+        command
+    }
+
     fn new(program: &Path, directory: &Path) -> Self {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(directory);

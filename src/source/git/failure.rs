@@ -32,31 +32,23 @@ pub(super) fn http_status(ended: &Ended) -> Option<u16> {
     Text::of(ended).http_status()
 }
 
+/// What the failure of `what`, which asked no server, means.
+pub(super) fn of_disk(what: &str, ended: &Ended) -> Error {
+    let text = Text::of(ended);
+    of_machine(what, ended, &text).unwrap_or_else(|| {
+        let error = Error::new(Kind::Io, what, text.main_line(ended));
+        error.hint("see what `git status` says there")
+    })
+}
+
 /// What the failure of `what`, asked of `url`, means.
 pub(super) fn explain(what: &str, url: &GitUrl, ended: &Ended) -> Error {
     let text = Text::of(ended);
     let error = |kind: Kind, why: &str| Error::new(kind, what, why.to_owned());
     let said = |kind: Kind| Error::new(kind, what, text.main_line(ended));
 
-    if let Some(code @ (126 | 127)) = ended.code {
-        return error(Kind::Unsupported, &format!("the git program could not be started (status {code})"))
-            .hint(format!("install git {OLDEST_GIT} or newer"));
-    }
-    if ended.code == Some(129) || text.has(&["unknown option", "unknown switch"]) {
-        return said(Kind::Unsupported).hint(format!("install git {OLDEST_GIT} or newer"));
-    }
-    if text.has(&["no space left on device", "disk quota exceeded"]) {
-        return said(Kind::Full).hint("free some space in the cache, or choose another --cache-dir");
-    }
-    if text.has(&[
-        "too many open files",
-        "cannot allocate memory",
-        "out of memory",
-        "cannot fork",
-        "unable to create thread",
-        "resource temporarily unavailable",
-    ]) {
-        return said(Kind::Exhausted).hint("this machine is short of memory, processes or descriptors");
+    if let Some(error) = of_machine(what, ended, &text) {
+        return error;
     }
     if text.has(&["mismatched algorithms", "unsupported object format", "unknown object format"]) {
         return error(Kind::Unsupported, "the repository names its objects by SHA-256")
@@ -77,6 +69,33 @@ pub(super) fn explain(what: &str, url: &GitUrl, ended: &Ended) -> Error {
         Some(status) => http(what, url, ended, status, &text),
         None => transport(what, url, ended, &text),
     }
+}
+
+/// What has nothing to do with any repository: git itself, or what this machine lacks.
+fn of_machine(what: &str, ended: &Ended, text: &Text) -> Option<Error> {
+    let said = |kind: Kind| Error::new(kind, what, text.main_line(ended));
+    if let Some(code @ (126 | 127)) = ended.code {
+        let why = format!("the git program could not be started (status {code})");
+        let error = Error::new(Kind::Unsupported, what, why);
+        return Some(error.hint(format!("install git {OLDEST_GIT} or newer")));
+    }
+    if ended.code == Some(129) || text.has(&["unknown option", "unknown switch"]) {
+        return Some(said(Kind::Unsupported).hint(format!("install git {OLDEST_GIT} or newer")));
+    }
+    if text.has(&["no space left on device", "disk quota exceeded"]) {
+        let error = said(Kind::Full);
+        return Some(error.hint("free some space in the cache, or choose another --cache-dir"));
+    }
+    let short = [
+        "too many open files",
+        "cannot allocate memory",
+        "out of memory",
+        "cannot fork",
+        "unable to create thread",
+        "resource temporarily unavailable",
+    ];
+    let hint = "this machine is short of memory, processes or descriptors";
+    text.has(&short).then(|| said(Kind::Exhausted).hint(hint))
 }
 
 /// The server answered, and its status says why not.

@@ -70,7 +70,7 @@ fn fetch(
     let options = git.options();
     let question = Ask {
         what,
-        url: key.url(),
+        url: super::url_of(key)?,
         deadline: Instant::now() + options.fetch_deadline,
         patience: Patience::Progress,
         lease: place.lease,

@@ -1,0 +1,93 @@
+//! `PATH[:LINE[-LINE]]`, parsed. Nothing is looked at here.
+
+use crate::error::{Error, Kind, Result};
+use crate::view::citation::Lines;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked<'t> {
+    /// All of it, which may be a path too: a name may end in `:12`, and a file that is there wins.
+    pub whole: &'t str,
+    /// Without the lines.
+    pub path: &'t str,
+    /// The lines, counted from 1.
+    pub lines: Option<Lines>,
+}
+
+impl<'t> Asked<'t> {
+    /// Fails with [`Kind::Invalid`] for lines that no file can have.
+    pub fn parse(text: &'t str) -> Result<Asked<'t>> {
+        let plain = Asked { whole: text, path: text, lines: None };
+        let Some((path, suffix)) = text.rsplit_once(':') else { return Ok(plain) };
+        let (first, last) = match suffix.split_once('-') {
+            Some((first, last)) => (number(first), number(last)),
+            None => (number(suffix), number(suffix)),
+        };
+        let (Some(first), Some(last)) = (first, last) else { return Ok(plain) };
+        if path.is_empty() {
+            return Ok(plain);
+        }
+        let invalid = |why: &str| Error::new(Kind::Invalid, format!("read the lines {suffix:?}"), why);
+        if first == 0 {
+            return Err(invalid("lines are counted from 1"));
+        }
+        if first > last {
+            let hint = format!("write {path}:{last}-{first}");
+            return Err(invalid("the last one stands before the first").hint(hint));
+        }
+        Ok(Asked { whole: text, path, lines: Some(Lines { first, last }) })
+    }
+}
+
+/// What is left of `PATH:LINE:COLUMN`, as compilers and searches print it; `None` if it is not that.
+pub(super) fn without_column(text: &str) -> Option<&str> {
+    let (line, column) = text.rsplit_once(':')?;
+    let (path, number_of_line) = line.rsplit_once(':')?;
+    (!path.is_empty() && number(column).is_some() && number(number_of_line).is_some()).then_some(line)
+}
+
+/// A number of digits alone. One that is too large for any file is as good as another.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stand_at_the_end_and_everything_else_is_the_path() {
+        for (text, path, lines) in [
+            ("src/x.rs", "src/x.rs", None),
+            ("src/x.rs:3", "src/x.rs", Some((3, 3))),
+            ("src/x.rs:3-5", "src/x.rs", Some((3, 5))),
+            ("a:3:5", "a:3", Some((5, 5))),
+            ("a:b", "a:b", None),
+            ("a:", "a:", None),
+            ("a:3-", "a:3-", None),
+            ("a:-3", "a:-3", None),
+            ("a:+3", "a:+3", None),
+            (":3", ":3", None),
+            ("a:99999999999999999999", "a", Some((u64::MAX, u64::MAX))),
+        ] {
+            let lines = lines.map(|(first, last)| Lines { first, last });
+            assert_eq!(Asked::parse(text).unwrap(), Asked { whole: text, path, lines }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_seen_as_one() {
+        assert_eq!(without_column("src/x.rs:3:14"), Some("src/x.rs:3"));
+        for text in ["src/x.rs:3", "src/x.rs:3-4", ":3:4", "a:b:3", "a:3:"] {
+            assert_eq!(without_column(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_that_no_file_has_are_refused_with_what_to_write() {
+        assert!(Asked::parse("a:0").unwrap_err().to_string().contains("counted from 1"));
+        assert!(Asked::parse("a:0-3").unwrap_err().to_string().contains("counted from 1"));
+        assert_eq!(Asked::parse("a:5-3").unwrap_err().advice(), Some("write a:3-5"));
+    }
+}
