@@ -158,14 +158,14 @@ impl SourceTree {
             by_id: Mutex::default(),
             cached: listing::Recent::default(),
         });
-        let refresh = config.refresh.filter(|_| !config.offline);
+        let first = config.clone();
         let (notices, noticed) = sync_channel::<Notice>(256);
         let of_thread = shared.clone();
         std::thread::Builder::new()
             .name("srcfs-refresh".to_owned())
             .spawn(move || {
                 noticed.into_iter().for_each(|notice| match notice {
-                    Notice::Used(binding) => binding.note_use(refresh),
+                    Notice::Used(binding) => binding.note_use(&|kind| first.refresh_of(kind)),
                     Notice::Moved => of_thread.move_over(),
                 });
             })

@@ -15,7 +15,7 @@ use super::snapshot::Shown;
 use super::{Shared, lock};
 use crate::cache::{Changed, Freshness, Snapshot, SnapshotState, State};
 use crate::error::{Error, Kind, Result};
-use crate::key::{Key, Reference};
+use crate::key::{Key, Kind as KeyKind, Reference};
 use crate::source::Progress;
 
 /// How often a snapshot may be replaced or cleared while it is opened, before that is an error.
@@ -239,12 +239,12 @@ impl Binding {
     }
 
     /// Notes that the view is in use, and asks the upstream again if that is due. Takes its time.
-    pub(super) fn note_use(&self, refresh: Option<Duration>) {
+    pub(super) fn note_use(&self, refresh_of: &dyn Fn(KeyKind) -> Option<Duration>) {
         let What { key, reference, .. } = &self.what;
         if let Some(pointer) = self.shown() {
             self.shared.cache.touch(key, &pointer.revision);
         }
-        let Some(refresh) = refresh else { return };
+        let Some(refresh) = refresh_of(key.kind()) else { return };
         let Ok(Some(state)) = self.shared.cache.state(key) else { return };
         let Some((resolved, _, checked)) = state.find(reference) else { return };
         let checked = SystemTime::UNIX_EPOCH + Duration::from_secs(checked);
