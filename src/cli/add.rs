@@ -27,7 +27,7 @@ pub struct Arguments {
     /// The repository
     #[arg(required_unless_present = "path", conflicts_with = "path")]
     url: Option<String>,
-    /// A directory of this machine instead: what git lists of it, or all of it but for what is built
+    /// A directory of this machine instead, shown as local/NAME: what git lists of it, or all but what is built
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     /// Leave out what matches this, written as in a .gitignore file; may be repeated

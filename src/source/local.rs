@@ -80,6 +80,22 @@ impl Local {
         Local { git, cache, memory, last: Mutex::default() }
     }
 
+    /// Lists the directory, and loads what is remembered of it meanwhile.
+    fn look(&self, key: &Key, progress: &Progress) -> Result<(Root, Listing, Stats)> {
+        let directory = directory_of(key)?;
+        std::thread::scope(|scope| {
+            let load = || Stats::load(&stats::place(&self.memory, &key.digest()));
+            let remembered = std::thread::Builder::new().spawn_scoped(scope, load);
+            let (root, listing) = self.list(directory, progress)?;
+            let remembered = match remembered {
+                // A panic there is none of ours, but what it would have found can be read again.
+                Ok(loading) => loading.join().unwrap_or_default(),
+                Err(_) => load(),
+            };
+            Ok((root, listing, remembered))
+        })
+    }
+
     /// Opens the directory and lists it.
     fn list(&self, directory: &Directory, progress: &Progress) -> Result<(Root, Listing)> {
         // By its name before anything of it is touched, then by where that leads.
@@ -88,10 +104,6 @@ impl Local {
         let borders = Borders::of(root.path(), &self.cache)?;
         let listing = listing::of(directory, &root, &borders, &self.git, progress)?;
         Ok((root, listing))
-    }
-
-    fn remembered(&self, key: &Key) -> Stats {
-        Stats::load(&stats::place(&self.memory, &key.digest()))
     }
 
     /// Remembers what a scan found, if that is not what is remembered already.
@@ -114,8 +126,7 @@ impl Local {
 
 impl Source for Local {
     fn resolve(&self, key: &Key, _: &Reference, _: &[Revision], progress: &Progress) -> Result<Resolved> {
-        let (root, listing) = self.list(directory_of(key)?, progress)?;
-        let stats = self.remembered(key);
+        let (root, listing, stats) = self.look(key, progress)?;
         let is_known = |path: &Path, stat: &Stat| stats.unchanged(path, stat);
         let scan = Scan::of(&root, listing, &is_known, &mut reading::hash, progress)?;
         self.remember(key, &scan, &stats);
@@ -130,8 +141,7 @@ impl Source for Local {
         place: Workplace<'_>,
         progress: &Progress,
     ) -> Result<Prepared> {
-        let (root, listing) = self.list(directory_of(key)?, progress)?;
-        let stats = self.remembered(key);
+        let (root, listing, stats) = self.look(key, progress)?;
         let mut pack = PackWriter::new(place.directory, place.borrow)?;
         let scan = {
             let pack = RefCell::new(&mut pack);

@@ -20,6 +20,7 @@ the first time somebody looks into it, and is read from the local disk from then
 - `git/<host>/<owner>/<repository>`        the default branch
 - `git/<host>/<owner>/<repository>@<ref>`  a branch, a tag or a full commit id
 - `<name>`                                 what the configuration names so (`srcfs list` shows all)
+- `local/<name>`                           a directory of this machine that the configuration names so
 
 In a reference `/` is written `%2F`: `@release%2F1.2`. If a tag and a branch share a name, write
 `@tags%2F<name>` or `@heads%2F<name>`. Listing a directory shows what is configured or cached; what is
@@ -34,8 +35,8 @@ not listed can be opened all the same. Only configured hosts are asked (`ls {mou
 
 ## Where a file comes from
 
-Every file has extended attributes: `getfattr -d -m user.srcfs FILE` shows its repository, commit, blob
-and a permalink (`user.srcfs.citation`) to cite it by.
+Every file has extended attributes: `getfattr -d -m user.srcfs FILE` shows where it comes from, its
+revision, blob and a permalink (`user.srcfs.citation`) to cite it by.
 
 ## When something fails
 

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
@@ -104,8 +104,8 @@ impl Below {
         }
     }
 
-    /// The names in it, sorted.
-    pub(super) fn names(&self) -> Result<Vec<OsString>, Errno> {
+    /// The names in it, sorted, with what they are if the file system says so along with them.
+    pub(super) fn names(&self) -> Result<Vec<(OsString, Option<Sort>)>, Errno> {
         use std::os::unix::ffi::OsStrExt;
         let mut names = Vec::new();
         // A descriptor of its own, because this one is used up.
@@ -114,10 +114,16 @@ impl Below {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(OsStr::from_bytes(name).to_owned());
+                let sort = entry.file_type().map(|kind| match kind {
+                    Type::File => Sort::File,
+                    Type::Symlink => Sort::Symlink,
+                    Type::Directory => Sort::Directory,
+                    _ => Sort::Special,
+                });
+                names.push((OsStr::from_bytes(name).to_owned(), sort));
             }
         }
-        names.sort();
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(names)
     }
 }

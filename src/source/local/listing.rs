@@ -189,21 +189,25 @@ impl Lister<'_> {
             Ok(names) => names,
             Err(errno) => return self.may_be_denied(relative, error("list", &place, errno)),
         };
-        for name in &names {
+        for (name, sort) in &names {
             let path = relative.join(name);
             // Before it is looked at: see `borders`.
             if self.borders.keep_out(&place.join(name)) {
                 continue;
             }
-            let looked = match open.look(name) {
-                Ok(Some((sort, _))) => sort,
+            let looked = match sort {
+                Some(sort) => Ok(Some(*sort)),
+                None => open.look(name).map(|looked| looked.map(|(sort, _)| sort)),
+            };
+            let sort = match looked {
+                Ok(Some(sort)) => sort,
                 Ok(None) => continue,
                 Err(errno) => {
                     self.may_be_denied(&path, error("look at", &place.join(name), errno))?;
                     continue;
                 }
             };
-            let is_directory = looked == Sort::Directory;
+            let is_directory = sort == Sort::Directory;
             if !self.is_shown(&path, is_directory) {
                 continue;
             }

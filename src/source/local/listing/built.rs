@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::Path;
 
-use super::super::beneath::{Below, Root};
+use super::super::beneath::{Below, Root, Sort};
 
 /// Directories that hold what tools made or fetched, whatever lies beside them.
 const MADE: &[&str] = &[
@@ -49,8 +49,13 @@ const CACHE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
 
 /// Whether the directory at `path` is one: by its name, by what lies beside it (`siblings`), or because
 /// it says so itself.
-pub(super) fn is_built(root: &Root, path: &Path, name: &OsStr, siblings: &[OsString]) -> bool {
-    let beside = |file: &&str| siblings.iter().any(|sibling| sibling == file);
+pub(super) fn is_built(
+    root: &Root,
+    path: &Path,
+    name: &OsStr,
+    siblings: &[(OsString, Option<Sort>)],
+) -> bool {
+    let beside = |file: &&str| siblings.iter().any(|(sibling, _)| sibling == file);
     if MADE.iter().any(|made| name == *made)
         || BUILT.iter().any(|(built, by)| name == *built && by.iter().any(beside))
     {
