@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     /// Leave out what matches this, written as in a .gitignore file; may be repeated
-    #[arg(long = "ignore", value_name = "GLOB", requires = "path")]
+    #[arg(long = "ignore", value_name = "GLOB", requires = "path", conflicts_with = "url")]
     ignore: Vec<String>,
     /// The branch, tag or full commit id to show, if not the remote's HEAD
     #[arg(long = "ref", value_name = "R")]

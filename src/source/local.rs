@@ -76,8 +76,7 @@ impl Local {
     /// Lists work trees by `git`, and remembers what was read in the directory `memory`, which is made
     /// when it is needed. Nothing of the directory `cache` is ever shown.
     pub fn new(git: Git, cache: &Path, memory: PathBuf) -> Self {
-        let cache = cache.canonicalize().unwrap_or_else(|_| cache.to_owned());
-        Local { git, cache, memory, last: Mutex::default() }
+        Local { git, cache: without_links(cache), memory, last: Mutex::default() }
     }
 
     /// Lists the directory, and loads what is remembered of it meanwhile.
@@ -178,6 +177,16 @@ impl Source for Local {
         }
         Ok(unchanged)
     }
+}
+
+/// Refuses a directory that can never be shown, because it lies in a mount of srcfs or in the directory
+/// `cache` of the cache.
+pub fn check_place(directory: &Path, cache: &Path) -> Result<()> {
+    Borders::of(directory, &without_links(cache)).map(|_| ())
+}
+
+fn without_links(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The directory of a key that the caller has chosen this source for.

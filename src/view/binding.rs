@@ -18,6 +18,9 @@ use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Kind as KeyKind, Reference};
 use crate::source::Progress;
 
+/// No server is asked for what a view shows more often than this, unless somebody says so.
+const LEAST_ASKED: Duration = Duration::from_secs(60);
+
 /// How often a snapshot may be replaced or cleared while it is opened, before that is an error.
 const ATTEMPTS: usize = 50;
 
@@ -244,7 +247,10 @@ impl Binding {
         if let Some(pointer) = self.shown() {
             self.shared.cache.touch(key, &pointer.revision);
         }
-        let Some(refresh) = refresh_of(key.kind()) else { return };
+        let Some(mut refresh) = refresh_of(key.kind()) else { return };
+        if key.kind().needs_network() {
+            refresh = refresh.max(LEAST_ASKED);
+        }
         let Ok(Some(state)) = self.shared.cache.state(key) else { return };
         let Some((resolved, _, checked)) = state.find(reference) else { return };
         let checked = SystemTime::UNIX_EPOCH + Duration::from_secs(checked);

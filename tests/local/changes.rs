@@ -14,8 +14,7 @@ use super::place::{KEY, Place};
 fn settle(place: &Place, path: &str) {
     let old = || SystemTime::now() - Duration::from_millis(2_100);
     let changed = fs::metadata(place.path().join(path)).unwrap();
-    let changed = SystemTime::UNIX_EPOCH
-        + Duration::new(changed.ctime() as u64, changed.ctime_nsec() as u32);
+    let changed = SystemTime::UNIX_EPOCH + Duration::new(changed.ctime() as u64, changed.ctime_nsec() as u32);
     wait_until("the file is two seconds old", || changed < old());
 }
 

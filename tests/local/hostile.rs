@@ -22,6 +22,10 @@ fn no_hook_monitor_filter_alias_or_helper_of_a_repository_is_run() {
     place.git(&["init", "--quiet"]);
     place.git(&["add", "--all"]);
     place.git(&["commit", "--quiet", "-m", "all"]);
+    // Rules that are only in the index, of an object that is nowhere: git would fetch it.
+    let missing = "1234567890123456789012345678901234567890";
+    place.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{missing},lost/.gitignore")]);
+    place.git(&["update-index", "--skip-worktree", "lost/.gitignore"]);
     let trap = trap.display();
     for (name, value) in [
         ("core.fsmonitor", format!("{trap}")),
@@ -53,10 +57,6 @@ fn no_hook_monitor_filter_alias_or_helper_of_a_repository_is_run() {
     for hook in ["fsmonitor-watchman", "post-index-change", "pre-auto-gc", "post-checkout"] {
         marking(&place.path().join(".git/hooks").join(hook), &mark);
     }
-    // Rules that are only in the index, of an object that is nowhere: git would fetch it.
-    let missing = "1234567890123456789012345678901234567890";
-    place.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{missing},lost/.gitignore")]);
-    place.git(&["update-index", "--skip-worktree", "lost/.gitignore"]);
     place.write_all(&["lost/c"]);
     let _ = fs::remove_file(&mark);
     place.add(&[]);
@@ -77,10 +77,9 @@ fn nothing_in_the_directory_is_written() {
     // The index is out of date now, and any other git would refresh it.
     place.write_all(&["a"]);
     let all = || {
-        let find = super::mounted2::run(std::process::Command::new("find").arg(place.path()).args([
-            "-printf",
-            "%p %s %m %T@ %C@\n",
-        ]));
+        let find = super::mounted2::run(
+            std::process::Command::new("find").arg(place.path()).args(["-printf", "%p %s %m %T@ %C@\n"]),
+        );
         let mut lines: Vec<String> = find.out.lines().map(str::to_owned).collect();
         lines.sort();
         lines

@@ -118,7 +118,19 @@ fn any_name_that_a_tree_may_have_is_shown_and_others_are_not() {
         place.add(&[]);
         assert_eq!(
             place.shown(),
-            ["*", "-x", ":(top)", "[a]", "a\tb", "a\nb", "a b", "back\\slash", "odd\u{fffd}\u{fffd} name", "sub/ok", "äö"],
+            [
+                "*",
+                "-x",
+                ":(top)",
+                "[a]",
+                "a\tb",
+                "a\nb",
+                "a b",
+                "back\\slash",
+                "odd\u{fffd}\u{fffd} name",
+                "sub/ok",
+                "äö"
+            ],
             "a repository: {repository}"
         );
     }

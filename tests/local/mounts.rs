@@ -17,7 +17,7 @@ fn around_its_own_mount() -> Place {
 #[test]
 fn a_directory_around_the_mount_is_shown_without_it() {
     for repository in [false, true] {
-        let mut place = around_its_own_mount();
+        let place = around_its_own_mount();
         place.write_all(&["a", "sub/b"]);
         if repository {
             place.git(&["init", "--quiet"]);
@@ -38,7 +38,10 @@ fn a_directory_around_the_mount_is_shown_without_it() {
         assert_eq!(listed, ["./a", "./sub/b"], "a repository: {repository}");
         assert_eq!((updated.code, unmounted.code), (0, 0), "{updated:?} {unmounted:?}");
         let all = place.shown();
-        assert!(all.contains(&"new".to_owned()) && !all.iter().any(|path| path.starts_with("src/") && path != "src/"));
+        assert!(
+            all.contains(&"new".to_owned())
+                && !all.iter().any(|path| path.starts_with("src/") && path != "src/")
+        );
     }
 }
 

@@ -106,7 +106,7 @@ impl Place {
     pub fn refused(&self, arguments: &[&str]) -> String {
         let run = self.run(arguments);
         assert_ne!(run.code, 0, "{arguments:?}: {run:?}");
-        run.err
+        run.err + &run.out
     }
 
     /// Adds it as it is now, with further arguments.
@@ -195,7 +195,8 @@ pub fn lock(path: &Path) {
 /// Gives them back to its owner.
 pub fn unlock(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    let mode = if path.is_dir() { 0o700 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// A name that is not UTF-8.

@@ -19,7 +19,16 @@ fn it_is_what_git_tracks_and_what_it_neither_tracks_nor_ignores() {
     place.add(&[]);
     assert_eq!(
         place.shown(),
-        [".gitignore", "forced.log", "new", "node_modules/kept.js", "sub/.gitignore", "sub/a", "sub/new", "tracked"]
+        [
+            ".gitignore",
+            "forced.log",
+            "new",
+            "node_modules/kept.js",
+            "sub/.gitignore",
+            "sub/a",
+            "sub/new",
+            "tracked"
+        ]
     );
     // What lies there, not what was committed.
     place.write("tracked", "changed");
@@ -141,7 +150,10 @@ fn a_bare_repository_is_refused_with_what_to_write_instead() {
     let path = place.path();
     let refused = place.refused(&["add", "work", "--path", path.to_str().unwrap()]);
     assert!(refused.contains("without a work tree") && refused.contains("file://"), "{refused}");
-    assert!(!place.site.program.config().exists() || !fs::read_to_string(place.site.program.config()).unwrap().contains("work"));
+    assert!(
+        !place.site.program.config().exists()
+            || !fs::read_to_string(place.site.program.config()).unwrap().contains("work")
+    );
 }
 
 #[test]
@@ -157,7 +169,10 @@ fn a_broken_repository_is_an_error_and_never_shows_what_it_ignores() {
         let whole = fs::read(&file).unwrap();
         fs::write(&file, content).unwrap();
         let refused = place.refused(&["update", "local/work"]);
-        assert!(refused.contains("git status") && refused.contains(place.path().to_str().unwrap()), "{refused}");
+        assert!(
+            refused.contains("git status") && refused.contains(place.path().to_str().unwrap()),
+            "{refused}"
+        );
         fs::write(&file, whole).unwrap();
     }
     // One of which the rest is elsewhere, and gone.

@@ -130,7 +130,9 @@ fn an_update_is_seen_by_whatever_starts_after_it_and_by_nobody_in_the_middle() {
 
 #[test]
 fn a_change_is_followed_after_refresh_also_offline() {
-    for settings in ["refresh = \"1s\"\nquiet = \"100ms\"", "refresh = \"1s\"\nquiet = \"100ms\"\noffline = true"] {
+    for settings in
+        ["refresh = \"1s\"\nquiet = \"100ms\"", "refresh = \"1s\"\nquiet = \"100ms\"\noffline = true"]
+    {
         let mut place = Place::new();
         place.site.configure(settings);
         place.write("a", "one");
@@ -195,7 +197,7 @@ fn clear_keep_and_remove_do_to_it_what_they_do_to_others() {
     place.add(&[]);
     place.update();
     let kept = place.json(&["keep", KEY]);
-    assert_eq!(kept["keys"][0]["kept"], true, "{kept}");
+    assert_eq!(kept["references"][0]["kept"], true, "{kept}");
     assert!(place.run(&["list"]).out.contains(KEY));
     place.json(&["release", KEY]);
     place.site.mount();

@@ -126,7 +126,16 @@ impl Command {
     /// tracked nor ignored, without looking at what matches `excluded`.
     pub(super) fn list_work_tree(program: &Path, top: &Path, inside: &Path, excluded: &[OsString]) -> Self {
         let mut command = Self::in_work_tree(program, top);
-        command.options(["ls-files", "-z", "-t", "--stage", "--cached", "--others", "--exclude-standard"]);
+        command.options([
+            "--literal-pathspecs",
+            "ls-files",
+            "-z",
+            "-t",
+            "--stage",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]);
         for pattern in excluded {
             command.options([OsStr::new("--exclude"), pattern]);
         }
@@ -137,7 +146,8 @@ impl Command {
     pub(super) fn is_ignored(program: &Path, top: &Path, inside: &Path) -> Self {
         let mut command = Self::in_work_tree(program, top);
         command.options(["check-ignore", "--quiet"]);
-        command.operand(inside)
+        // It knows no --literal-pathspecs; and no magic of theirs begins with a dot.
+        command.operand(&Path::new(".").join(inside))
     }
 
     /// A command for a repository that somebody else may have made: it asks no server, whatever its
@@ -147,7 +157,6 @@ impl Command {
         let mut work_tree = OsString::from("--work-tree=");
         work_tree.push(top);
         command.options([work_tree.as_os_str(), OsStr::new("-C"), top.as_os_str()]);
-        command.options(["--literal-pathspecs"]);
         command.with_environment(&[("GIT_ALLOW_PROTOCOL".into(), OsString::new())])
     }
 

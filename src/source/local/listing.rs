@@ -123,7 +123,8 @@ impl Lister<'_> {
             path.strip_prefix(inside).ok().map(|relative| prefix.join(relative))
         };
         for path in listed.unreadable.iter().filter_map(|path| ours(path)) {
-            if self.is_shown(&path, false) {
+            let is_directory = path.file_name() != Some(OsStr::new(".gitignore"));
+            if self.is_shown(&path, is_directory) {
                 self.listing.unreadable.push(path);
             }
         }
@@ -232,15 +233,16 @@ impl Lister<'_> {
         Ok(())
     }
 
-    /// Whether no border, no glob and not its own name keeps `path` out.
+    /// Whether no border, no glob and no name in it keeps `path` out.
     fn is_shown(&self, path: &Path, is_directory: bool) -> bool {
         let place = || self.root.path().join(path);
-        let name = path.file_name().unwrap_or_default();
-        if let Some(why) = crate::store::name_refusal(name.as_bytes()) {
-            if name != ".git" {
-                log::warn!("{} is left out: {why}", place().display());
+        for name in path.as_os_str().as_bytes().split(|byte| *byte == b'/') {
+            if let Some(why) = crate::store::name_refusal(name) {
+                if name != b".git" {
+                    log::warn!("{} is left out: {why}", place().display());
+                }
+                return false;
             }
-            return false;
         }
         !self.borders.keep_out(&place())
             && (self.ignored.is_empty()
