@@ -52,7 +52,7 @@ fn what_cannot_be_added_says_what_to_do() {
         let refused = place.refused(arguments);
         assert!(refused.contains(hint), "{arguments:?}: {refused}");
     }
-    assert!(!fs::read_to_string(place.site.program.config()).unwrap().contains("path"));
+    assert!(!fs::read_to_string(place.site.program.config()).unwrap().contains("[[resource]]"));
 }
 
 #[test]
@@ -173,8 +173,10 @@ fn a_directory_that_is_gone_is_served_as_it_is_cached_and_said_to_be_gone() {
     fs::rename(place.path(), &away).unwrap();
     let refused = place.refused(&["update", KEY]);
     assert!(refused.contains("does not exist") && refused.contains("srcfs remove"), "{refused}");
-    wait_until("it is asked again", || place.site.log().contains("refresh local/work"));
-    assert_eq!(place.site.sh("cat local/work/a").out, "one");
+    wait_until("it is asked again", || {
+        assert_eq!(place.site.sh("cat local/work/a").out, "one");
+        place.site.log().contains("refresh local/work")
+    });
     let explained = place.json(&["explain", KEY]);
     assert!(explained["failure"]["why"].as_str().unwrap().contains("does not exist"), "{explained}");
     place.site.remount();
@@ -207,7 +209,7 @@ fn clear_keep_and_remove_do_to_it_what_they_do_to_others() {
     // Whoever comes after a clear sees what is there now; who reads goes on.
     assert_eq!(place.site.sh("cat local/work/a").out, "two");
     assert_eq!(std::io::read_to_string(held).unwrap(), "one");
-    place.json(&["remove", "work"]);
+    place.json(&["remove", KEY]);
     assert_eq!(errno(fs::metadata(place.site.path(KEY))), libc::ENOENT);
     assert!(Path::new(&place.path().join("a")).exists(), "what is removed is the name");
 }

@@ -135,3 +135,50 @@ pub(super) fn hash(size: u64, reader: &mut dyn Read) -> Result<ObjectId> {
         false => Err(Error::new(Kind::Stale, "read a file", "it became shorter while it was read")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::local::beneath::Root;
+    use std::fs;
+
+    fn read(change: impl Fn(&Path, u32)) -> (Result<Found>, u32) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "content").unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let below = root.directory(Path::new("")).unwrap().unwrap();
+        let (name, relative) = (OsStr::new("file"), Path::new("file"));
+        let named = Named { directory: &below, name, path: relative, root: root.path() };
+        let mut times = 0;
+        let found = named.found(&|_, _| None, &mut |size, reader| {
+            let object = hash(size, reader);
+            times += 1;
+            change(&path, times);
+            object
+        });
+        (found, times)
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_read_again_and_given_up_by_name() {
+        let (found, times) = read(|_, _| ());
+        assert!(matches!(found, Ok(Found::Read(_))));
+        assert_eq!(times, 1);
+        // As large as before, and perhaps in the tick of the first change.
+        let (found, times) = read(|path, times| {
+            if times <= 2 {
+                fs::write(path, format!("conten{times}")).unwrap();
+            }
+        });
+        let Ok(Found::Read(entry)) = found else { panic!("it held still at last") };
+        assert_eq!(entry.object, hash(7, &mut &b"conten2"[..]).unwrap());
+        assert_eq!(times, 3);
+        let (found, times) = read(|path, times| fs::write(path, "x".repeat(times as usize)).unwrap());
+        let Err(error) = found else { panic!("it never held still") };
+        assert_eq!((error.kind(), times <= TRIES), (Kind::Stale, true));
+        assert!(error.what().ends_with("/file"), "{error}");
+        let (found, _) = read(|path, _| fs::remove_file(path).unwrap());
+        assert!(matches!(found, Ok(Found::Nothing)));
+    }
+}
