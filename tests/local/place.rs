@@ -189,7 +189,7 @@ fn give(path: &Path, user: u32) {
 /// Takes all rights on a path from everybody but root.
 pub fn lock(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
 }
 
 /// Gives them back to its owner.
