@@ -10,8 +10,8 @@ use crate::config::NewOrigin;
 use crate::operation::add::{self, Addition};
 
 const AFTER_HELP: &str = "\
-Checks that the repository or directory, the reference and the subpaths exist. The configuration keeps its
-comments and its order.
+Checks that the repository or directory, the reference and the subpaths exist.
+The configuration keeps its comments and its order.
 
 Example:
   srcfs add docs https://example.org/team/docs.git --ref main --subpath guide \\
