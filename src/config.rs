@@ -12,7 +12,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::error::{Error, Kind, Result};
-use crate::key::{Directory, GitUrl, Key, Reference};
+use crate::key::{Directory, GitUrl, Key, Kind as KeyKind, Reference};
 
 mod document;
 pub mod duration;
@@ -237,6 +237,12 @@ impl Config {
         };
         self.check_new(&resource)?;
         Ok(resource)
+    }
+
+    /// How old an answer about something of this kind may be before it is asked for again; none if it
+    /// never is, unless somebody says so.
+    pub fn refresh_of(&self, kind: KeyKind) -> Option<Duration> {
+        self.refresh.filter(|_| !self.offline || !kind.needs_network())
     }
 
     /// Refuses a resource whose name is invalid or taken.

@@ -124,6 +124,9 @@ fn mount_config(config: &Config, options: MountOptions, directory: &Path) -> Mou
     mount_config.quiet = config.quiet;
     mount_config.max_drain = config.max_drain;
     mount_config.idle = config.idle;
+    // Directories are looked at again when they are used, as often as `refresh` says.
+    mount_config.note_use =
+        config.refresh.map_or(mount_config.note_use, |age| age.min(mount_config.note_use));
     mount_config.reply_bound = below_the_kernels_bound(config.reply_bound);
     mount_config.only_root_besides = options.access == Access::OwnerAndRoot;
     mount_config.park = Some(Arc::new(move |paths: &[PathBuf]| {

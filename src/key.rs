@@ -38,6 +38,11 @@ impl Kind {
         }
     }
 
+    /// Whether resources of it are somewhere else, so that nobody can be asked for them offline.
+    pub fn needs_network(self) -> bool {
+        self != Kind::Local
+    }
+
     /// The kind of that name.
     pub fn parse(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.as_str() == name)

@@ -17,6 +17,7 @@ use crate::config::environment::Environment;
 pub use crate::error::Failure;
 use crate::error::Result;
 use crate::error::failure::snake_case;
+use crate::key::Key;
 use crate::source::git::{Git, GitOptions};
 use crate::source::local::Local;
 use crate::source::{Progress, Source, Sources};
@@ -64,19 +65,16 @@ impl Context {
         Ok(Context { config, cache, source, environment })
     }
 
-    /// How fresh an answer has to be that is not explicitly asked for now.
-    fn freshness(&self) -> Freshness {
-        match self.config.refresh {
-            Some(age) if !self.config.offline => Freshness::NotOlderThan(age),
-            _ => Freshness::Cached,
-        }
+    /// How fresh an answer about `key` has to be that is not explicitly asked for now.
+    fn freshness(&self, key: &Key) -> Freshness {
+        self.config.refresh_of(key.kind()).map_or(Freshness::Cached, Freshness::NotOlderThan)
     }
 }
 
 /// All sources, as the configuration lets them be used. They remember what saves them work in `cache`.
 pub fn sources(config: &Config, cache: &Cache) -> Sources {
     let git = git(config);
-    let local = Local::new(git.clone(), cache.memory_of_sources());
+    let local = Local::new(git.clone(), cache.directory(), cache.memory_of_sources());
     Sources { git, local }
 }
 

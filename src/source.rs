@@ -53,7 +53,8 @@ pub struct Resolved {
 /// What [`Source::prepare`] left in its staging directory.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// The revision it is, as fetched: the same that was asked for.
+    /// The revision it is, as fetched: the same that was asked for. Of what moves and is not asked for
+    /// by name, a directory, it may be a later one.
     pub revision: Revision,
     /// The object id (hex) of its root tree.
     pub tree: String,

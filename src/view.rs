@@ -156,7 +156,8 @@ impl SourceTree {
         file: Option<PathBuf>,
         about: status::About,
     ) -> Result<Arc<Self>> {
-        let refresh = config.refresh.filter(|_| !config.offline);
+        // Of the daemon's start: what changes in the file later does not count for these.
+        let first = config.clone();
         let shared = Arc::new(Shared {
             cache,
             source,
@@ -173,7 +174,7 @@ impl SourceTree {
             .name("srcfs-refresh".to_owned())
             .spawn(move || {
                 noticed.into_iter().for_each(|notice| match notice {
-                    Notice::Used(binding) => binding.note_use(refresh),
+                    Notice::Used(binding) => binding.note_use(&|kind| first.refresh_of(kind)),
                     Notice::Moved => of_thread.move_over(),
                 });
             })

@@ -26,6 +26,8 @@ pub struct Config {
     pub max_drain: Duration,
     /// A view nobody asked for by name for this long is given back. Default: 10 min.
     pub idle: Duration,
+    /// How often the use of one view is told to the tree. Default: 1 min.
+    pub note_use: Duration,
     /// No request waits longer. Must stay below the kernel's own request timeout. Default: 60 s.
     pub reply_bound: Duration,
     /// Owner and group of everything shown. Default: those of this process.
@@ -49,6 +51,7 @@ impl Default for Config {
             quiet: Duration::from_secs(30),
             max_drain: Duration::from_secs(600),
             idle: Duration::from_secs(600),
+            note_use: Duration::from_secs(60),
             reply_bound: Duration::from_secs(60),
             owner: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
             only_root_besides: false,

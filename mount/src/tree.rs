@@ -71,8 +71,8 @@ pub trait Tree: Send + Sync + 'static {
     /// The names in the directory `path`, sorted, without `.` and `..`; empty if it is none.
     fn list(&self, path: &Path) -> Vec<(String, ListedKind)>;
 
-    /// Called when the view `path` was opened, or asked for by its name, at most once a minute for one
-    /// view: the place to note its last use. `caller` caused it.
+    /// Called when the view `path` was opened, or asked for by its name, at most once in `Config::note_use`
+    /// for one view: the place to note its last use. `caller` caused it.
     fn used(&self, path: &Path, caller: Caller);
 }
 

@@ -229,3 +229,35 @@ row_locks() {
     (cd -- "$root" && TMPDIR=$work cargo bench --quiet --locked --bench locks -- \
         --results "$results" --notes "$notes" ${quick:+--quick})
 }
+
+# A directory of this machine, once as it is and once as a work tree of git: shown for the first time, and
+# looked at again when nothing has changed. By verbs, so the start of the program is in it.
+row_local() {
+    local kind place round
+    for kind in plain git; do
+        place=$work/local-$kind
+        cp -a -- "$checkout" "$place"
+        rm -rf --one-file-system -- "$place/.git"
+        if [ "$kind" = git ]; then
+            # Debian's ignores everything, and git would have nothing to look at.
+            rm -f -- "$place/.gitignore"
+            git_plain -C "$place" init -q
+            git_plain -C "$place" -c core.looseCompression=0 add --all --force
+        fi
+        rm -rf --one-file-system -- "$work/local-cache"
+        printf 'refresh = "never"\n[[resource]]\nname = "tree"\npath = "%s"\n' "$place" >"$work/local.toml"
+        timed "local-import-$kind" ours local_verb get
+        # What was written just now is read again: see SEMANTICS.md.
+        sleep 3
+        local_verb update >/dev/null
+        for round in $(seq "$(repeat 10 2)"); do
+            timed "local-check-$kind" ours local_verb update
+        done
+        note "local-check-$kind" "$(find "$place" -name .git -prune -o -type f -print | wc -l) files"
+        rm -rf --one-file-system -- "$place" "$work/local-cache"
+    done
+}
+
+local_verb() {
+    SRCFS_CACHE_DIR=$work/local-cache SRCFS_CONFIG=$work/local.toml "$srcfs" "$1" local/tree
+}

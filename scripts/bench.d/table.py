@@ -76,6 +76,14 @@ ROWS = [
     ("lock-handover", "a lock handed over between two processes", ("lock-handover", "ours"), "", None, seconds, 0.01),
     ("lock-killed", "a waiter goes on after `kill -9` of the fetcher", ("lock-killed", "ours"), "", None, seconds, 0.05),
     ("lock-commit", "commit lock held, over everything that takes it", ("lock-commit", "ours"), "", None, seconds, 0.02),
+    *(
+        row
+        for kind, text in [("plain", "a plain directory"), ("git", "a work tree of git")]
+        for row in [
+            (f"local-check-{kind}", f"local, {text}: re-check, nothing changed", (f"local-check-{kind}", "ours"), "", None, seconds, 1.0),
+            (f"local-import-{kind}", f"local, {text}: first import", (f"local-import-{kind}", "ours"), "", None, seconds, None),
+        ]
+    ),
     ("lock-crowd", "50 processes on one cold key", ("lock-crowd", "ours"), "one alone", ("lock-crowd", "rival"), seconds, 1.3),
 ]
 

@@ -32,6 +32,8 @@ enum Attempt {
     Unaided,
     /// The source holds something else by now.
     Changed,
+    /// It held something else already when it was prepared.
+    Moved(Box<Staged>),
     /// The mirror was cleared after the upstream was asked.
     Overtaken(Box<Staged>),
     /// The source could not bring it.
@@ -53,7 +55,8 @@ impl Cache {
         };
         fault!("fetch.resolved")?;
         let (mut borrows, mut changed) = (true, false);
-        // What was prepared when a clear came: the question is put again, the fetch is not repeated.
+        // What was prepared when a clear came: the question is put again, the fetch is not repeated. Or
+        // what is something else than the answer said, which is corrected by it.
         let mut overtaken = None;
         for attempt in 1..=ATTEMPTS {
             // Where clears come faster than answers the last one has to do.
@@ -70,6 +73,11 @@ impl Cache {
                     continue;
                 }
                 Attempt::Changed => changed = true,
+                Attempt::Moved(staged) => {
+                    answer.resolved = staged.resolved.clone();
+                    overtaken = Some(*staged);
+                    continue;
+                }
                 Attempt::Overtaken(staged) => overtaken = Some(*staged),
                 // The upstream may have taken back what it answered before.
                 Attempt::Unprepared(error) if remembered && error.kind() != Kind::Interrupted => {
@@ -124,6 +132,9 @@ impl Cache {
                     _ => None,
                 };
                 match prepare(&self.layout, &self.limits, source, key, resolved, lender, progress) {
+                    Ok(staged) if staged.resolved.revision != *revision => {
+                        return Ok(Attempt::Moved(Box::new(staged)));
+                    }
                     Ok(staged) => staged,
                     Err(error) => return Ok(Attempt::Unprepared(error)),
                 }

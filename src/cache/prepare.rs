@@ -71,9 +71,16 @@ pub(super) fn prepare(
     let prepared = source.prepare(key, resolved, place, progress)?;
     fault!("fetch.prepared")?;
     let broken = |why: &str| Error::new(Kind::Corrupt, format!("verify {key}@{revision}"), why);
-    if prepared.revision != *revision {
-        return Err(broken(&format!("its source brought {} instead", prepared.revision)));
+    let mut resolved = resolved.clone();
+    match prepared.revision == *revision {
+        true => {}
+        // What is not asked for by its name may have moved on meanwhile: a directory.
+        false if resolved.moving && is_revision(prepared.revision.as_str()) => {
+            resolved.revision = prepared.revision.clone();
+        }
+        false => return Err(broken(&format!("its source brought {} instead", prepared.revision))),
     }
+    let revision = &resolved.revision;
     if has_loose_objects(repository)? {
         return Err(broken("its source left objects outside of packs"));
     }
@@ -107,7 +114,7 @@ pub(super) fn prepare(
         fetched: unix_now(),
     };
     let lender = lender.map(|lender| lender.pin);
-    Ok(Staged { staging, resolved: resolved.clone(), record, lender, prepared })
+    Ok(Staged { staging, resolved, record, lender, prepared })
 }
 
 impl Staged {

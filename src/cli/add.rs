@@ -10,8 +10,8 @@ use crate::config::NewOrigin;
 use crate::operation::add::{self, Addition};
 
 const AFTER_HELP: &str = "\
-Checks that the repository or directory, the reference and the subpaths exist. The configuration keeps its
-comments and its order.
+Checks that the repository or directory, the reference and the subpaths exist.
+The configuration keeps its comments and its order.
 
 Example:
   srcfs add docs https://example.org/team/docs.git --ref main --subpath guide \\
@@ -27,11 +27,11 @@ pub struct Arguments {
     /// The repository
     #[arg(required_unless_present = "path", conflicts_with = "path")]
     url: Option<String>,
-    /// A directory of this machine instead: what git lists of it, or all of it but for what is built
+    /// A directory of this machine instead, shown as local/NAME: what git lists of it, or all but what is built
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     /// Leave out what matches this, written as in a .gitignore file; may be repeated
-    #[arg(long = "ignore", value_name = "GLOB", requires = "path")]
+    #[arg(long = "ignore", value_name = "GLOB", requires = "path", conflicts_with = "url")]
     ignore: Vec<String>,
     /// The branch, tag or full commit id to show, if not the remote's HEAD
     #[arg(long = "ref", value_name = "R")]

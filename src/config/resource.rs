@@ -88,9 +88,16 @@ pub(crate) fn check_name_segment(segment: &str) -> Result<(), &'static str> {
 /// Parses the url of a resource. `hosts` are the hosts whose urls are trusted although they are
 /// private or not encrypted: names and addresses of the configured `[[host]]`s.
 pub(super) fn parse_url(text: &str, trusted: impl Fn(&GitUrl) -> bool) -> Result<GitUrl> {
-    let url = GitUrl::parse(text)?;
     let invalid =
         |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {text:?}"), why.to_owned());
+    // Every url has a colon, also one as ssh writes it.
+    if !text.is_empty() && !text.contains(':') && !text.starts_with('-') {
+        return Err(invalid("it is no url").hint(format!(
+            "write a repository as https://host/path.git, and a directory of this machine as --path {text} \
+             (in the configuration: path = \"/...\")"
+        )));
+    }
+    let url = GitUrl::parse(text)?;
     if let Some((repository, page)) = pasted_page(&url) {
         return Err(invalid("it is the page of a directory or a file, not of a repository")
             .hint(format!("write {repository}, with what follows {page} as ref and subpaths")));
@@ -130,7 +137,7 @@ pub fn parse_subpath(text: &str) -> Result<String> {
     let invalid = |why: &str| {
         let hint = match pasted {
             Some(prefix) => format!("leave out {prefix:?}, which is part of the web page's address"),
-            None => "write it relative to the repository's root, like docs/guide".to_owned(),
+            None => "write it relative to the root of the tree, like docs/guide".to_owned(),
         };
         Error::new(ErrorKind::Invalid, format!("read the subpath {text:?}"), why.to_owned()).hint(hint)
     };

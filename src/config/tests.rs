@@ -253,3 +253,45 @@ fn the_error_of_a_file_names_it_and_every_place() {
     assert!(Config::load(directory.path()).unwrap_err().to_string().contains("not a regular file"));
     Config::load(Path::new("/dev/null")).unwrap();
 }
+
+#[test]
+fn a_resource_may_be_a_directory() {
+    let config = Config::parse(
+        "[[resource]]\nname = \"team/work\"\npath = \"/home/me/work/\"\nignore = [\"*.log\", \"/out\"]\n\
+         subpaths = [\"src\"]\nnote = \"mine\"\n\
+         [[resource]]\nname = \"local2\"\npath = \"/home/me/work\"\n",
+    )
+    .unwrap();
+    let (_, resource) = config.resource("local/team/work").unwrap();
+    assert_eq!(resource.name_in_file(), "team/work");
+    assert_eq!(resource.key.kind(), crate::key::Kind::Local);
+    assert_eq!(resource.subpaths, ["src"]);
+    // What is left out belongs to what it is.
+    assert_ne!(resource.key, config.resource("local/local2").unwrap().1.key);
+    assert!(config.resource("team/work").is_none(), "it is shown below local/ only");
+}
+
+#[test]
+fn what_a_directory_may_not_say_is_told_with_its_place() {
+    for (lines, expected) in [
+        ("git = \"https://example.org/a.git\"\npath = \"/a\"", "git and path stand here both"),
+        ("path = \"work\"", "not an absolute path"),
+        ("path = \"~/work\"", "not an absolute path"),
+        ("path = \"/a/../b\"", "climbs up"),
+        ("path = \"/\"", "root of all files"),
+        ("path = \"/a\"\nref = \"main\"", "one state"),
+        ("path = \"/a\"\nignore = [\"!x\"]", "ignores nothing"),
+        ("path = \"/a\"\nignore = \"*.log\"", "ignore"),
+        ("git = \"https://example.org/a.git\"\nignore = [\"x\"]", "ignore is for a resource with a path"),
+        ("git = \"../work\"", "--path ../work"),
+        ("paht = \"/a\"", "did you mean path?"),
+    ] {
+        let found = problems(&format!("[[resource]]\nname = \"work\"\n{lines}\n"));
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{lines}: {found:#?}");
+        assert!(found.iter().all(|problem| problem.starts_with("line ")), "{lines}: {found:#?}");
+    }
+    let twice = problems(
+        "[[resource]]\nname = \"work\"\npath = \"/a\"\n[[resource]]\nname = \"work\"\npath = \"/b\"\n",
+    );
+    assert_eq!(twice.len(), 1, "{twice:#?}");
+}

@@ -10,6 +10,8 @@ use super::{Context, Watch, get, mounts};
 use crate::cache::Freshness;
 use crate::config::{NewOrigin, edit};
 use crate::error::{Error, Kind, Result};
+use crate::key::Origin;
+use crate::source::local;
 
 /// What to add, as it was written.
 #[derive(Clone, Debug)]
@@ -60,6 +62,9 @@ pub fn add(
         subpaths: resource.subpaths.clone(),
         resource: None,
     };
+    if let Origin::Local(directory) = resource.key.origin() {
+        local::check_place(directory.path(), context.cache.directory())?;
+    }
     let revision = match check {
         true => Some(exists(context, &target, watch).map_err(|error| not_added(name, error))?),
         false => None,

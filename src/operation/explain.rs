@@ -96,7 +96,7 @@ fn inside(target: &Target, snapshot: &Snapshot, rest: &str) -> String {
         true => format!("{rest} exists in this revision, and nothing failed"),
         false => {
             let shown = target.subpaths.join(", ");
-            format!("{rest} exists in the repository, but {} shows only {shown}", target.text)
+            format!("{rest} exists in this revision, but {} shows only {shown}", target.text)
         }
     }
 }

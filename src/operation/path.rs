@@ -8,7 +8,7 @@ use super::target::Target;
 use super::{Context, Watch, mounts};
 use crate::cache::Freshness;
 use crate::error::{Error, Kind, Result};
-use crate::key::Reference;
+use crate::key::{Kind as KeyKind, Reference};
 
 /// Where a tree is.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +24,11 @@ pub struct Location {
 /// The path of `target` in a mount of the context's cache; with `pin` the one that names its exact
 /// revision and so never shows another. Asks the upstream only if that revision is not cached.
 pub fn locate(context: &Context, target: &Target, pin: bool, watch: Watch<'_>) -> Result<Location> {
+    if pin && target.key.kind() == KeyKind::Local {
+        let why = "no path names one state of a directory, which is what it is now";
+        return Err(Error::new(Kind::Invalid, format!("pin {}", target.text), why)
+            .hint("leave --pin out: whoever reads it keeps the state that it began to read"));
+    }
     let Some(mounted) = mounts::usual(context)? else {
         return Err(Error::new(
             Kind::NotFound,

@@ -32,8 +32,12 @@ pub struct RemoveReport {
 pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> Result<RemoveReport> {
     let resource = context.config.resource(name);
     let Some(target) = resource.and_then(|(index, _)| Target::of_resource(index, &context.config)) else {
-        return Err(Error::new(Kind::NotFound, format!("remove {name:?}"), "no resource is called so")
-            .hint("see `srcfs list` for the configured names"));
+        let error = Error::new(Kind::NotFound, format!("remove {name:?}"), "no resource is called so");
+        let directory = format!("local/{name}");
+        return Err(match context.config.resource(&directory) {
+            Some(_) => error.hint(format!("did you mean {directory}?")),
+            None => error.hint("see `srcfs list` for the configured names"),
+        });
     };
     // The name first: a mirror without a name is only waste, a name whose mirror went is fetched again.
     let config = edit::remove(file, name)?;

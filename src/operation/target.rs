@@ -5,7 +5,7 @@ use std::path::Path;
 use super::mounts::{self, Mounted};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::key::{Key, Reference};
+use crate::key::{Key, Origin, Reference};
 use crate::view::name::{self, Name};
 
 /// A KEY, parsed: written as below the mount, or as the path of something in a mount.
@@ -13,7 +13,7 @@ use crate::view::name::{self, Name};
 pub struct Target {
     /// As it was written, but relative to the mount and without what follows inside the tree.
     pub text: String,
-    /// The repository.
+    /// Where it comes from.
     pub key: Key,
     /// What of it.
     pub reference: Reference,
@@ -40,7 +40,7 @@ impl Target {
 
     /// Parses a KEY or a path that may go on inside the tree; answers also what follows.
     pub fn split(text: &str, config: &Config, mounts: &[Mounted]) -> Result<(Target, String)> {
-        let relative = relative(text, mounts)?;
+        let relative = relative(text, config, mounts)?;
         let (name, rest) = Name::split(&relative, config)?;
         let (Some(key), Some(reference)) = (name.key(), name.reference()) else {
             return Err(Error::new(
@@ -94,7 +94,7 @@ pub fn described(key: &Key, reference: &Reference) -> String {
 }
 
 /// `text` as it stands below the mount: a path that begins like a path on disk must lie in a mount.
-fn relative(text: &str, mounts: &[Mounted]) -> Result<String> {
+fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Result<String> {
     let on_disk = text.starts_with(['/', '.']);
     if !on_disk {
         return Ok(text.to_owned());
@@ -106,8 +106,21 @@ fn relative(text: &str, mounts: &[Mounted]) -> Result<String> {
     let path = absolute(Path::new(text)).ok_or_else(|| failed("the working directory is not known"))?;
     match mounts::containing(mounts, &path) {
         Some((_, inside)) => inside.to_str().map(str::to_owned).ok_or_else(|| failed("it is not UTF-8")),
-        None => Err(failed("it lies in no mount of srcfs")),
+        None => match shown_as(&path, config) {
+            Some(name) => Err(failed("it is not its name below the mount").hint(format!("write {name}"))),
+            None => Err(failed("it lies in no mount of srcfs").hint(format!(
+                "write it as below the mount: git/github.com/owner/repository, or a configured name; a \
+                 directory gets one by `srcfs add NAME --path {}`",
+                path.display()
+            ))),
+        },
     }
+}
+
+/// The path below the mount of the configured directory that `path` is.
+fn shown_as<'c>(path: &Path, config: &'c Config) -> Option<&'c str> {
+    let is_it = |key: &Key| matches!(key.origin(), Origin::Local(directory) if directory.path() == path);
+    config.resources.iter().find(|resource| is_it(&resource.key)).map(|resource| resource.name.as_str())
 }
 
 /// `path` without `.` and `..`, made absolute without touching it: it may lie in a dead mount.

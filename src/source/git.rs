@@ -39,6 +39,7 @@ mod work_tree;
 use child::{Bounds, Ended, Patience};
 use command::{Command, Listing};
 use resolve::Question;
+pub(crate) use work_tree::{WorkTree, WorkTreeEntry};
 
 /// As many as browsers and curl follow would be too many for a repository that moved.
 const MOST_REDIRECTS: usize = 5;

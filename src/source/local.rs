@@ -2,25 +2,30 @@
 //!
 //! | file | what it knows |
 //! |---|---|
+//! | `borders` | what is never entered: mounts, and the cache |
 //! | `listing` | which files are shown |
 //! | `beneath` | how they are opened, without being led elsewhere |
-//! | `scan` | what they hold now |
+//! | `scan`, `reading` | what they hold now |
 //! | `stats` | which of them need not be read again |
 //! | `tree` | the git trees that they make |
 //!
 //! The revision of a directory is the id of its tree, so two states of equal content are one. Resolving
 //! looks at every file and reads those that are not known to be unchanged; preparing writes what the
 //! lender lacks into a pack. A directory changes under our hands: a file that changes while it is read is
-//! read again, and what changed between resolving and the commit is seen by the stamp, so that it is
-//! resolved and prepared again. There is no state of all files at one moment to be had from a file
-//! system; what is shown is one in which each file is whole.
+//! read again; if something changed between resolving and preparing, what was prepared is what is
+//! published; and if something changed between preparing and the commit, it is prepared again, a few
+//! times. There is no state of all files at one moment to be had from a file system: what is shown is one
+//! in which each file is whole.
 //!
-//! Asks no server and runs no program but `git ls-files`. Fails with `NotFound` if the directory is gone,
-//! `Denied` naming what may not be read, `TooLarge`, `Stale` if it changes faster than it can be read.
+//! Asks no server and runs no program but `git ls-files` and `git check-ignore`. Fails with `NotFound` if
+//! the directory is gone, `Denied` naming what may not be read, `TooLarge`, `Stale` naming what does not
+//! hold still, and `Invalid` for what is no directory of source: see the rooms.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::git::Git;
 use super::{Prepared, Progress, Resolved, Revision, Source, Workplace};
@@ -29,91 +34,118 @@ use crate::key::{Directory, Key, Origin, Reference};
 use crate::store::{PackWriter, tree_id};
 
 mod beneath;
+mod borders;
 mod listing;
+mod reading;
 mod scan;
 mod stats;
 mod tree;
 
 use beneath::Root;
+use borders::Borders;
+use listing::Listing;
 use scan::Scan;
-use stats::Stats;
+use stats::{Stat, Stats};
 
 /// How many files are looked at again under the commit lock: a lookup takes about a microsecond.
 const MOST_LOOKED_AT: usize = 2_000;
+/// How often in a row it is prepared again because a file changed before the commit. After that it has to
+/// do: each file is whole, and where something always changes nothing is ever the last state.
+const MOST_REFUSED: u32 = 3;
 
 /// Source trees from directories.
 pub struct Local {
     git: Git,
+    /// The cache, without links: never entered.
+    cache: PathBuf,
     /// Where it is remembered which files are unchanged.
     memory: PathBuf,
-    /// What was prepared last, for the look at it under the commit lock.
-    last: Mutex<Option<(Key, Arc<Scan>)>>,
+    /// What was prepared last of each, for the look at it under the commit lock.
+    last: Mutex<HashMap<Key, Last>>,
+}
+
+/// What was prepared.
+struct Last {
+    /// None if there is too much of it to be looked at again.
+    scan: Option<Scan>,
+    /// How often in a row it was not the last state.
+    refused: u32,
 }
 
 impl Local {
-    /// Lists work trees by `git`, and remembers in the directory `memory`, which is made when it is needed,
-    /// what was read.
-    pub fn new(git: Git, memory: PathBuf) -> Self {
-        Local { git, memory, last: Mutex::default() }
+    /// Lists work trees by `git`, and remembers what was read in the directory `memory`, which is made
+    /// when it is needed. Nothing of the directory `cache` is ever shown.
+    pub fn new(git: Git, cache: &Path, memory: PathBuf) -> Self {
+        Local { git, cache: without_links(cache), memory, last: Mutex::default() }
     }
 
-    /// Looks at everything; what is not known to be unchanged is given to `read`.
-    fn scan(
-        &self,
-        key: &Key,
-        directory: &Directory,
-        root: &Root,
-        read: scan::Reading<'_>,
-        progress: &Progress,
-    ) -> Result<Scan> {
-        let listing = listing::of(directory, root, &self.git, progress)?;
-        let stats = Stats::load(&stats::place(&self.memory, &key.digest()));
-        Scan::of(root, directory.path(), listing, &scan::from(&stats), read, progress).inspect(|scan| {
-            if scan.read > 0 || scan.entries.len() < stats.len() {
-                self.remember(key, scan);
-            }
+    /// Lists the directory, and loads what is remembered of it meanwhile.
+    fn look(&self, key: &Key, progress: &Progress) -> Result<(Root, Listing, Stats)> {
+        let directory = directory_of(key)?;
+        std::thread::scope(|scope| {
+            let load = || Stats::load(&stats::place(&self.memory, &key.digest()));
+            let remembered = std::thread::Builder::new().spawn_scoped(scope, load);
+            let (root, listing) = self.list(directory, progress)?;
+            let remembered = match remembered {
+                // A panic there is none of ours, but what it would have found can be read again.
+                Ok(loading) => loading.join().unwrap_or_default(),
+                Err(_) => load(),
+            };
+            Ok((root, listing, remembered))
         })
     }
 
-    fn remember(&self, key: &Key, scan: &Scan) {
-        let Some(began) = scan.began else { return };
-        let files = scan.entries.iter().filter(|(_, entry)| entry.kind != crate::store::Kind::Symlink);
-        let files = files.map(|(path, entry)| (path.as_path(), &entry.stat, &entry.object));
+    /// Opens the directory and lists it.
+    fn list(&self, directory: &Directory, progress: &Progress) -> Result<(Root, Listing)> {
+        // By its name before anything of it is touched, then by where that leads.
+        Borders::of(directory.path(), &self.cache)?;
+        let root = Root::open(directory.path()).map_err(gone)?;
+        let borders = Borders::of(root.path(), &self.cache)?;
+        let listing = listing::of(directory, &root, &borders, &self.git, progress)?;
+        Ok((root, listing))
+    }
+
+    /// Remembers what a scan found, if that is not what is remembered already.
+    fn remember(&self, key: &Key, scan: &Scan, stats: &Stats) {
+        if scan.read == 0 && scan.known == stats.len() {
+            return;
+        }
         let place = stats::place(&self.memory, &key.digest());
         let made = fs::create_dir_all(&self.memory).map_err(|error| Error::io("make", &self.memory, &error));
-        if let Err(error) = made.and_then(|()| stats::save(&place, began, files)) {
+        if let Err(error) = made.and_then(|()| stats::save(&place, scan.began, scan.files())) {
             // The next look reads more than it need.
             log::warn!("{error}");
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, HashMap<Key, Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Source for Local {
     fn resolve(&self, key: &Key, _: &Reference, _: &[Revision], progress: &Progress) -> Result<Resolved> {
-        let directory = directory_of(key)?;
-        let root = Root::open(directory.path()).map_err(gone)?;
-        let scan =
-            self.scan(key, directory, &root, &mut |size, reader| scan::hash(size, reader), progress)?;
-        let tree = scan.tree().each(&mut |entries| tree_id(entries))?;
+        let (root, listing, stats) = self.look(key, progress)?;
+        let is_known = |path: &Path, stat: &Stat| stats.unchanged(path, stat);
+        let scan = Scan::of(&root, listing, &is_known, &mut reading::hash, progress)?;
+        self.remember(key, &scan, &stats);
+        let tree = scan.tree().each(&mut tree_id)?;
         Ok(Resolved { revision: Revision::new(tree.hex()), full_name: None, moving: true })
     }
 
     fn prepare(
         &self,
         key: &Key,
-        resolved: &Resolved,
+        _: &Resolved,
         place: Workplace<'_>,
         progress: &Progress,
     ) -> Result<Prepared> {
-        let directory = directory_of(key)?;
-        let root = Root::open(directory.path()).map_err(gone)?;
+        let (root, listing, stats) = self.look(key, progress)?;
         let mut pack = PackWriter::new(place.directory, place.borrow)?;
-        // What is in the lender is not read again; what is known but not there is.
-        let listing = listing::of(directory, &root, &self.git, progress)?;
-        let stats = Stats::load(&stats::place(&self.memory, &key.digest()));
         let scan = {
-            let pack = std::cell::RefCell::new(&mut pack);
-            let is_known = |path: &Path, stat: &stats::Stat| {
+            let pack = RefCell::new(&mut pack);
+            // What is in the lender is not read again; what is known but not there is.
+            let is_known = |path: &Path, stat: &Stat| {
                 stats.unchanged(path, stat).filter(|object| pack.borrow().has(object))
             };
             let mut read = |size, reader: &mut dyn std::io::Read| {
@@ -121,38 +153,40 @@ impl Source for Local {
                 progress.set(progress.bytes() + size, 0, 0);
                 written
             };
-            Scan::of(&root, directory.path(), listing, &is_known, &mut read, progress)?
+            Scan::of(&root, listing, &is_known, &mut read, progress)?
         };
         let tree = scan.tree().each(&mut |entries| pack.tree(entries))?;
         pack.finish()?;
-        if scan.read > 0 {
-            self.remember(key, &scan);
-        }
+        self.remember(key, &scan, &stats);
         let (modified, transferred) = (scan.modified(), scan.bytes);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.clone(), Arc::new(scan)));
-        Ok(Prepared {
-            revision: resolved.revision.clone(),
-            tree: tree.hex(),
-            modified,
-            transferred,
-            stamp: Some(tree.hex()),
-        })
+        let scan = (scan.entries.len() <= MOST_LOOKED_AT).then_some(scan);
+        let mut last = self.last();
+        let refused = last.get(key).map_or(0, |last| last.refused);
+        last.insert(key.clone(), Last { scan, refused });
+        let revision = Revision::new(tree.hex());
+        Ok(Prepared { revision, tree: tree.hex(), modified, transferred, stamp: None })
     }
 
-    /// Whether what was read is what was resolved, and, if there is not too much of it to look at under a
-    /// lock, whether it still is.
-    fn unchanged(&self, key: &Key, prepared: &Prepared) -> Result<bool> {
-        if prepared.stamp.as_deref() != Some(prepared.revision.as_str()) {
-            return Ok(false);
+    /// Whether each file is still what was read, if there are not too many to be looked at under a lock.
+    fn unchanged(&self, key: &Key, _: &Prepared) -> Result<bool> {
+        let Some(Last { scan, refused }) = self.last().remove(key) else { return Ok(true) };
+        let Some(scan) = scan.filter(|_| refused < MOST_REFUSED) else { return Ok(true) };
+        let unchanged = Root::open(directory_of(key)?.path()).is_ok_and(|root| scan.is_still_so(&root));
+        if !unchanged {
+            self.last().insert(key.clone(), Last { scan: None, refused: refused + 1 });
         }
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match last {
-            Some((of, scan)) if of == *key && scan.entries.len() <= MOST_LOOKED_AT => {
-                Ok(Root::open(directory_of(key)?.path()).is_ok_and(|root| scan.is_still_so(&root)))
-            }
-            _ => Ok(true),
-        }
+        Ok(unchanged)
     }
+}
+
+/// Refuses a directory that can never be shown, because it lies in a mount of srcfs or in the directory
+/// `cache` of the cache.
+pub fn check_place(directory: &Path, cache: &Path) -> Result<()> {
+    Borders::of(directory, &without_links(cache)).map(|_| ())
+}
+
+fn without_links(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The directory of a key that the caller has chosen this source for.

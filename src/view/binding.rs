@@ -15,8 +15,11 @@ use super::snapshot::Shown;
 use super::{Shared, lock};
 use crate::cache::{Changed, Freshness, Snapshot, SnapshotState, State};
 use crate::error::{Error, Kind, Result};
-use crate::key::{Key, Reference};
+use crate::key::{Key, Kind as KeyKind, Reference};
 use crate::source::Progress;
+
+/// No server is asked for what a view shows more often than this, unless somebody says so.
+const LEAST_ASKED: Duration = Duration::from_secs(60);
 
 /// How often a snapshot may be replaced or cleared while it is opened, before that is an error.
 const ATTEMPTS: usize = 50;
@@ -239,12 +242,15 @@ impl Binding {
     }
 
     /// Notes that the view is in use, and asks the upstream again if that is due. Takes its time.
-    pub(super) fn note_use(&self, refresh: Option<Duration>) {
+    pub(super) fn note_use(&self, refresh_of: &dyn Fn(KeyKind) -> Option<Duration>) {
         let What { key, reference, .. } = &self.what;
         if let Some(pointer) = self.shown() {
             self.shared.cache.touch(key, &pointer.revision);
         }
-        let Some(refresh) = refresh else { return };
+        let Some(mut refresh) = refresh_of(key.kind()) else { return };
+        if key.kind().needs_network() {
+            refresh = refresh.max(LEAST_ASKED);
+        }
         let Ok(Some(state)) = self.shared.cache.state(key) else { return };
         let Some((resolved, _, checked)) = state.find(reference) else { return };
         let checked = SystemTime::UNIX_EPOCH + Duration::from_secs(checked);

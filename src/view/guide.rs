@@ -118,7 +118,7 @@ fn paths_of(kind: Kind) -> &'static str {
         Kind::Git => {
             "- `git/<host>/<owner>/<repository>[@<branch, tag or commit>]`: a repository; without @ its default branch\n"
         }
-        Kind::Local => "- `local/<name>`: a directory of this machine\n",
+        Kind::Local => "- `local/<name>`: a directory of this machine that the configuration names so\n",
     }
 }
 

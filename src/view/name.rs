@@ -249,6 +249,9 @@ fn unknown(text: &str, name: &str, config: &Config) -> Error {
     match config::nearest(text, &names) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None if config.host(first).is_some() => error.hint(format!("write git/{text}")),
+        None if first == crate::key::Kind::Local.as_str() => error.hint(
+            "see `srcfs list` for the configured directories, or add one with `srcfs add NAME --path DIR`",
+        ),
         None => error.hint("see `srcfs list` for the configured names, or add it with `srcfs add NAME URL`"),
     }
 }

@@ -25,12 +25,9 @@ use crate::waiters::WaiterId;
 
 /// How often a lookup binds anew because what it had bound was forgotten before it could be handed out.
 const ROUNDS: usize = 16;
-/// How often a view's use is noted.
-const NOTE_USE: Duration = Duration::from_secs(60);
-
-/// Whether a use is to be noted, because none was in the last minute; then this one is it.
-fn is_due(noted: &mut Option<Instant>, now: Instant) -> bool {
-    let due = noted.is_none_or(|noted| now.duration_since(noted) >= NOTE_USE);
+/// Whether a use is to be noted, because none was in the last `span`; then this one is it.
+fn is_due(noted: &mut Option<Instant>, now: Instant, span: Duration) -> bool {
+    let due = noted.is_none_or(|noted| now.duration_since(noted) >= span);
     if due {
         *noted = Some(now);
     }
@@ -74,7 +71,7 @@ impl FileSystem {
         // Counted under the lock: a slot is unbound under it too, and is gone only without references.
         let found = self.found_view(&slot, name.ttl());
         // A view that is not open is used when it is.
-        let note = slot.snapshot().is_some() && is_due(&mut name.noted, now);
+        let note = slot.snapshot().is_some() && is_due(&mut name.noted, now, self.config.note_use);
         drop(names);
         if note {
             self.tree.used(path, caller);
@@ -84,7 +81,7 @@ impl FileSystem {
 
     /// Tells the tree of the first use of a view that was just opened for `caller`.
     pub(super) fn note_first_use(&self, path: &Path, caller: Caller) {
-        let due = |name: &mut Name| is_due(&mut name.noted, Instant::now());
+        let due = |name: &mut Name| is_due(&mut name.noted, Instant::now(), self.config.note_use);
         if locked(&self.names).get_mut(path).is_some_and(due) {
             self.tree.used(path, caller);
         }

@@ -126,7 +126,7 @@ fn tree(
         key: &target.key,
         reference: &target.reference,
         // What is there already is good enough if the upstream cannot be reached; then both are told.
-        freshness: context.freshness(),
+        freshness: context.freshness(&target.key),
         who: &who("get"),
         progress: &progress,
         turn: Some(turn),

@@ -123,18 +123,49 @@ impl Command {
     }
 
     /// `git ls-files` of the work tree `top`, below `inside` of it: what is tracked, and what is neither
-    /// tracked nor ignored.
-    pub(super) fn work_tree_files(program: &Path, top: &Path, inside: &Path) -> Self {
+    /// tracked nor ignored, without looking at what matches `excluded`.
+    pub(super) fn list_work_tree(program: &Path, top: &Path, inside: &Path, excluded: &[OsString]) -> Self {
+        let mut command = Self::in_work_tree(program, top);
+        command.options([
+            "--literal-pathspecs",
+            "ls-files",
+            "-z",
+            "-t",
+            "--stage",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]);
+        for pattern in excluded {
+            command.options([OsStr::new("--exclude"), pattern]);
+        }
+        command.operand(inside)
+    }
+
+    /// `git check-ignore` of the directory `inside` of the work tree `top`.
+    pub(super) fn is_ignored(program: &Path, top: &Path, inside: &Path) -> Self {
+        let mut command = Self::in_work_tree(program, top);
+        command.options(["check-ignore", "--quiet"]);
+        // It knows no --literal-pathspecs; and no magic of theirs begins with a dot.
+        command.operand(&Path::new(".").join(inside))
+    }
+
+    /// A command for a repository that somebody else may have made: it asks no server, whatever its
+    /// configuration says that is missing and where it is to be had.
+    fn in_work_tree(program: &Path, top: &Path) -> Self {
         let mut command = Self::new(program, &top.join(".git"));
         let mut work_tree = OsString::from("--work-tree=");
         work_tree.push(top);
         command.options([work_tree.as_os_str(), OsStr::new("-C"), top.as_os_str()]);
-        command.options(["--literal-pathspecs", "ls-files", "-z", "--cached", "--others"]);
-        command.options(["--exclude-standard", "--"]);
-        if !inside.as_os_str().is_empty() {
-            command.options([inside]);
+        command.with_environment(&[("GIT_ALLOW_PROTOCOL".into(), OsString::new())])
+    }
+
+    fn operand(mut self, path: &Path) -> Self {
+        self.options(["--"]);
+        if !path.as_os_str().is_empty() {
+            self.options([path]);
         }
-        command
+        self
     }
 
     fn new(program: &Path, directory: &Path) -> Self {

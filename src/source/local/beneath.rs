@@ -6,10 +6,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
@@ -38,13 +38,20 @@ pub(super) struct Below {
 }
 
 impl Root {
-    /// Opens it. [`Kind::NotFound`] if there is none.
+    /// Opens it, by whatever way `path` leads to it. [`Kind::NotFound`] if there is none.
     pub(super) fn open(path: &Path) -> Result<Root> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        match nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty()) {
-            Ok(descriptor) => Ok(Root { path: path.to_owned(), descriptor }),
-            Err(errno) => Err(failed("open", path, errno)),
-        }
+        let descriptor = nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())
+            .map_err(|errno| failed("open", path, errno))?;
+        // Where that is, without links: what the table of mounts and git say is compared with it.
+        let link = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+        let real = std::fs::read_link(&link).map_err(|error| Error::io("read", &link, &error))?;
+        Ok(Root { path: real, descriptor })
+    }
+
+    /// Where it is, without links.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Opens the directory `relative` (empty: itself). `None` if it is none any more, or a border of the
@@ -97,18 +104,26 @@ impl Below {
         }
     }
 
-    /// The names in it, sorted.
-    pub(super) fn names(self) -> Result<Vec<OsString>, Errno> {
+    /// The names in it, sorted, with what they are if the file system says so along with them.
+    pub(super) fn names(&self) -> Result<Vec<(OsString, Option<Sort>)>, Errno> {
         use std::os::unix::ffi::OsStrExt;
         let mut names = Vec::new();
-        for entry in Dir::from_fd(self.descriptor)?.iter() {
+        // A descriptor of its own, because this one is used up.
+        let again = open_beneath(&self.descriptor, OsStr::new("."), OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        for entry in Dir::from_fd(again)?.iter() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(OsStr::from_bytes(name).to_owned());
+                let sort = entry.file_type().map(|kind| match kind {
+                    Type::File => Sort::File,
+                    Type::Symlink => Sort::Symlink,
+                    Type::Directory => Sort::Directory,
+                    _ => Sort::Special,
+                });
+                names.push((OsStr::from_bytes(name).to_owned(), sort));
             }
         }
-        names.sort();
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(names)
     }
 }

@@ -1,23 +1,29 @@
 //! Which files of a directory are shown.
 //!
 //! In a work tree of git: what git lists, tracked files and untracked ones that are not ignored, with
-//! those of its submodules and of repositories inside it. Elsewhere: everything but what version control
-//! and builds keep there ([`built`]). In both, nothing that matches one of the resource's own globs.
-//! Never anything called `.git`, and nothing behind the border of another file system: a mount inside it
-//! may be ours.
+//! those of its submodules and of repositories inside it. If git cannot list it, that is an error: to
+//! show everything instead would show what the user ignores, such as secrets. Elsewhere: everything but
+//! what version control and builds keep there (`built`). In both, nothing that matches one of the
+//! resource's own globs, never anything called `.git`, and nothing behind a border ([`super::borders`]).
+//!
+//! What may not be listed is noted by its name, and makes the whole an error when everything has been
+//! looked at ([`super::scan`]).
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use nix::errno::Errno;
 
-use super::beneath::{Root, Sort, failed};
+use super::beneath::{Below, Root, Sort, failed};
+use super::borders::Borders;
 use crate::error::{Error, Kind, Result};
 use crate::key::Directory;
 use crate::source::Progress;
-use crate::source::git::Git;
+use crate::source::git::{Git, WorkTree, WorkTreeEntry};
+
+mod built;
 
 /// Deeper than any tree that is shown.
 const DEEPEST: usize = 512;
@@ -27,38 +33,58 @@ const MOST_NESTED: usize = 16;
 /// What is listed, relative to the directory.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// Files and symbolic links, and what may have become something else by now.
-    pub(super) files: BTreeSet<PathBuf>,
+    /// Files and symbolic links, and what may have become something else by now; each once, those of one
+    /// directory beside each other.
+    pub(super) files: Vec<PathBuf>,
     /// Directories that are shown although they may be empty.
-    pub(super) directories: BTreeSet<PathBuf>,
+    pub(super) directories: Vec<PathBuf>,
+    /// What may not be listed.
+    pub(super) unreadable: Vec<PathBuf>,
 }
 
 /// Lists what is shown of `directory`, which is open as `root`.
-pub(super) fn of(directory: &Directory, root: &Root, git: &Git, progress: &Progress) -> Result<Listing> {
-    let mut lister =
-        Lister { directory, root, git, progress, ignored: globs(directory)?, listing: Listing::default() };
-    match work_tree(directory.path()) {
-        Some(top) => lister.repository(&top, Path::new(""), MOST_NESTED)?,
-        None => lister.walk(Path::new(""), DEEPEST)?,
-    }
-    Ok(lister.listing)
+pub(super) fn of(
+    directory: &Directory,
+    root: &Root,
+    borders: &Borders,
+    git: &Git,
+    progress: &Progress,
+) -> Result<Listing> {
+    let (ignored, listing) = (globs(directory)?, Listing::default());
+    let mut lister = Lister { root, borders, git, progress, ignored, listing };
+    lister.list()?;
+    let Listing { mut files, mut directories, mut unreadable } = lister.listing;
+    let by_directory = |path: &PathBuf| {
+        let bytes = path.as_os_str().as_bytes();
+        bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0)
+    };
+    files.sort_unstable_by(|a, b| {
+        let (at_a, at_b) = (by_directory(a), by_directory(b));
+        let (a, b) = (a.as_os_str().as_bytes(), b.as_os_str().as_bytes());
+        (&a[..at_a], &a[at_a..]).cmp(&(&b[..at_b], &b[at_b..]))
+    });
+    files.dedup();
+    directories.sort_unstable();
+    unreadable.sort_unstable();
+    unreadable.dedup();
+    Ok(Listing { files, directories, unreadable })
 }
 
-/// The top of the work tree that `path` lies in, if it lies in one.
-fn work_tree(path: &Path) -> Option<PathBuf> {
-    path.ancestors().find(|above| is_repository(above)).map(Path::to_owned)
-}
-
-/// Whether it is the top of a work tree: git takes a directory for one by these, or by a file that names
-/// another place.
+/// Whether `path` is the top of a work tree: git takes a directory for one by these, or by a file or a
+/// link that names another place.
 fn is_repository(path: &Path) -> bool {
     let git = path.join(".git");
-    git.is_file() || (git.join("HEAD").is_file() && git.join("objects").is_dir())
+    let is = |path: PathBuf| path.symlink_metadata().is_ok();
+    match git.symlink_metadata() {
+        Ok(found) if found.is_dir() => is(git.join("HEAD")) && is(git.join("objects")),
+        Ok(found) => found.is_file() || found.is_symlink(),
+        Err(_) => false,
+    }
 }
 
 struct Lister<'a> {
-    directory: &'a Directory,
     root: &'a Root,
+    borders: &'a Borders,
     git: &'a Git,
     progress: &'a Progress,
     ignored: Gitignore,
@@ -66,98 +92,173 @@ struct Lister<'a> {
 }
 
 impl Lister<'_> {
-    /// Lists what git does of the repository whose work tree is `top`, below our directory `prefix`.
-    fn repository(&mut self, top: &Path, prefix: &Path, nesting: usize) -> Result<()> {
-        let place = self.directory.path().join(prefix);
-        // Our directory may be the whole work tree, or lie in it.
-        let inside = place.strip_prefix(top).unwrap_or(Path::new(""));
-        for listed in self.git.work_tree_files(top, inside, self.progress)? {
-            // A directory with a slash at its end is a repository of its own.
-            let listed = listed.strip_suffix(b"/").unwrap_or(&listed);
-            let listed = Path::new(OsStr::from_bytes(listed));
-            let Ok(relative) = listed.strip_prefix(inside) else { continue };
-            let path = prefix.join(relative);
-            if !self.is_shown(&path) {
-                continue;
+    fn list(&mut self) -> Result<()> {
+        let path = self.root.path();
+        let top = path.ancestors().find(|above| is_repository(above));
+        let Some(top) = top else {
+            self.refuse_bare()?;
+            return self.walk(Path::new(""), DEEPEST);
+        };
+        let inside = path.strip_prefix(top).unwrap_or(Path::new(""));
+        let listed = self.listed(top, inside)?;
+        // What an outer repository leaves out as a whole is no part of it: somebody's home directory may
+        // be a repository that ignores everything.
+        if listed.entries.is_empty()
+            && !inside.as_os_str().is_empty()
+            && self.git.work_tree_ignores(top, inside, self.progress)?
+        {
+            return self.walk(Path::new(""), DEEPEST);
+        }
+        self.repository(listed, inside, Path::new(""), MOST_NESTED)
+    }
+
+    fn listed(&self, top: &Path, inside: &Path) -> Result<WorkTree> {
+        self.git.work_tree(top, inside, &self.borders.patterns(top), self.progress)
+    }
+
+    /// Adds what git lists of a work tree, whose directory `inside` is our directory `prefix`.
+    fn repository(&mut self, listed: WorkTree, inside: &Path, prefix: &Path, nesting: usize) -> Result<()> {
+        let ours = |path: &[u8]| {
+            let path = Path::new(OsStr::from_bytes(path));
+            path.strip_prefix(inside).ok().map(|relative| prefix.join(relative))
+        };
+        for path in listed.unreadable.iter().filter_map(|path| ours(path)) {
+            let is_directory = path.file_name() != Some(OsStr::new(".gitignore"));
+            if self.is_shown(&path, is_directory) {
+                self.listing.unreadable.push(path);
             }
-            match self.is_directory(&path) {
-                false => {
-                    self.listing.files.insert(path);
+        }
+        for entry in listed.entries {
+            match entry {
+                WorkTreeEntry::File(path) => {
+                    if let Some(path) = ours(&path)
+                        && self.is_shown(&path, false)
+                    {
+                        self.listing.files.push(path);
+                    }
                 }
-                // A submodule or another repository inside this one.
-                true if nesting > 0 && is_repository(&self.directory.path().join(&path)) => {
-                    let top = self.directory.path().join(&path);
-                    self.listing.directories.insert(path.clone());
-                    self.repository(&top, &path, nesting - 1)?;
-                }
-                // A submodule that was not fetched.
-                true => {
-                    self.listing.directories.insert(path);
+                WorkTreeEntry::Repository(path) => {
+                    if let Some(path) = ours(&path)
+                        && self.is_shown(&path, true)
+                    {
+                        self.nested(path, nesting)?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    fn is_directory(&self, path: &Path) -> bool {
-        let found = self.directory.path().join(path).symlink_metadata();
-        found.is_ok_and(|found| found.is_dir())
+    /// Adds a submodule, or another repository inside one. One that was not fetched is an empty directory.
+    fn nested(&mut self, path: PathBuf, nesting: usize) -> Result<()> {
+        let top = self.root.path().join(&path);
+        self.listing.directories.push(path.clone());
+        if !is_repository(&top) {
+            return Ok(());
+        }
+        if nesting == 0 {
+            let why = format!("it lies in more than {MOST_NESTED} repositories");
+            return Err(Error::new(Kind::TooLarge, format!("list {}", top.display()), why)
+                .hint("leave it out with `ignore`"));
+        }
+        let listed = self.listed(&top, Path::new(""))?;
+        self.repository(listed, Path::new(""), &path, nesting - 1)
     }
 
-    /// Lists everything below `relative` but what is built.
+    /// Adds everything below `relative` but what is built.
     fn walk(&mut self, relative: &Path, depth: usize) -> Result<()> {
         if self.progress.is_cancelled() {
-            let what = format!("list {}", self.directory);
+            let what = format!("list {}", self.root.path().display());
             return Err(Error::new(Kind::Interrupted, what, "nobody waits for it any more"));
         }
-        let place = self.directory.path().join(relative);
         if depth == 0 {
-            let what = format!("list {}", place.display());
-            return Err(Error::new(Kind::TooLarge, what, format!("it lies more than {DEEPEST} deep")));
+            let what = format!("list {}", self.root.path().join(relative).display());
+            let error = Error::new(Kind::TooLarge, what, format!("it lies more than {DEEPEST} deep"));
+            return Err(error.hint("leave it out with `ignore`"));
         }
-        let Some(open) = self.root.directory(relative)? else { return Ok(()) };
-        let Some(again) = self.root.directory(relative)? else { return Ok(()) };
-        let names = open.names().map_err(|errno| failed("list", &place, errno))?;
-        for name in &names {
+        match self.root.directory(relative) {
+            Ok(Some(open)) => self.walk_open(&open, relative, depth),
+            Ok(None) => Ok(()),
+            Err(error) => self.may_be_denied(relative, error),
+        }
+    }
+
+    fn walk_open(&mut self, open: &Below, relative: &Path, depth: usize) -> Result<()> {
+        let place = self.root.path().join(relative);
+        let error = |verb: &str, path: &Path, errno: Errno| failed(verb, path, errno);
+        let names = match open.names() {
+            Ok(names) => names,
+            Err(errno) => return self.may_be_denied(relative, error("list", &place, errno)),
+        };
+        for (name, sort) in &names {
             let path = relative.join(name);
-            let looked = again.look(name).map_err(|errno| failed("look at", &place.join(name), errno))?;
-            let Some((sort, _)) = looked else { continue };
-            if !self.is_shown(&path) {
+            // Before it is looked at: see `borders`.
+            if self.borders.keep_out(&place.join(name)) {
                 continue;
             }
-            match sort {
-                Sort::Directory if built(&place.join(name), name, &names) => {}
-                Sort::Directory => {
-                    if is_repository(&place.join(name)) {
-                        self.listing.directories.insert(path.clone());
-                        self.repository(&place.join(name), &path, MOST_NESTED)?;
-                        continue;
-                    }
-                    self.listing.directories.insert(path.clone());
-                    self.walk(&path, depth - 1)?;
+            let looked = match sort {
+                Some(sort) => Ok(Some(*sort)),
+                None => open.look(name).map(|looked| looked.map(|(sort, _)| sort)),
+            };
+            let sort = match looked {
+                Ok(Some(sort)) => sort,
+                Ok(None) => continue,
+                Err(errno) => {
+                    self.may_be_denied(&path, error("look at", &place.join(name), errno))?;
+                    continue;
                 }
-                _ => {
-                    self.listing.files.insert(path);
-                }
+            };
+            let is_directory = sort == Sort::Directory;
+            if !self.is_shown(&path, is_directory) {
+                continue;
+            }
+            if !is_directory {
+                self.listing.files.push(path);
+            } else if is_repository(&place.join(name)) {
+                self.nested(path, MOST_NESTED)?;
+            } else if !built::is_built(self.root, &path, name, &names) {
+                self.listing.directories.push(path.clone());
+                self.walk(&path, depth - 1)?;
             }
         }
         Ok(())
     }
 
-    /// Whether neither a glob nor its name keeps `path` out.
-    fn is_shown(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default();
-        if let Some(why) = crate::store::name_refusal(name.as_bytes()) {
-            if name != ".git" {
-                log::warn!("{} is left out: {why}", self.directory.path().join(path).display());
+    /// Notes `path` if that is why; any other error is one.
+    fn may_be_denied(&mut self, path: &Path, error: Error) -> Result<()> {
+        if error.kind() != Kind::Denied {
+            return Err(error);
+        }
+        self.listing.unreadable.push(path.to_owned());
+        Ok(())
+    }
+
+    /// Whether no border, no glob and no name in it keeps `path` out.
+    fn is_shown(&self, path: &Path, is_directory: bool) -> bool {
+        let place = || self.root.path().join(path);
+        for name in path.as_os_str().as_bytes().split(|byte| *byte == b'/') {
+            if let Some(why) = crate::store::name_refusal(name) {
+                if name != b".git" {
+                    log::warn!("{} is left out: {why}", place().display());
+                }
+                return false;
             }
-            return false;
         }
-        if self.ignored.is_empty() {
-            return true;
+        !self.borders.keep_out(&place())
+            && (self.ignored.is_empty()
+                || !self.ignored.matched_path_or_any_parents(path, is_directory).is_ignore())
+    }
+
+    /// A bare repository has no files: what lies in it is git's own.
+    fn refuse_bare(&self) -> Result<()> {
+        let path = self.root.path();
+        let has = |name: &str| path.join(name).symlink_metadata().is_ok();
+        if !(has("HEAD") && has("objects") && has("refs")) {
+            return Ok(());
         }
-        let is_directory = self.is_directory(path);
-        !self.ignored.matched_path_or_any_parents(path, is_directory).is_ignore()
+        let what = format!("list {}", path.display());
+        let error = Error::new(Kind::Invalid, what, "it is a git repository without a work tree");
+        Err(error.hint(format!("add it as a repository: srcfs add NAME file://{}", path.display())))
     }
 }
 
@@ -166,68 +267,11 @@ fn globs(directory: &Directory) -> Result<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
     for glob in directory.ignore() {
         builder.add_line(None, glob).map_err(|error| {
-            Error::new(Kind::Config, format!("read the glob {glob:?} of {directory}"), error.to_string())
+            Error::new(Kind::Invalid, format!("read the glob {glob:?} of {directory}"), error.to_string())
                 .hint("write it as in a .gitignore file, like *.log or target/")
         })?;
     }
     builder.build().map_err(|error| {
-        Error::new(Kind::Config, format!("read the globs of {directory}"), error.to_string())
+        Error::new(Kind::Invalid, format!("read the globs of {directory}"), error.to_string())
     })
-}
-
-/// Directories that hold what tools made or fetched, whatever lies beside them.
-const MADE: &[&str] = &[
-    ".bzr",
-    ".direnv",
-    ".eggs",
-    ".gradle",
-    ".hg",
-    ".jj",
-    ".mypy_cache",
-    ".next",
-    ".nox",
-    ".nuxt",
-    ".parcel-cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".svn",
-    ".terraform",
-    ".tox",
-    ".turbo",
-    "__pycache__",
-    "bower_components",
-    "node_modules",
-];
-
-/// Directories that hold what is built if this lies beside them.
-const BUILT: &[(&str, &[&str])] = &[
-    ("target", &["Cargo.toml", "pom.xml", "build.sbt"]),
-    ("build", &["build.gradle", "build.gradle.kts", "CMakeLists.txt", "setup.py", "pyproject.toml"]),
-    ("dist", &["package.json", "setup.py", "pyproject.toml"]),
-    ("_build", &["mix.exs", "dune-project", "rebar.config"]),
-    ("vendor", &["composer.json", "Gemfile"]),
-    ("dist-newstyle", &["cabal.project"]),
-    (".stack-work", &["stack.yaml"]),
-    ("zig-out", &["build.zig"]),
-    (".zig-cache", &["build.zig"]),
-];
-
-/// Whether the directory at `path` holds what was built or fetched, and no source of its own: by its
-/// name, by what lies beside it (`siblings`), or because it says so itself.
-fn built(path: &Path, name: &OsStr, siblings: &[OsString]) -> bool {
-    let beside = |file: &&str| siblings.iter().any(|sibling| sibling == file);
-    MADE.iter().any(|made| name == *made)
-        || BUILT.iter().any(|(built, by)| name == *built && by.iter().any(beside))
-        // A virtual environment of Python.
-        || path.join("pyvenv.cfg").is_file()
-        || is_cache(path)
-}
-
-/// Whether a directory is marked as a cache: <https://bford.info/cachedir/>.
-fn is_cache(path: &Path) -> bool {
-    let signature = b"Signature: 8a477f597d28d172789f06886806bc55";
-    let tag = path.join("CACHEDIR.TAG");
-    // Not opened if it is anything but a small file: it might be a FIFO.
-    let plausible = tag.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() < 1 << 16);
-    plausible && std::fs::read(tag).is_ok_and(|content| content.starts_with(signature))
 }

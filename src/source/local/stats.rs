@@ -68,6 +68,12 @@ impl Stat {
         if self.modified < 0 { UNIX_EPOCH - time } else { UNIX_EPOCH + time }
     }
 
+    /// Whether it was changed less than `span` before or after `now`.
+    pub(super) fn changed_within(&self, span: Duration, now: SystemTime) -> bool {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        i128::from(self.changed).abs_diff(i128::try_from(now).unwrap_or(i128::MAX)) < span.as_nanos()
+    }
+
     /// Whether a change after `seen` would have given it another time.
     fn is_settled(&self, seen: SystemTime) -> bool {
         let seen = seen.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(RACY);
