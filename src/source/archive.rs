@@ -14,7 +14,7 @@
 //! | module | what |
 //! |---|---|
 //! | `compression` | which format it is, by its first bytes |
-//! | `tar`, `zip` | the formats: a stream of [`entry::Entry`] |
+//! | `tar`, `zip` | the formats: a stream of entries |
 //! | `path` | names: no entry leads out of the tree |
 //! | `rules` | what each ecosystem's client does with an entry |
 //! | `tree` | what all entries together make |
