@@ -99,7 +99,7 @@ fn a_mount_shows_it_and_says_where_it_comes_from() {
     place.json(&["add", "docs", "--path", path.to_str().unwrap(), "--subpath", "docs"]);
     place.json(&["update", KEY]);
     assert_eq!(place.site.sh("cd local/docs && find . -type f").out, "./docs/b\n");
-    for verb in [&["status"][..], &["list"], &["doctor"], &["explain", KEY], &["gc"]] {
+    for verb in [&["status"][..], &["list"], &["explain", KEY], &["gc"]] {
         let run = place.run(verb);
         assert_eq!(run.code, 0, "{verb:?}: {run:?}");
         assert!(!run.out.contains("HEAD") && !run.err.contains("repository"), "{verb:?}: {run:?}");
