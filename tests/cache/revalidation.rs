@@ -65,7 +65,11 @@ fn contents(directory: &Path) -> Vec<(PathBuf, u64, u64, i64)> {
 fn prepare_writes_in_its_staging_and_nowhere_else() {
     let world = World::new();
     let first = prepared(&world, "get");
-    assert_eq!(contents(&world.v1("mirrors")).len(), 1, "the directory of the kind");
+    assert_eq!(
+        contents(&world.v1("mirrors")).len(),
+        srcfs::key::Kind::ALL.len(),
+        "the directories of the kinds"
+    );
     assert_eq!(said_when_continued(first), "version 1");
     let before = contents(&world.v1("mirrors"));
     world.publish(2);

@@ -19,7 +19,7 @@ const KNOWN: &[&str] = &["state.json", ASIDE];
 impl Check<'_> {
     pub(super) fn mirrors(&mut self) {
         for (kind, directory) in self.entries(&self.layout.mirrors()) {
-            if kind != KeyKind::Git.as_str() {
+            if KeyKind::parse(&kind).is_none() {
                 self.report(Flaw::Foreign, directory, "no such kind is known");
                 continue;
             }
