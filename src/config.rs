@@ -25,10 +25,12 @@ mod problem;
 mod quota;
 mod resource;
 pub mod size;
+pub mod walkers;
 
 use document::{DurationField, Fields, Text};
 use locking::Locking;
 use problem::Problems;
+use walkers::Walkers;
 
 pub use forge::Forge;
 pub use host::Host;
@@ -82,6 +84,8 @@ pub struct Config {
     pub max_fetches: u32,
     /// How long "does not exist" is remembered.
     pub negative_ttl: Duration,
+    /// How much one process may cause to be fetched through a mount.
+    pub walkers: Walkers,
     /// How large the cache may become, and how long it keeps what nobody uses.
     pub quota: Quota,
     /// The locks of the cache.
@@ -132,6 +136,9 @@ const KEYS: &[&str] = &[
     "reply_bound",
     "max_fetches",
     "negative_ttl",
+    walkers::KEYS[0],
+    walkers::KEYS[1],
+    walkers::KEYS[2],
     quota::KEYS[0],
     quota::KEYS[1],
     quota::KEYS[2],
@@ -160,6 +167,7 @@ impl Default for Config {
             reply_bound: REPLY_BOUND.default,
             max_fetches: MAX_FETCHES,
             negative_ttl: NEGATIVE_TTL.default,
+            walkers: Walkers::default(),
             quota: Quota::default(),
             locking: Locking::default(),
         }
@@ -330,6 +338,7 @@ fn read_document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Config {
         reply_bound: file.duration(&REPLY_BOUND, problems),
         max_fetches: file.number("max_fetches", 1..=64, MAX_FETCHES, problems),
         negative_ttl: file.duration(&NEGATIVE_TTL, problems),
+        walkers: walkers::read(&file, problems),
         quota: quota::read(&file, problems),
         locking: locking::read(&file, problems),
     };

@@ -7,7 +7,7 @@
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
 //! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`), `swept` (the tables
-//! of bindings).
+//! of bindings), `guard` (how much a process may cause).
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ use crate::source::Source;
 
 pub mod binding;
 pub mod citation;
+mod guard;
 pub mod guide;
 pub mod journal;
 mod listing;
@@ -70,6 +71,8 @@ pub struct Shared {
     pub negative_ttl: Duration,
     /// The configuration as it was read last.
     config: RwLock<Arc<Config>>,
+    /// Who causes too much.
+    guard: guard::Guard<What>,
     next: AtomicU64,
     /// All bindings that somebody still holds, by their id.
     by_id: Mutex<Swept<u64, Weak<Binding>>>,
@@ -163,6 +166,7 @@ impl SourceTree {
             source,
             journal: Journal::default(),
             negative_ttl: config.negative_ttl,
+            guard: guard::Guard::new(config.walkers.clone()),
             config: RwLock::new(Arc::new(config)),
             next: AtomicU64::new(1),
             by_id: Mutex::default(),
@@ -215,6 +219,7 @@ impl SourceTree {
             match Config::load(&file) {
                 Ok(config) => {
                     log::info!("read {} again", file.display());
+                    self.shared.guard.set(&config.walkers);
                     let mut current = self.shared.config.write().unwrap_or_else(PoisonError::into_inner);
                     (*current, loaded.problem) = (Arc::new(config), None);
                 }

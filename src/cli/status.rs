@@ -104,6 +104,12 @@ fn mount_line(mounted: &MountReport) -> String {
         _ => String::new(),
     };
     let mut text = format!("mount    {place}: process {pid}, since {since}, {views}{draining}{waiting}\n");
+    for walker in &mounted.walkers {
+        let (who, caused, refused) = (&walker.who, walker.caused, walker.refused);
+        text.push_str(&format!(
+            "         {who} caused {caused} fetches or questions and is refused more ({refused} so far)\n"
+        ));
+    }
     if let Some(problem) = &mounted.configuration_problem {
         text.push_str(&format!("         keeps its old configuration: {problem}\n"));
     }

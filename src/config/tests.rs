@@ -295,3 +295,17 @@ fn what_a_directory_may_not_say_is_told_with_its_place() {
     );
     assert_eq!(twice.len(), 1, "{twice:#?}");
 }
+
+#[test]
+fn what_a_process_may_cause_has_a_range_or_no_limit() {
+    let walkers = |text: &str| Config::parse(text).unwrap().walkers;
+    assert_eq!(walkers("").limit, Some(20));
+    assert_eq!(walkers("max_materializations_per_process = \"none\"").limit, None);
+    assert_eq!(walkers("walkers_allowed = [\"rg\"]").allowed, ["rg"]);
+    for value in ["0", "10001", "\"many\"", "-1"] {
+        assert!(Config::parse(&format!("max_materializations_per_process = {value}")).is_err(), "{value}");
+    }
+    for name in ["", "sixteen-letters-"] {
+        assert!(Config::parse(&format!("walkers_allowed = [{name:?}]")).is_err(), "{name}");
+    }
+}

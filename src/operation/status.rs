@@ -8,6 +8,7 @@ use super::daemon_status::{self, Daemon, ErrorStatus, FetchStatus};
 use super::readers::{Reader, Readers};
 use super::{Context, Failure, mounts};
 use crate::error::Result;
+use crate::view::status::WalkerStatus;
 
 /// How many failures are told.
 const MOST_ERRORS: usize = 10;
@@ -46,6 +47,9 @@ pub struct MountReport {
     pub draining: Option<usize>,
     /// How many requests wait for a slow answer.
     pub waiting: Option<usize>,
+    /// Processes that were refused a fetch, because they caused too many.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub walkers: Vec<WalkerStatus>,
     /// What is wrong with a changed configuration, for which the daemon keeps the old one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration_problem: Option<String>,
@@ -133,6 +137,7 @@ fn mount_report(daemon: &Daemon) -> MountReport {
         views: status.map(|status| status.views.len()),
         draining: status.map(|status| status.views.iter().filter(|view| !view.newest).count()),
         waiting: status.map(|status| status.waiting.len()),
+        walkers: status.map(|status| status.walkers.clone()).unwrap_or_default(),
         configuration_problem: status.and_then(|status| status.configuration_problem.clone()),
         silent: daemon.status.as_ref().err().cloned(),
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use srcfs_mount::tree::{self, Caller, Errno, Existence};
 
+use super::guard::{Cause, Refused};
 use super::snapshot::Shown;
 use super::{Shared, lock};
 use crate::cache::{Changed, Freshness, Snapshot, SnapshotState, State};
@@ -72,6 +73,29 @@ impl Pointer {
     }
 }
 
+/// A caller that has it fetched or waits for that; until it is dropped.
+struct Running<'b>(&'b Mutex<usize>);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *lock(self.0) -= 1;
+    }
+}
+
+/// Why a caller gets nothing.
+enum Failed {
+    /// The guard refused it to this process.
+    Guarded(Refused),
+    /// It failed.
+    Itself(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Itself(error)
+    }
+}
+
 /// A binding. See the module.
 pub struct Binding {
     id: u64,
@@ -83,6 +107,8 @@ pub struct Binding {
     stand: Mutex<Stand>,
     /// What it is shown by, and when the mirror had been cleared by then.
     showing: Mutex<Vec<(Weak<Shown>, Option<Changed>)>>,
+    /// How many callers that may have it fetched wait for it; the first of them caused it.
+    running: Mutex<usize>,
     /// The last answer that asking again would not change, and until when it is believed.
     refused: Mutex<Option<(Error, Instant)>>,
 }
@@ -106,6 +132,7 @@ impl Binding {
             configured,
             stand,
             showing: Mutex::default(),
+            running: Mutex::default(),
             refused: Mutex::default(),
         }
     }
@@ -184,8 +211,27 @@ impl Binding {
         Ok(())
     }
 
-    fn materialize(&self, who: &str) -> Result<Arc<dyn tree::Snapshot>> {
+    /// Asks the guard, unless somebody else is having it fetched already.
+    fn admit(&self, cause: &Cause) -> Result<Running<'_>, Failed> {
         self.check_refusal()?;
+        // Looked at and counted under one lock, or a second caller would take one that is refused for
+        // one that fetches.
+        let mut running = lock(&self.running);
+        if *running == 0
+            && let Err(refused) = self.shared.guard.admit(cause, &self.what, &self.label)
+        {
+            drop(running);
+            // What another process brought meanwhile is there for everybody.
+            if !matches!(self.shared.cache.peek(&self.what.key, &self.what.reference), Ok(Some(_))) {
+                return Err(Failed::Guarded(refused));
+            }
+            running = lock(&self.running);
+        }
+        *running += 1;
+        Ok(Running(&self.running))
+    }
+
+    fn materialize(&self, who: &str) -> Result<Arc<dyn tree::Snapshot>> {
         let What { key, reference, .. } = &self.what;
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, who, &progress);
@@ -201,7 +247,6 @@ impl Binding {
     }
 
     fn find_out(&self, who: &str) -> Result<Existence> {
-        self.check_refusal()?;
         let What { key, reference, .. } = &self.what;
         // Only fetching tells whether a repository holds a commit.
         if reference.is_pinned() {
@@ -222,6 +267,21 @@ impl Binding {
         match &*lock(&self.refused) {
             Some((error, until)) if Instant::now() < *until => Err(error.clone()),
             _ => Ok(()),
+        }
+    }
+
+    /// Turns what failed into the number that the kernel takes. What the guard says is about a process
+    /// and not about a repository, so only this mount remembers it.
+    fn refuse(&self, failed: Failed, who: &str) -> Errno {
+        match failed {
+            Failed::Itself(error) => self.fail(error, who),
+            Failed::Guarded(refused) => {
+                if refused.first {
+                    log::warn!("{}", refused.error);
+                    self.shared.journal.note(&self.label, who, &refused.error);
+                }
+                Errno(refused.error.kind().errno())
+            }
         }
     }
 
@@ -297,13 +357,17 @@ impl tree::View for Binding {
     }
 
     fn exists(&self, caller: Caller) -> Result<Existence, Errno> {
-        let who = who(caller);
-        self.find_out(&who).map_err(|error| self.fail(error, &who))
+        let cause = Cause::of(caller);
+        let who = cause.to_string();
+        let found = self.admit(&cause).and_then(|_running| Ok(self.find_out(&who)?));
+        found.map_err(|failed| self.refuse(failed, &who))
     }
 
     fn open(&self, caller: Caller) -> Result<Arc<dyn tree::Snapshot>, Errno> {
-        let who = who(caller);
-        self.materialize(&who).map_err(|error| self.fail(error, &who))
+        let cause = Cause::of(caller);
+        let who = cause.to_string();
+        let shown = self.admit(&cause).and_then(|_running| Ok(self.materialize(&who)?));
+        shown.map_err(|failed| self.refuse(failed, &who))
     }
 
     fn kept_waiting(&self, caller: Caller) {
@@ -315,14 +379,6 @@ impl tree::View for Binding {
         let error =
             Error::new(Kind::TimedOut, what, "it did not come within reply_bound, and is still awaited")
                 .hint("try again: the fetch goes on and is joined; see `srcfs status` for how far it is");
-        self.shared.report(&self.what, &self.label, &who(caller), &error);
-    }
-}
-
-/// The caller as people know it: `1234 rg`.
-fn who(caller: Caller) -> String {
-    match srcfs_mount::process::Identity::of_thread(caller.tid) {
-        Some(identity) => format!("{} {}", identity.tgid, srcfs_mount::process::command(identity.tgid)),
-        None => "a process that cannot be seen".to_owned(),
+        self.shared.report(&self.what, &self.label, &Cause::of(caller).to_string(), &error);
     }
 }

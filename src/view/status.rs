@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use srcfs_mount::{ViewReport, WaitingReport};
 
 use super::SourceTree;
+pub use super::guard::WalkerStatus;
 use super::journal::{ErrorStatus, FetchStatus};
 
 /// The files in `.srcfs/`.
@@ -48,6 +49,8 @@ pub struct DaemonStatus {
     pub fetches: Vec<FetchStatus>,
     /// Requests that wait for a slow answer.
     pub waiting: Vec<WaitingStatus>,
+    /// Processes that were refused a fetch, because they caused too many.
+    pub walkers: Vec<WalkerStatus>,
     /// Requests received since the start, by kind.
     pub requests: BTreeMap<String, u64>,
     /// The last failures, newest first.
@@ -117,6 +120,7 @@ impl About {
             views: report.views.into_iter().map(|view| view_status(tree, view)).collect(),
             fetches: shared.journal.fetching(),
             waiting: report.waiting.iter().map(waiting).collect(),
+            walkers: shared.guard.walkers(),
             requests: report.requests.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
             errors: shared.journal.failures(),
         }

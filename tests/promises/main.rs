@@ -49,4 +49,5 @@ mod single_flight;
 mod submodules;
 mod subpaths;
 mod verbs;
+mod walkers;
 mod whole_walk;
