@@ -43,7 +43,7 @@ fn a_walker_is_stopped_told_and_let_go_on_and_nobody_else_notices() {
         assert_eq!(asked(&site, number), 0, "the server was asked for r{number}");
     }
 
-    // This process is the same walker's equal: it has its own account, and sees the reason of the other.
+    // This process has its own account, and sees why the other one was refused.
     let explained = site.explain(&site.forge("team/r21"));
     let failure = &explained["failure"];
     assert_eq!(failure["kind"], "rate_limited", "{explained}");
