@@ -2,9 +2,10 @@
 //!
 //! One small file for each, in a directory of its key, so that whoever wants to know what of one key is
 //! kept looks at no other, however many are kept: that is asked under the commit lock. It is on the disk
-//! before the verb returns, and outlives restarts and clears; only what makes room reads it. Notes are written and removed under the commit lock of their key, and who
-//! drops something looks for them under the same lock, so neither overlooks the other. A note that
-//! cannot be read counts: its mirror is kept as a whole.
+//! before the verb returns, and outlives restarts and clears; only what makes room reads it. Notes are
+//! written and removed under the commit lock of their key, and who drops something looks for them under
+//! the same lock, so neither overlooks the other. A note that cannot be read counts: its mirror is kept
+//! as a whole.
 
 use std::fs;
 use std::io;
