@@ -12,7 +12,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::error::{Error, Kind, Result};
-use crate::key::{Directory, GitUrl, Key, Kind as KeyKind};
+use crate::key::{Directory, GitUrl, Key, Kind as KeyKind, Package};
 
 mod document;
 pub mod duration;
@@ -49,6 +49,8 @@ pub(crate) use resource::check_name_segment;
 pub enum NewOrigin<'a> {
     /// The url of a git repository.
     Git(&'a str),
+    /// A package of a registry.
+    Package(KeyKind, &'a str),
     /// A directory, by its absolute path.
     Path {
         /// Where it is.
@@ -160,6 +162,7 @@ impl Config {
         check_name(name)?;
         let key = match origin {
             NewOrigin::Git(url) => Key::git(resource::parse_url(url, |url| trusts(&self.hosts, url))?),
+            NewOrigin::Package(kind, package) => Key::package(Package::new(kind, package)?),
             NewOrigin::Path { path, ignore } => Key::local(Directory::new(path, ignore.iter().copied())?),
         };
         let resource = Resource {

@@ -10,10 +10,13 @@ use crate::error::{Error, Kind as ErrorKind, Result};
 
 mod directory;
 mod git_url;
+mod package;
 mod reference;
+mod wanted;
 
 pub use directory::Directory;
 pub use git_url::{GitUrl, Transport};
+pub use package::Package;
 pub use reference::Reference;
 
 /// The kind of a resource: the first component of its path in the mount and in the cache.
@@ -22,18 +25,27 @@ pub use reference::Reference;
 pub enum Kind {
     /// A git repository.
     Git,
+    /// A package of npm.
+    Npm,
+    /// A crate.
+    Crates,
+    /// A project of the Python package index.
+    Pypi,
     /// A directory of this machine.
     Local,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 2] = [Kind::Git, Kind::Local];
+    pub const ALL: [Kind; 5] = [Kind::Git, Kind::Npm, Kind::Crates, Kind::Pypi, Kind::Local];
 
     /// Its name, as in paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Git => "git",
+            Kind::Npm => "npm",
+            Kind::Crates => "crates",
+            Kind::Pypi => "pypi",
             Kind::Local => "local",
         }
     }
@@ -54,6 +66,8 @@ impl Kind {
 pub enum Origin {
     /// A git repository.
     Git(GitUrl),
+    /// A package of a registry.
+    Package(Package),
     /// A directory of this machine.
     Local(Directory),
 }
@@ -69,6 +83,11 @@ impl Key {
         Key(Origin::Git(url))
     }
 
+    /// The key of a package.
+    pub fn package(package: Package) -> Self {
+        Key(Origin::Package(package))
+    }
+
     /// The key of a directory.
     pub fn local(directory: Directory) -> Self {
         Key(Origin::Local(directory))
@@ -82,6 +101,14 @@ impl Key {
         match Kind::parse(kind) {
             Some(Kind::Git) => GitUrl::parse(source).map(Key::git),
             Some(Kind::Local) => Directory::parse(source).map(Key::local),
+            Some(kind @ (Kind::Npm | Kind::Crates | Kind::Pypi)) => {
+                let package = Package::parse(source)?;
+                if package.kind() != kind {
+                    let what = format!("read the name of {source}");
+                    return Err(Error::new(ErrorKind::Invalid, what, format!("it is no {}", kind.as_str())));
+                }
+                Ok(Key::package(package))
+            }
             None => {
                 let what = format!("read the name of {source}");
                 Err(Error::new(ErrorKind::Unsupported, what, format!("the kind {kind:?} is not known")))
@@ -91,8 +118,9 @@ impl Key {
 
     /// Its kind.
     pub fn kind(&self) -> Kind {
-        match self.0 {
+        match &self.0 {
             Origin::Git(_) => Kind::Git,
+            Origin::Package(package) => package.kind(),
             Origin::Local(_) => Kind::Local,
         }
     }
@@ -106,7 +134,7 @@ impl Key {
     pub fn git_url(&self) -> Option<&GitUrl> {
         match &self.0 {
             Origin::Git(url) => Some(url),
-            Origin::Local(_) => None,
+            Origin::Package(_) | Origin::Local(_) => None,
         }
     }
 
@@ -114,6 +142,7 @@ impl Key {
     pub fn source(&self) -> &str {
         match &self.0 {
             Origin::Git(url) => url.as_str(),
+            Origin::Package(package) => package.as_str(),
             Origin::Local(directory) => directory.as_str(),
         }
     }
@@ -122,6 +151,7 @@ impl Key {
     pub fn reference(&self, text: &str) -> Result<Reference> {
         match self.kind() {
             Kind::Git => Reference::parse(text),
+            kind @ (Kind::Npm | Kind::Crates | Kind::Pypi) => wanted::parse(kind, text),
             Kind::Local if text.is_empty() => Ok(Reference::Default),
             Kind::Local => Err(Error::new(
                 ErrorKind::Invalid,
@@ -136,7 +166,7 @@ impl Key {
     pub fn reference_in_path(&self, text: &str) -> Result<Reference> {
         match self.kind() {
             Kind::Git => Reference::parse_path(text),
-            Kind::Local => self.reference(text),
+            _ => self.reference(&reference::decoded(text)?),
         }
     }
 
@@ -144,6 +174,7 @@ impl Key {
     pub fn identity(&self) -> &str {
         match &self.0 {
             Origin::Git(url) => url.identity(),
+            Origin::Package(package) => package.identity(),
             Origin::Local(directory) => directory.as_str(),
         }
     }
@@ -184,6 +215,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Origin::Git(url) => write!(f, "{}/{}", self.kind().as_str(), url.identity()),
+            Origin::Package(package) => write!(f, "{package}"),
             Origin::Local(directory) => write!(f, "{}:{directory}", self.kind().as_str()),
         }
     }

@@ -16,6 +16,7 @@ use crate::key::{Key, Origin, Reference};
 pub mod archive;
 pub mod git;
 pub mod local;
+mod package;
 
 /// What a reference resolves to. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,6 +132,7 @@ impl Sources {
     fn of(&self, key: &Key) -> &dyn Source {
         match key.origin() {
             Origin::Git(_) => &self.git,
+            Origin::Package(_) => todo!(),
             Origin::Local(_) => &self.local,
         }
     }

@@ -245,7 +245,7 @@ impl SourceTree {
             What { key: key.clone(), reference: reference.clone(), subpaths: name.subpaths(config).to_vec() };
         let fresh = lock(&self.bindings).get(&what).is_none();
         // Looked for before the table is locked, because it looks at all mirrors.
-        if fresh && matches!(name, Name::Repository { .. }) && self.is_case_twin(key) {
+        if fresh && matches!(name, Name::Plain { .. }) && self.is_case_twin(key) {
             return None;
         }
         let state = self.shared.cache.state(key);

@@ -125,6 +125,7 @@ fn as_table(resource: &Resource) -> Table {
     table["name"] = text(resource.name_in_file());
     match resource.key.origin() {
         Origin::Git(url) => table["git"] = text(url.as_str()),
+        Origin::Package(package) => table[package.kind().as_str()] = text(package.name()),
         Origin::Local(directory) => {
             table["path"] = text(&directory.path().to_string_lossy());
             if !directory.ignore().is_empty() {

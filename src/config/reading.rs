@@ -17,7 +17,7 @@ use super::{
     Config, DAY, Forge, HOUR, Host, MINUTE, Resource, SECOND, check_name, check_note, collide, parse_subpath,
     parse_subpaths, resource, trusts,
 };
-use crate::key::{Directory, Key, Reference};
+use crate::key::{self, Directory, Key, Package, Reference};
 
 const REFRESH: DurationField =
     DurationField { key: "refresh", least: SECOND, most: DAY.saturating_mul(365), default: HOUR };
@@ -69,7 +69,8 @@ const KEYS: &[&str] = &[
     "lock",
     "lease",
 ];
-const RESOURCE_KEYS: &[&str] = &["name", "git", "path", "ignore", "ref", "subpaths", "note"];
+const RESOURCE_KEYS: &[&str] =
+    &["name", "git", "npm", "crates", "pypi", "path", "ignore", "ref", "subpaths", "note"];
 const HOST_KEYS: &[&str] = &["name", "url", "nested", "forge"];
 
 impl Default for Config {
@@ -209,21 +210,40 @@ fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems
     resources
 }
 
-/// What a resource is: one of `git` and `path`.
+/// The keys that say what a resource is, of which each has one.
+const ORIGINS: [&str; 5] = ["git", "npm", "crates", "pypi", "path"];
+
+/// What a resource is.
 fn read_origin(fields: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems<'_>) -> Option<Key> {
-    if let (true, Some(path)) = (fields.has("git"), fields.text("path", problems)) {
-        problems.add(&path.at, "git and path stand here both", "keep one of them");
+    let given: Vec<&str> = ORIGINS.into_iter().filter(|key| fields.has(key)).collect();
+    if let [first, second, ..] = given[..] {
+        let at = fields.text(second, problems)?.at;
+        problems.add(&at, format!("{first} and {second} stand here both"), "keep one of them");
         return None;
     }
-    if !fields.has("path") {
+    if given != ["path"] {
         for ignored in fields.texts("ignore", problems).iter().take(1) {
             problems.add(&ignored.at, "ignore is for a resource with a path", "remove it");
         }
-        let git = required(fields, "git", "git = \"https://example.org/team/docs.git\"", problems)?;
-        let url = resource::parse_url(git.text, |url| trusts(hosts, url));
-        let refused = |error| problems.add_error(&git.at, &error, "write it as https://host/path.git");
-        return url.map_err(refused).ok().map(Key::git);
     }
+    match given.first().copied() {
+        Some("path") => read_directory(fields, problems),
+        Some(kind @ ("npm" | "crates" | "pypi")) => {
+            let name = fields.text(kind, problems)?;
+            let kind = key::Kind::parse(kind)?;
+            let refused = |error| problems.add_error(&name.at, &error, "write the name of a package");
+            Package::new(kind, name.text).map_err(refused).ok().map(Key::package)
+        }
+        _ => {
+            let git = required(fields, "git", "git = \"https://example.org/team/docs.git\"", problems)?;
+            let url = resource::parse_url(git.text, |url| trusts(hosts, url));
+            let refused = |error| problems.add_error(&git.at, &error, "write it as https://host/path.git");
+            url.map_err(refused).ok().map(Key::git)
+        }
+    }
+}
+
+fn read_directory(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Option<Key> {
     let path = fields.text("path", problems)?;
     let globs = fields.texts("ignore", problems);
     let place = Path::new(path.text);

@@ -5,10 +5,11 @@ use std::fmt;
 use super::refuse_invisible;
 use crate::error::{Error, Kind, Result};
 
-/// A reference into a git repository.
+/// Which revision of a resource is meant. The first six are of repositories, the last three of
+/// packages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
-    /// Nothing was named: the remote's HEAD.
+    /// Nothing was named: the remote's HEAD, the latest version, the present state.
     Default,
     /// A branch or a tag, whichever exists; an error if both do.
     Named(String),
@@ -20,6 +21,12 @@ pub enum Reference {
     Commit(String),
     /// 7 to 39 hex digits: a tag or branch of that name, else the one known commit that begins so.
     Abbreviated(String),
+    /// This version, as its ecosystem writes it.
+    Version(String),
+    /// The newest version of a range.
+    Range(String),
+    /// The version that a dist-tag of npm names.
+    DistTag(String),
 }
 
 impl Reference {
@@ -68,32 +75,7 @@ impl Reference {
 
     /// Parses a reference as it stands in a path: `/` is written `%2F` and `%` is `%25`.
     pub fn parse_path(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            return Err(Error::new(Kind::Invalid, "read a name that ends in @", "no reference follows")
-                .hint("leave the @ out to get the default"));
-        }
-        let mut plain = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(at) = rest.find('%') {
-            plain.push_str(&rest[..at]);
-            match rest.get(at..at + 3) {
-                Some("%2F") => plain.push('/'),
-                Some("%25") => plain.push('%'),
-                _ => {
-                    return Err(Error::new(
-                        Kind::Invalid,
-                        format!("read the reference {text:?}"),
-                        "% stands only in %2F (for /) and %25 (for %)",
-                    ));
-                }
-            }
-            rest = &rest[at + 3..];
-        }
-        plain.push_str(rest);
-        if plain.is_empty() {
-            return Err(Error::new(Kind::Invalid, "read a reference", "it is empty"));
-        }
-        Self::parse(&plain)
+        Self::parse(&decoded(text)?)
     }
 
     /// As it stands in a path; empty for the default.
@@ -111,7 +93,7 @@ impl Reference {
 
     /// Whether its meaning can never change.
     pub fn is_pinned(&self) -> bool {
-        matches!(self, Reference::Commit(_))
+        matches!(self, Reference::Commit(_) | Reference::Version(_))
     }
 }
 
@@ -121,11 +103,41 @@ impl fmt::Display for Reference {
             Reference::Default => Ok(()),
             Reference::Branch(name) => write!(f, "heads/{name}"),
             Reference::Tag(name) => write!(f, "tags/{name}"),
-            Reference::Named(text) | Reference::Commit(text) | Reference::Abbreviated(text) => {
-                f.write_str(text)
-            }
+            Reference::Named(text)
+            | Reference::Commit(text)
+            | Reference::Abbreviated(text)
+            | Reference::Version(text)
+            | Reference::Range(text)
+            | Reference::DistTag(text) => f.write_str(text),
         }
     }
+}
+
+/// A reference without the escapes that it has in a path. Fails if nothing is left.
+pub(super) fn decoded(text: &str) -> Result<String> {
+    if text.is_empty() {
+        return Err(Error::new(Kind::Invalid, "read a name that ends in @", "no reference follows")
+            .hint("leave the @ out to get the default"));
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        plain.push_str(&rest[..at]);
+        match rest.get(at..at + 3) {
+            Some("%2F") => plain.push('/'),
+            Some("%25") => plain.push('%'),
+            _ => {
+                return Err(Error::new(
+                    Kind::Invalid,
+                    format!("read the reference {text:?}"),
+                    "% stands only in %2F (for /) and %25 (for %)",
+                ));
+            }
+        }
+        rest = &rest[at + 3..];
+    }
+    plain.push_str(rest);
+    Ok(plain)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ impl Citation {
     pub fn new(key: &Key, revision: &str, config: &Config) -> Self {
         let (page, source) = match key.origin() {
             Origin::Git(url) => (paged(url, config), url.to_string()),
+            Origin::Package(package) => (None, package.to_string()),
             // What is left out of it does not matter to whoever looks for a file.
             Origin::Local(directory) => (None, directory.path().display().to_string()),
         };

@@ -8,27 +8,29 @@
 //! |---|---|
 //! | the empty path, `git`, `git/<host>`, `git/<host>/<owner>` | a directory |
 //! | `git/<host>/<owner>/<repository>[@<reference>]` | a repository |
+//! | `npm/<package>`, `npm/@<scope>/<package>`, `crates/<crate>`, `pypi/<project>`, each with `[@<version>]` | a package |
+//! | `npm`, `npm/@<scope>`, `crates`, `pypi`, `local` | a directory |
 //! | on a host whose groups nest: the first segment with `@` or ending in `.git` | a repository |
 //! | a configured name, also with `@<reference>` | a resource |
 //! | a part of configured names that ends before a `/` | a directory |
 //!
-//! Everything else is `Kind::Invalid` (no such name can exist) or `Kind::NotFound` (nobody
+//! Everything else is `ErrorKind::Invalid` (no such name can exist) or `ErrorKind::NotFound` (nobody
 //! configured it), with the reason; both are "no such file" in the mount.
 
 use std::path::{Component, Path};
 
 use crate::config::{self, Config};
-use crate::error::{Error, Kind, Result};
-use crate::key::{Key, Reference};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::key::{Key, Kind, Origin, Package, Reference};
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// A directory of the name space.
     Directory,
-    /// A repository on a configured host.
-    Repository {
-        /// The repository.
+    /// A repository on a configured host, or a package of a registry: what needs no configuration.
+    Plain {
+        /// The resource.
         key: Key,
         /// What of it.
         reference: Reference,
@@ -37,7 +39,7 @@ pub enum Name {
     Resource {
         /// Its index in [`Config::resources`].
         index: usize,
-        /// The repository behind it.
+        /// What it is.
         key: Key,
         /// The configured reference, or the one after `@`.
         reference: Reference,
@@ -54,7 +56,7 @@ impl Name {
         if rest.is_empty() {
             return Ok(name);
         }
-        Err(Error::new(Kind::Invalid, what(text), format!("{rest:?} goes on inside the tree"))
+        Err(Error::new(ErrorKind::Invalid, what(text), format!("{rest:?} goes on inside the tree"))
             .hint("give the name of the tree only"))
     }
 
@@ -63,8 +65,8 @@ impl Name {
         let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
         match path.to_str() {
             Some(text) if plain => Name::parse(text, config),
-            Some(text) => Err(Error::new(Kind::Invalid, what(text), "it is not a plain relative path")),
-            None => Err(Error::new(Kind::Invalid, what(&path.to_string_lossy()), "it is not UTF-8")),
+            Some(text) => Err(Error::new(ErrorKind::Invalid, what(text), "it is not a plain relative path")),
+            None => Err(Error::new(ErrorKind::Invalid, what(&path.to_string_lossy()), "it is not UTF-8")),
         }
     }
 
@@ -79,7 +81,7 @@ impl Name {
         let (first, _) = next(text);
         if let Some(component) = text.split('/').find(|part| part.is_empty() || matches!(*part, "." | "..")) {
             return Err(Error::new(
-                Kind::Invalid,
+                ErrorKind::Invalid,
                 what(text),
                 format!("{component:?} may not be a part of it"),
             )
@@ -87,7 +89,7 @@ impl Name {
         }
         if let Some(long) = text.split('/').find(|part| part.len() > LONGEST_COMPONENT) {
             return Err(Error::new(
-                Kind::Invalid,
+                ErrorKind::Invalid,
                 format!("read a name of {} bytes", long.len()),
                 format!("a part of it is longer than {LONGEST_COMPONENT} bytes"),
             ));
@@ -95,8 +97,11 @@ impl Name {
         match first {
             "git" => split_git(text, config),
             "local" if first == text => Ok((Name::Directory, "")),
-            "npm" | "crates" | "pypi" | "projects" => Err(Error::new(
-                Kind::NotFound,
+            "npm" => split_package(Kind::Npm, text),
+            "crates" => split_package(Kind::Crates, text),
+            "pypi" => split_package(Kind::Pypi, text),
+            "projects" => Err(Error::new(
+                ErrorKind::NotFound,
                 what(text),
                 format!("this version knows no {first}/: the name is reserved for a later one"),
             )
@@ -109,7 +114,7 @@ impl Name {
     pub fn key(&self) -> Option<&Key> {
         match self {
             Name::Directory => None,
-            Name::Repository { key, .. } | Name::Resource { key, .. } => Some(key),
+            Name::Plain { key, .. } | Name::Resource { key, .. } => Some(key),
         }
     }
 
@@ -117,7 +122,7 @@ impl Name {
     pub fn reference(&self) -> Option<&Reference> {
         match self {
             Name::Directory => None,
-            Name::Repository { reference, .. } | Name::Resource { reference, .. } => Some(reference),
+            Name::Plain { reference, .. } | Name::Resource { reference, .. } => Some(reference),
         }
     }
 
@@ -135,9 +140,19 @@ impl Name {
 /// The path below the mount of `reference` of `key`: that of a repository if a configured host has it,
 /// that of a directory if it is configured.
 pub fn path_of(key: &Key, reference: &Reference, config: &Config) -> Option<String> {
-    let Some(url) = key.git_url() else {
+    let url = match key.origin() {
+        Origin::Git(url) => url,
+        Origin::Package(package) => {
+            let suffix = match reference {
+                Reference::Default => String::new(),
+                other => format!("@{}", other.to_path()),
+            };
+            // What a project has from another registry is seen in its project alone.
+            let own = package.registry().is_none();
+            return own.then(|| format!("{}/{}{suffix}", package.kind().as_str(), package.name()));
+        }
         // Only its name leads to it.
-        return names_of(key, config).first().map(|name| (*name).to_owned());
+        Origin::Local(_) => return names_of(key, config).first().map(|name| (*name).to_owned()),
     };
     config.hosts.iter().find_map(|host| {
         let path = host.path_of(url)?;
@@ -160,6 +175,31 @@ pub fn names_of<'c>(key: &Key, config: &'c Config) -> Vec<&'c str> {
         .collect()
 }
 
+/// `<kind>/<package>[@<version>]`; for npm also `npm/@<scope>/<package>[@<version>]`.
+fn split_package(kind: Kind, text: &str) -> Result<(Name, &str)> {
+    let (_, mut rest) = next(text);
+    let mut scope = "";
+    if kind == Kind::Npm && rest.starts_with('@') {
+        (scope, rest) = next(rest);
+        Package::new(kind, &format!("{scope}/x")).map_err(|error| error.during(what(text)))?;
+    }
+    if rest.is_empty() {
+        return Ok((Name::Directory, ""));
+    }
+    let (segment, rest) = next(rest);
+    let (bare, reference) = match segment.split_once('@') {
+        Some((bare, reference)) => (bare, Some(reference)),
+        None => (segment, None),
+    };
+    let name = if scope.is_empty() { bare.to_owned() } else { format!("{scope}/{bare}") };
+    let key = Key::package(Package::new(kind, &name).map_err(|error| error.during(what(text)))?);
+    let reference = match reference {
+        Some(reference) => key.reference_in_path(reference)?,
+        None => Reference::Default,
+    };
+    Ok((Name::Plain { key, reference }, rest))
+}
+
 fn split_git<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
     let mut rest = text.strip_prefix("git").unwrap_or(text).trim_start_matches('/');
     if rest.is_empty() {
@@ -168,7 +208,8 @@ fn split_git<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
     let (host_name, after) = next(rest);
     rest = after;
     let Some(host) = config.host(host_name) else {
-        let error = Error::new(Kind::NotFound, what(text), format!("{host_name:?} is not a configured host"));
+        let error =
+            Error::new(ErrorKind::NotFound, what(text), format!("{host_name:?} is not a configured host"));
         let known = config.host(&host_name.to_ascii_lowercase());
         return Err(error.hint(match known {
             Some(host) => format!("write {}", host.name),
@@ -203,10 +244,10 @@ fn split_git<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
             Some(reference) => Reference::parse_path(reference)?,
             None => Reference::Default,
         };
-        return Ok((Name::Repository { key: Key::git(url), reference }, rest));
+        return Ok((Name::Plain { key: Key::git(url), reference }, rest));
     }
     if segments.len() > config::DEEPEST_GROUP {
-        return Err(Error::new(Kind::Invalid, what(text), "no forge nests groups so deep"));
+        return Err(Error::new(ErrorKind::Invalid, what(text), "no forge nests groups so deep"));
     }
     Ok((Name::Directory, ""))
 }
@@ -220,7 +261,7 @@ fn split_resource<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)>
             Some((bare, reference)) => (bare, Some(reference)),
             None => (&text[end..stop], None),
         };
-        config::check_name_segment(bare).map_err(|why| Error::new(Kind::Invalid, what(text), why))?;
+        config::check_name_segment(bare).map_err(|why| Error::new(ErrorKind::Invalid, what(text), why))?;
         let name = &text[..end + bare.len()];
         if let Some((index, resource)) = config.resource(name) {
             let reference = match reference {
@@ -243,7 +284,7 @@ fn split_resource<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)>
 }
 
 fn unknown(text: &str, name: &str, config: &Config) -> Error {
-    let error = Error::new(Kind::NotFound, what(text), format!("no resource is called {name:?}"));
+    let error = Error::new(ErrorKind::NotFound, what(text), format!("no resource is called {name:?}"));
     let names: Vec<&str> = config.resources.iter().map(|resource| resource.name.as_str()).collect();
     let first = name.split('/').next().unwrap_or(name);
     match config::nearest(text, &names) {

@@ -41,6 +41,9 @@ pub(super) fn question(what: &str, reference: &Reference) -> Result<Question> {
             check_length(what, id)?;
             Question::Answered(Resolved { revision: Revision::new(id), full_name: None, moving: false })
         }
+        Reference::Version(_) | Reference::Range(_) | Reference::DistTag(_) => {
+            return Err(of_a_package(what, reference));
+        }
     })
 }
 
@@ -66,7 +69,14 @@ pub(super) fn answer(
             None => remote.abbreviated(what, text, known),
         },
         Reference::Commit(id) => Ok(Resolved { revision: Revision::new(id), full_name: None, moving: false }),
+        Reference::Version(_) | Reference::Range(_) | Reference::DistTag(_) => {
+            Err(of_a_package(what, reference))
+        }
     }
+}
+
+fn of_a_package(what: &str, reference: &Reference) -> Error {
+    Error::new(Kind::Invalid, what, format!("{reference} names a version of a package, not of a repository"))
 }
 
 fn missing(what: &str, url: &GitUrl, sort: &str, name: &str) -> Error {

@@ -18,7 +18,7 @@ fn config() -> Config {
 }
 
 fn repository(url: &str, reference: &str) -> Name {
-    Name::Repository {
+    Name::Plain {
         key: Key::git(crate::key::GitUrl::parse(url).unwrap()),
         reference: Reference::parse(reference).unwrap(),
     }
@@ -42,7 +42,7 @@ fn repositories_of_a_flat_host_have_two_segments() {
     }
     let (name, rest) = Name::split("git/github.com/rust-lang/log@1/src/lib.rs", &config).unwrap();
     assert_eq!((name, rest), (repository(url, "1"), "src/lib.rs"));
-    assert_eq!(Name::parse("git/github.com/a/b/c", &config).unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(Name::parse("git/github.com/a/b/c", &config).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn resources_by_name_and_by_another_reference() {
         ("github.com/a/b", "write git/github.com/a/b"),
     ] {
         let error = Name::parse(text, &config).unwrap_err();
-        assert_eq!((error.kind(), error.advice()), (Kind::NotFound, Some(hint)), "{text}");
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::NotFound, Some(hint)), "{text}");
     }
-    for text in ["team@x", "doc", "docs@", "npm/react", ".srcfs/status.json", "README.md", "projects/x"] {
+    for text in ["team@x", "doc", "docs@", ".srcfs/status.json", "README.md", "projects/x"] {
         assert!(Name::parse(text, &config).is_err(), "{text}");
     }
 }
@@ -174,6 +174,6 @@ fn hostile_names_are_refused_without_asking_anybody() {
     }
     use std::os::unix::ffi::OsStrExt;
     let bytes = std::ffi::OsStr::from_bytes(b"git/github.com/a/\xff");
-    assert_eq!(Name::parse_path(Path::new(bytes), &config).unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(Name::parse_path(Path::new(bytes), &config).unwrap_err().kind(), ErrorKind::Invalid);
     assert!(Name::parse_path(Path::new("/git"), &config).is_err());
 }

@@ -1,0 +1,355 @@
+//! Which version a reference means, as the ecosystem's own client would choose.
+//!
+//! - npm: a whole version; a dist-tag; of a range the version that `latest` names if it is in the range,
+//!   else the highest, deprecated ones last (npm-pick-manifest). Nothing: `latest`.
+//! - crates: of a range the highest that is not yanked (cargo). Nothing: the highest without a
+//!   prerelease.
+//! - pypi: of a range the highest that is not yanked; a prerelease only if the range names one, or if
+//!   there is nothing else (PEP 440). Nothing: the same of all.
+//! - A part of a version (`18`, `1.2`) is the newest that begins so. A yanked version is had by its
+//!   exact version alone.
+
+use std::str::FromStr;
+
+use pep440_rs::{Version as PepVersion, VersionSpecifiers};
+
+use super::offer::{Offer, Release};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::key::{Kind, Reference};
+
+/// How many versions a message names.
+const MOST_NAMED: usize = 5;
+
+/// What was chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice<'o> {
+    pub(super) release: &'o Release,
+    /// Whether the same reference may mean another version tomorrow.
+    pub(super) moving: bool,
+}
+
+/// The version of `offer` that `reference` means. [`ErrorKind::NotFound`], with the nearest ones, if
+/// there is none.
+pub(super) fn choose<'o>(
+    kind: Kind,
+    reference: &Reference,
+    offer: &'o Offer,
+    what: &str,
+) -> Result<Choice<'o>> {
+    let chosen = match kind {
+        Kind::Npm => ranked(offer, |text| nodejs_semver::Version::parse(text)).npm(reference, offer),
+        Kind::Crates => ranked(offer, semver::Version::parse).crates(reference),
+        Kind::Pypi => ranked(offer, PepVersion::from_str).pypi(reference),
+        Kind::Git | Kind::Local => None,
+    };
+    let exact = reference.is_pinned();
+    match chosen {
+        Some(release) => Ok(Choice { release, moving: !exact }),
+        None => Err(missing(kind, reference, offer, what)),
+    }
+}
+
+/// Versions that their ecosystem can read, the highest first.
+struct Ranked<'o, V> {
+    versions: Vec<(V, &'o Release)>,
+}
+
+fn ranked<'o, V: Ord, E>(offer: &'o Offer, parse: impl Fn(&str) -> Result<V, E>) -> Ranked<'o, V> {
+    let read = |release: &'o Release| Some((parse(release.version.as_str()).ok()?, release));
+    let mut versions: Vec<(V, &Release)> = offer.releases.iter().filter_map(read).collect();
+    // Stable: of two that are equal the one that the registry names first.
+    versions.sort_by(|(one, _), (other, _)| other.cmp(one));
+    Ranked { versions }
+}
+
+impl<'o, V> Ranked<'o, V> {
+    /// The highest that is not yanked and fits.
+    fn highest(&self, fits: impl Fn(&V) -> bool) -> Option<&'o Release> {
+        let mut good =
+            self.versions.iter().filter(|(version, release)| release.yanked.is_none() && fits(version));
+        good.next().map(|(_, release)| *release)
+    }
+
+    /// This one, even if it is yanked.
+    fn exactly(&self, is_it: impl Fn(&V) -> bool) -> Option<&'o Release> {
+        self.versions.iter().find(|(version, _)| is_it(version)).map(|(_, release)| *release)
+    }
+}
+
+impl<'o> Ranked<'o, nodejs_semver::Version> {
+    fn npm(&self, reference: &Reference, offer: &'o Offer) -> Option<&'o Release> {
+        let tagged = |tag: &str| {
+            let named = offer.tags.get(tag)?;
+            offer.releases.iter().find(|release| release.version == *named)
+        };
+        match reference {
+            Reference::Default => {
+                tagged("latest").or_else(|| self.highest(|version| !version.is_prerelease()))
+            }
+            Reference::DistTag(tag) => tagged(tag),
+            Reference::Version(text) => {
+                let wanted = nodejs_semver::Version::parse(text).ok()?;
+                self.exactly(|version| *version == wanted)
+            }
+            Reference::Range(text) => {
+                let range = nodejs_semver::Range::parse(text).ok()?;
+                let fits = |release: &Release| {
+                    nodejs_semver::Version::parse(&release.version)
+                        .is_ok_and(|version| range.satisfies(&version))
+                };
+                if let Some(latest) = tagged("latest").filter(|release| fits(release) && !release.deprecated)
+                {
+                    return Some(latest);
+                }
+                let good = |version: &nodejs_semver::Version| range.satisfies(version);
+                let mut found =
+                    self.versions.iter().filter(|(version, _)| good(version)).map(|(_, release)| *release);
+                found.clone().find(|release| !release.deprecated).or_else(|| found.next())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'o> Ranked<'o, semver::Version> {
+    fn crates(&self, reference: &Reference) -> Option<&'o Release> {
+        match reference {
+            Reference::Default => {
+                self.highest(|version| version.pre.is_empty()).or_else(|| self.highest(|_| true))
+            }
+            // Build metadata does not tell two versions apart, in a registry.
+            Reference::Version(text) => {
+                let wanted = semver::Version::parse(text).ok()?;
+                self.exactly(|version| version.cmp_precedence(&wanted).is_eq())
+            }
+            Reference::Range(text) => match part_of(text) {
+                Some(part) => self.highest(|version| {
+                    version.pre.is_empty() && [version.major, version.minor].starts_with(&part)
+                }),
+                None => {
+                    let range = semver::VersionReq::parse(text).ok()?;
+                    self.highest(|version| range.matches(version))
+                }
+            },
+            _ => None,
+        }
+    }
+}
+
+impl<'o> Ranked<'o, PepVersion> {
+    fn pypi(&self, reference: &Reference) -> Option<&'o Release> {
+        let stable_first = |fits: &dyn Fn(&PepVersion) -> bool| {
+            let stable = self.highest(|version| !version.any_prerelease() && fits(version));
+            stable.or_else(|| self.highest(fits))
+        };
+        match reference {
+            Reference::Default => stable_first(&|_| true),
+            Reference::Version(text) => {
+                let wanted = PepVersion::from_str(text).ok()?;
+                self.exactly(|version| *version == wanted)
+            }
+            Reference::Range(text) => {
+                if let Some(part) = part_of(text) {
+                    // Written so: 2.0.0 equals 2, but who writes 2 means the newest 2.
+                    let whole = PepVersion::new(part.iter().copied());
+                    let is_whole =
+                        |version: &PepVersion| *version == whole && version.release().len() == part.len();
+                    if let Some(exact) = self.highest(is_whole) {
+                        return Some(exact);
+                    }
+                    return stable_first(&|version| {
+                        version.epoch() == 0 && version.release().starts_with(&part)
+                    });
+                }
+                let range = VersionSpecifiers::from_str(text).ok()?;
+                let names_one = range.iter().any(|one| one.version().any_prerelease());
+                match names_one {
+                    true => self.highest(|version| range.contains(version)),
+                    false => stable_first(&|version| range.contains(version)),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The numbers of a part of a version: one or two.
+fn part_of(text: &str) -> Option<Vec<u64>> {
+    let numbers: Vec<u64> = text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    (numbers.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')).then_some(numbers)
+}
+
+/// Why there is no such version, with those that are near.
+fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Error {
+    let newest = |count: usize| {
+        let mut names: Vec<&str> = match kind {
+            Kind::Npm => ranked(offer, |text| nodejs_semver::Version::parse(text)).names(),
+            Kind::Crates => ranked(offer, semver::Version::parse).names(),
+            _ => ranked(offer, PepVersion::from_str).names(),
+        };
+        names.truncate(count);
+        names.join(", ")
+    };
+    if offer.releases.iter().all(|release| release.yanked.is_some()) {
+        let why = match offer.releases.is_empty() {
+            true => "the registry has no version of it".to_owned(),
+            false => "all of its versions were yanked".to_owned(),
+        };
+        return Error::new(ErrorKind::NotFound, what, why).hint("name a yanked version exactly to get it");
+    }
+    let text = reference.to_string();
+    let (why, hint) = match reference {
+        Reference::DistTag(tag) => {
+            let tags: Vec<&str> = offer.tags.keys().map(String::as_str).collect();
+            (format!("it has no tag {tag:?}"), format!("its tags are {}", tags.join(", ")))
+        }
+        Reference::Version(_) => {
+            let mut near: Vec<&str> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+            near.sort_by_key(|version| distance(version, &text));
+            near.truncate(MOST_NAMED);
+            (format!("it has no version {text}"), format!("the nearest are {}", near.join(", ")))
+        }
+        _ => (format!("no version is in the range {text}"), format!("the newest are {}", newest(MOST_NAMED))),
+    };
+    Error::new(ErrorKind::NotFound, what, why).hint(hint)
+}
+
+impl<'o, V> Ranked<'o, V> {
+    fn names(&self) -> Vec<&'o str> {
+        let good = self.versions.iter().filter(|(_, release)| release.yanked.is_none());
+        good.map(|(_, release)| release.version.as_str()).collect()
+    }
+}
+
+/// How far a version is from another, for a list of suggestions: first by the numbers that they begin
+/// with, then by spelling.
+fn distance(version: &str, wanted: &str) -> (usize, usize) {
+    let numbers = |text: &str| -> Vec<u64> {
+        text.split(['.', '-', '+']).map_while(|number| number.parse().ok()).collect()
+    };
+    let (one, other) = (numbers(version), numbers(wanted));
+    let common = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let apart = one.get(common).zip(other.get(common)).map_or(0, |(a, b)| a.abs_diff(*b));
+    let apart = usize::try_from(apart).unwrap_or(usize::MAX);
+    (usize::MAX - common, apart.saturating_mul(100).saturating_add(strsim::levenshtein(version, wanted)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Key, Package};
+
+    /// Versions; `!` in front is yanked, `~` is deprecated.
+    fn offer(versions: &[&str], tags: &[(&str, &str)]) -> Offer {
+        let release = |text: &&str| Release {
+            version: text.trim_start_matches(['!', '~']).to_owned(),
+            yanked: text.starts_with('!').then(String::new),
+            deprecated: text.starts_with('~'),
+            archives: Vec::new(),
+            published: None,
+        };
+        Offer {
+            name: "x".to_owned(),
+            releases: versions.iter().map(release).collect(),
+            tags: tags.iter().map(|(tag, version)| ((*tag).to_owned(), (*version).to_owned())).collect(),
+        }
+    }
+
+    fn chosen(kind: Kind, text: &str, offer: &Offer) -> Result<String> {
+        let key = Key::package(Package::new(kind, "x").unwrap());
+        let reference = key.reference(text).unwrap();
+        choose(kind, &reference, offer, "resolve x").map(|choice| choice.release.version.clone())
+    }
+
+    #[test]
+    fn npm_chooses_as_npm_does() {
+        let versions =
+            ["16.0.0", "17.0.2", "18.0.0", "18.3.1", "~18.9.0", "19.0.0-rc.1", "19.0.0", "20.0.0-beta.2"];
+        let offer = offer(&versions, &[("latest", "19.0.0"), ("next", "20.0.0-beta.2"), ("old", "1.0.0")]);
+        for (text, version) in [
+            ("", "19.0.0"),
+            ("next", "20.0.0-beta.2"),
+            ("18", "18.3.1"),
+            ("^18.0.0", "18.3.1"),
+            ("18.9.x", "18.9.0"),
+            ("18.9.0", "18.9.0"),
+            ("16 || 17", "17.0.2"),
+            (">=17 <19", "18.3.1"),
+            ("*", "19.0.0"),
+            ("v17.0.2", "17.0.2"),
+            ("^20.0.0-beta", "20.0.0-beta.2"),
+        ] {
+            assert_eq!(chosen(Kind::Npm, text, &offer).unwrap(), version, "{text}");
+        }
+        for text in ["15", "21", "nightly", "18.3.2", "old", "20"] {
+            assert_eq!(chosen(Kind::Npm, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
+        }
+        let held_back = super::tests::offer(&["1.0.0", "1.1.0", "1.2.0"], &[("latest", "1.1.0")]);
+        assert_eq!(chosen(Kind::Npm, "1", &held_back).unwrap(), "1.1.0", "what latest names, if it fits");
+    }
+
+    #[test]
+    fn crates_are_chosen_as_cargo_does() {
+        let versions =
+            ["0.9.0", "0.10.1", "1.0.0", "1.2.0", "1.2.7", "!1.3.0", "2.0.0-alpha.1", "1.9.0+build.5"];
+        let offer = offer(&versions, &[]);
+        for (text, version) in [
+            ("", "1.9.0+build.5"),
+            ("1", "1.9.0+build.5"),
+            ("1.2", "1.2.7"),
+            ("0", "0.10.1"),
+            ("~1.2.0", "1.2.7"),
+            (">=0.9, <1", "0.10.1"),
+            ("1.3.0", "1.3.0"),
+            ("1.9.0", "1.9.0+build.5"),
+            ("2.0.0-alpha.1", "2.0.0-alpha.1"),
+            ("^2.0.0-alpha", "2.0.0-alpha.1"),
+        ] {
+            assert_eq!(chosen(Kind::Crates, text, &offer).unwrap(), version, "{text}");
+        }
+        for text in ["1.3", "2", "=1.3.0", "3.0.0"] {
+            assert_eq!(chosen(Kind::Crates, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
+        }
+        assert_eq!(chosen(Kind::Crates, "", &super::tests::offer(&["0.1.0-a"], &[])).unwrap(), "0.1.0-a");
+    }
+
+    #[test]
+    fn projects_are_chosen_by_pep_440() {
+        let versions = ["1.0", "2.0.0", "2.31.0", "!2.32.0", "2.33.0rc1", "2024.1", "2024.1.1", "1!0.1"];
+        let offer = offer(&versions, &[]);
+        for (text, version) in [
+            ("", "1!0.1"),
+            ("2", "2.31.0"),
+            ("1", "1.0"),
+            ("2.31", "2.31.0"),
+            ("2024", "2024.1.1"),
+            ("2024.1", "2024.1"),
+            ("~=2.0", "2.31.0"),
+            (">=2,<3", "2.31.0"),
+            (">=2.33.0rc1,<3", "2.33.0rc1"),
+            ("2.32.0", "2.32.0"),
+            ("1.0.0", "1.0"),
+        ] {
+            assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap(), version, "{text}");
+        }
+        for text in ["3", "==2.32.0", "2.34.0"] {
+            assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
+        }
+        let only_early = super::tests::offer(&["1.0a1", "1.0b1"], &[]);
+        assert_eq!(chosen(Kind::Pypi, "", &only_early).unwrap(), "1.0b1");
+    }
+
+    #[test]
+    fn a_missing_version_names_those_that_are_near() {
+        let offer = offer(&["1.0.0", "1.2.3", "1.2.4", "2.0.0"], &[("latest", "2.0.0")]);
+        let advice = |text: &str| {
+            let error = chosen(Kind::Npm, text, &offer).unwrap_err();
+            error.advice().unwrap_or_default().to_owned()
+        };
+        assert!(advice("1.2.5").starts_with("the nearest are 1.2.4, 1.2.3"), "{}", advice("1.2.5"));
+        assert!(advice("^3").starts_with("the newest are 2.0.0, 1.2.4"), "{}", advice("^3"));
+        assert_eq!(advice("beta"), "its tags are latest");
+        let none = super::tests::offer(&["!1.0.0"], &[]);
+        assert!(chosen(Kind::Crates, "", &none).unwrap_err().why().contains("yanked"));
+    }
+}

@@ -1,0 +1,199 @@
+//! What a crate index says of a crate: one JSON object a line, a line a version.
+//!
+//! <https://doc.rust-lang.org/cargo/reference/registry-index.html>
+
+use serde::Deserialize;
+
+use super::hash;
+use super::offer::{Algorithm, Offer, Published, Release};
+use crate::error::{Error, Kind, Result};
+
+/// The file of an index that says where its archives are.
+pub(super) const CONFIG: &str = "config.json";
+
+#[derive(Deserialize)]
+struct Line {
+    name: String,
+    vers: String,
+    cksum: String,
+    #[serde(default)]
+    yanked: bool,
+    /// RFC 3339; only newer indexes have it.
+    #[serde(default)]
+    pubtime: Option<String>,
+    /// The version of the line's own format; those above 2 are for later clients.
+    #[serde(default)]
+    v: Option<u32>,
+}
+
+/// What [`CONFIG`] says.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(super) struct IndexConfig {
+    /// Where archives are: a url, perhaps with markers.
+    dl: String,
+    /// Whether everything there, the index too, needs a token.
+    #[serde(default, rename = "auth-required")]
+    pub(super) auth_required: bool,
+}
+
+impl IndexConfig {
+    /// Reads the file; [`Kind::Corrupt`] if it is not one.
+    pub(super) fn read(index: &str, document: &[u8]) -> Result<IndexConfig> {
+        serde_json::from_slice(document).map_err(|error| {
+            let what = format!("read {CONFIG} of the index {}", crate::redact::redact(index));
+            Error::new(Kind::Corrupt, what, error.to_string())
+                .hint("check that the configured registry is a sparse index of crates")
+        })
+    }
+
+    /// The url of an archive.
+    fn archive(&self, name: &str, version: &str, checksum: &str) -> String {
+        let markers = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
+        if !markers.iter().any(|marker| self.dl.contains(marker)) {
+            return format!("{}/{name}/{version}/download", self.dl.trim_end_matches('/'));
+        }
+        self.dl
+            .replace("{crate}", name)
+            .replace("{version}", version)
+            .replace("{prefix}", &prefix(name))
+            .replace("{lowerprefix}", &prefix(&name.to_ascii_lowercase()))
+            .replace("{sha256-checksum}", checksum)
+    }
+}
+
+fn prefix(name: &str) -> String {
+    match name.len() {
+        0..=2 => name.len().to_string(),
+        3 => format!("3/{}", &name[..1]),
+        _ => format!("{}/{}", &name[..2], &name[2..4]),
+    }
+}
+
+/// The path of a crate below its index. A name is ASCII: the grammar of keys has seen to that.
+pub(super) fn path(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    format!("{}/{name}", prefix(&name))
+}
+
+/// The spellings under which an index may have a crate: an index file has the name as it was published,
+/// in lower case, and a user need not know the sort of its dashes. At most this many are asked for.
+pub(super) fn spellings(name: &str) -> Vec<String> {
+    const MOST: usize = 8;
+    let name = name.to_ascii_lowercase();
+    let dashes: Vec<usize> = name.match_indices(['-', '_']).map(|(at, _)| at).collect();
+    let with = |bits: usize| {
+        let mut spelled = name.clone().into_bytes();
+        for (bit, at) in dashes.iter().enumerate() {
+            let other = if spelled[*at] == b'-' { b'_' } else { b'-' };
+            if bits >> bit & 1 == 1 {
+                spelled[*at] = other;
+            }
+        }
+        String::from_utf8(spelled).unwrap_or_default()
+    };
+    let all = (1_usize << dashes.len().min(20)) - 1;
+    // As it was typed, all the other way, all of one sort, then one by one.
+    let mut spellings = vec![name.clone(), with(all), name.replace('_', "-"), name.replace('-', "_")];
+    spellings.extend((0..dashes.len()).map(|bit| with(1 << bit)));
+    let mut seen = std::collections::BTreeSet::new();
+    spellings.retain(|one| seen.insert(one.clone()));
+    spellings.truncate(MOST);
+    spellings
+}
+
+/// Reads the file of a crate. Lines that are for later clients are left out.
+pub(super) fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<Offer> {
+    let broken = |why: String| {
+        Error::new(Kind::Corrupt, format!("read what the index says of crates/{name}"), why)
+            .hint("check that the configured registry is a sparse index of crates")
+    };
+    let mut offer = Offer::default();
+    for line in document.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let line: Line = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
+        if !super::same_crate(&line.name, name) {
+            return Err(broken(format!("it is about {:?}", line.name)));
+        }
+        if line.v.is_some_and(|version| version > 2) {
+            continue;
+        }
+        let hash = hash::hex(Algorithm::Sha256, &line.cksum);
+        let hash = hash.ok_or_else(|| broken(format!("{:?} is no checksum", line.cksum)))?;
+        offer.releases.push(Release {
+            archives: vec![Published {
+                file: format!("{}-{}.crate", line.name, line.vers),
+                url: config.archive(&line.name, &line.vers, &line.cksum),
+                hash: Some(hash),
+                size: None,
+                yanked: None,
+            }],
+            version: line.vers,
+            yanked: line.yanked.then(String::new),
+            deprecated: false,
+            published: line.pubtime.as_deref().and_then(super::time::parse),
+        });
+        offer.name = line.name;
+    }
+    match offer.releases.is_empty() {
+        true => Err(broken("it has no line".to_owned())),
+        false => Ok(offer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(dl: &str) -> IndexConfig {
+        IndexConfig::read("x", format!("{{\"dl\": \"{dl}\"}}").as_bytes()).unwrap()
+    }
+
+    fn line(name: &str, version: &str, more: &str) -> String {
+        format!("{{\"name\":\"{name}\",\"vers\":\"{version}\",\"cksum\":\"{}\"{more}}}\n", "a".repeat(64))
+    }
+
+    #[test]
+    fn an_index_file_is_read_line_by_line() {
+        let text = line("serde_json", "1.0.0", "")
+            + &line("serde_json", "1.0.1", ",\"yanked\":true,\"pubtime\":\"2025-01-02T03:04:05Z\"")
+            + "\n"
+            + &line("serde_json", "9.0.0", ",\"v\":3");
+        let offer = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
+        assert_eq!(offer.name, "serde_json");
+        let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+        assert_eq!(versions, ["1.0.0", "1.0.1"]);
+        assert!(offer.releases[1].yanked.is_some() && offer.releases[1].published.is_some());
+        assert_eq!(offer.releases[0].archives[0].url, "https://r.test/api/serde_json/1.0.0/download");
+        for text in [
+            "",
+            "<html>",
+            &line("other", "1.0.0", ""),
+            "{\"name\":\"serde_json\",\"vers\":\"1\",\"cksum\":\"x\"}",
+        ] {
+            let error = read("serde_json", text.as_bytes(), &config("https://r.test")).unwrap_err();
+            assert_eq!(error.kind(), Kind::Corrupt, "{text}");
+        }
+    }
+
+    #[test]
+    fn archives_are_where_the_index_says() {
+        let at = |dl: &str| config(dl).archive("Serde_json", "1.0.0", "ab");
+        assert_eq!(
+            at("https://r.test/{crate}/{crate}-{version}.crate"),
+            "https://r.test/Serde_json/Serde_json-1.0.0.crate"
+        );
+        assert_eq!(
+            at("https://r.test/{prefix}/{lowerprefix}/{sha256-checksum}"),
+            "https://r.test/Se/rd/se/rd/ab"
+        );
+        assert_eq!(["a", "ab", "abc", "Abcd"].map(path), ["1/a", "2/ab", "3/a/abc", "ab/cd/abcd"]);
+    }
+
+    #[test]
+    fn a_name_is_asked_for_with_either_sort_of_dash() {
+        assert_eq!(spellings("log"), ["log"]);
+        assert_eq!(spellings("serde-json"), ["serde-json", "serde_json"]);
+        let spelled = spellings("a_b-c");
+        assert_eq!(spelled[..4], ["a_b-c", "a-b_c", "a-b-c", "a_b_c"]);
+        assert!(spellings(&"a-b_".repeat(10)).len() <= 8);
+    }
+}

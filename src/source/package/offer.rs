@@ -1,0 +1,74 @@
+//! What a registry has of a package, in the words that all ecosystems share.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+/// Everything that a registry has of one package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// The name as the registry writes it.
+    pub(super) name: String,
+    /// Its versions, in the registry's order.
+    pub(super) releases: Vec<Release>,
+    /// What dist-tags name (npm).
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// One version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Release {
+    /// As the registry writes it.
+    pub(super) version: String,
+    /// Taken back by its authors: had by its exact version alone. Why, if they said so.
+    pub(super) yanked: Option<String>,
+    /// Discouraged by its authors (npm): not chosen from a range if another will do.
+    pub(super) deprecated: bool,
+    /// The archives that it was published as; one for npm and crates.
+    pub(super) archives: Vec<Published>,
+    /// When it was published, if the registry says so.
+    pub(super) published: Option<SystemTime>,
+}
+
+/// A published archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Published {
+    /// Its file name.
+    pub(super) file: String,
+    /// Where it is.
+    pub(super) url: String,
+    /// Its strongest published hash.
+    pub(super) hash: Option<Hash>,
+    /// Its size in bytes, if the registry says so.
+    pub(super) size: Option<u64>,
+    /// Taken back by itself (pypi): why, if that was said.
+    pub(super) yanked: Option<String>,
+}
+
+/// A published hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hash {
+    /// Which it is.
+    pub(super) algorithm: Algorithm,
+    /// In lower-case hexadecimal digits.
+    pub(super) hex: String,
+}
+
+/// Hashes that registries publish, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Algorithm {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Algorithm {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::Sha1 => "sha1",
+            Algorithm::Sha256 => "sha256",
+            Algorithm::Sha384 => "sha384",
+            Algorithm::Sha512 => "sha512",
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What a Python index says of a project, and which of its archives is shown.
+//!
+//! The simple API in JSON: <https://packaging.python.org/en/latest/specifications/simple-repository-api/>.
+//! Of a version the sdist is shown: it is the source. Without one, the wheel for any platform; else the
+//! newest wheel for this one.
+
+use std::str::FromStr;
+
+use pep440_rs::Version;
+use serde::Deserialize;
+
+use super::hash;
+use super::offer::{Algorithm, Offer, Published, Release};
+use crate::error::{Error, Kind, Result};
+
+/// Asks for JSON.
+pub(super) const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
+
+#[derive(Deserialize)]
+struct Project {
+    name: String,
+    files: Vec<File>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    filename: String,
+    url: String,
+    #[serde(default)]
+    hashes: std::collections::BTreeMap<String, String>,
+    /// `false`, `true`, or why.
+    #[serde(default)]
+    yanked: serde_json::Value,
+    #[serde(default)]
+    size: Option<u64>,
+    #[serde(default, rename = "upload-time")]
+    uploaded: Option<String>,
+}
+
+/// What an archive is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Sdist,
+    Wheel,
+}
+
+/// Reads the page of a project. [`Kind::Corrupt`] if it is none, or is about another project.
+pub(super) fn read(name: &str, document: &[u8]) -> Result<Offer> {
+    let broken = |why: String| {
+        Error::new(Kind::Corrupt, format!("read what the index says of pypi/{name}"), why)
+            .hint("check that the configured index speaks the simple API in JSON (PEP 691)")
+    };
+    let project: Project = serde_json::from_slice(document).map_err(|error| broken(error.to_string()))?;
+    let normal = |name: &str| crate::key::Package::new(crate::key::Kind::Pypi, name).ok();
+    let own = normal(name).ok_or_else(|| broken("its name is none".to_owned()))?;
+    if normal(&project.name).as_ref() != Some(&own) {
+        return Err(broken(format!("it is about {:?}", project.name)));
+    }
+    let mut offer = Offer { name: own.name().to_owned(), ..Offer::default() };
+    for file in project.files {
+        // Old formats (eggs, installers) have no source that pip would take.
+        let Some((_, version)) = sort_of(own.name(), &file.filename) else { continue };
+        let algorithms =
+            [(Algorithm::Sha512, "sha512"), (Algorithm::Sha384, "sha384"), (Algorithm::Sha256, "sha256")];
+        let strongest =
+            algorithms.iter().find_map(|(algorithm, name)| hash::hex(*algorithm, file.hashes.get(*name)?));
+        let archive = Published {
+            file: file.filename,
+            url: file.url,
+            hash: strongest,
+            size: file.size,
+            yanked: match file.yanked {
+                serde_json::Value::String(why) => Some(why),
+                serde_json::Value::Bool(true) => Some(String::new()),
+                _ => None,
+            },
+        };
+        let published = file.uploaded.as_deref().and_then(super::time::parse);
+        let text = version.to_string();
+        match offer.releases.iter_mut().find(|release| release.version == text) {
+            Some(release) => {
+                release.archives.push(archive);
+                release.published = release.published.min(published).or(release.published).or(published);
+            }
+            None => offer.releases.push(Release {
+                version: text,
+                yanked: None,
+                deprecated: false,
+                archives: vec![archive],
+                published,
+            }),
+        }
+    }
+    for release in &mut offer.releases {
+        // A version is yanked when all of it is.
+        if release.archives.iter().all(|archive| archive.yanked.is_some()) {
+            release.yanked = release.archives.iter().find_map(|archive| archive.yanked.clone());
+        }
+    }
+    Ok(offer)
+}
+
+/// What a file of the project is and of which version, by its name; `None` if it is neither an sdist nor
+/// a wheel.
+pub(super) fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
+    if let Some(stem) = file.strip_suffix(".whl") {
+        let parts: Vec<&str> = stem.split('-').collect();
+        return match parts[..] {
+            [_, version, _, _, _] | [_, version, _, _, _, _] => {
+                Some((Sort::Wheel, Version::from_str(version).ok()?))
+            }
+            _ => None,
+        };
+    }
+    let stem = [".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz", ".tar"]
+        .iter()
+        .find_map(|end| file.strip_suffix(end))?;
+    // Old sdists have dashes in their names: the version is what follows one that spells the project.
+    stem.match_indices('-')
+        .find_map(|(at, _)| {
+            let own = crate::key::Package::new(crate::key::Kind::Pypi, &stem[..at]).ok()?;
+            (own.name() == project).then(|| Version::from_str(&stem[at + 1..]).ok()).flatten()
+        })
+        .map(|version| (Sort::Sdist, version))
+}
+
+/// The archive of a version that is shown, and why that one; `None` if none can be.
+pub(super) fn archive<'r>(project: &str, release: &'r Release) -> Option<(&'r Published, &'static str)> {
+    let exact = release.yanked.is_some();
+    let good = || release.archives.iter().filter(move |archive| exact || archive.yanked.is_none());
+    let is = |archive: &&Published, sort: Sort| {
+        sort_of(project, &archive.file).is_some_and(|(found, _)| found == sort)
+    };
+    // As pip would build: gzip before the older formats.
+    let rank = |archive: &&Published| match &archive.file {
+        file if file.ends_with(".tar.gz") || file.ends_with(".tgz") => 0,
+        file if file.ends_with(".zip") => 1,
+        _ => 2,
+    };
+    if let Some(sdist) = good().filter(|archive| is(archive, Sort::Sdist)).min_by_key(rank) {
+        return Some((sdist, "the sdist"));
+    }
+    let wheels = || good().filter(|archive| is(archive, Sort::Wheel));
+    if let Some(pure) = wheels().find(|wheel| wheel.file.ends_with("-none-any.whl")) {
+        return Some((pure, "the wheel for any platform, because there is no sdist"));
+    }
+    let here = wheels().filter(|wheel| is_for_this_platform(&wheel.file));
+    // Of several the one for the newest interpreter.
+    let newest = here.max_by_key(|wheel| interpreter(&wheel.file));
+    newest.map(|wheel| (wheel, "the newest wheel for this platform, because there is no other archive"))
+}
+
+/// Whether the platform tag of a wheel means a Linux machine of this architecture.
+fn is_for_this_platform(file: &str) -> bool {
+    let Some(platforms) = file.strip_suffix(".whl").and_then(|stem| stem.rsplit('-').next()) else {
+        return false;
+    };
+    let machine = std::env::consts::ARCH;
+    let machine = if machine == "x86" { "i686" } else { machine };
+    platforms.split('.').any(|tag| {
+        tag.ends_with(&format!("_{machine}")) && (tag.starts_with("manylinux") || tag.starts_with("linux"))
+    })
+}
+
+/// The interpreter that a wheel is for, comparable: `cp312` is newer than `cp39`.
+fn interpreter(file: &str) -> (u32, u32) {
+    let tags = file.strip_suffix(".whl").unwrap_or_default().rsplit('-').nth(2).unwrap_or_default();
+    let number = |tag: &str| -> Option<(u32, u32)> {
+        let digits = tag.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        let (major, minor) = digits.split_at_checked(1)?;
+        Some((major.parse().ok()?, minor.parse().unwrap_or(0)))
+    };
+    tags.split('.').filter_map(number).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(files: &[(&str, &str)]) -> String {
+        let files: Vec<String> = files
+            .iter()
+            .map(|(name, more)| {
+                format!("{{\"filename\": \"{name}\", \"url\": \"http://r.test/{name}\", \"hashes\": {{\"sha256\": \"{}\"}}{more}}}", "b".repeat(64))
+            })
+            .collect();
+        format!(
+            "{{\"meta\": {{\"api-version\": \"1.0\"}}, \"name\": \"My.Lib\", \"files\": [{}]}}",
+            files.join(",")
+        )
+    }
+
+    fn chosen(files: &[&str]) -> Option<String> {
+        let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
+        let offer = read("my-lib", page(&files).as_bytes()).unwrap();
+        archive("my-lib", &offer.releases[0]).map(|(archive, _)| archive.file.clone())
+    }
+
+    #[test]
+    fn files_are_gathered_into_versions() {
+        let offer = read(
+            "my-lib",
+            page(&[
+                ("my_lib-1.0.tar.gz", ", \"upload-time\": \"2020-01-02T03:04:05.6Z\""),
+                ("my_lib-1.0-py3-none-any.whl", ""),
+                ("My-Lib-0.9.zip", ", \"yanked\": \"broken\""),
+                ("my_lib-2.0rc1-py3-none-any.whl", ", \"yanked\": false"),
+                ("my_lib-0.1-py2.7.egg", ""),
+                ("other-3.0.tar.gz", ""),
+                ("my_lib-x.tar.gz", ""),
+            ])
+            .as_bytes(),
+        )
+        .unwrap();
+        let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+        assert_eq!(versions, ["1.0", "0.9", "2.0rc1"]);
+        assert_eq!(offer.releases[0].archives.len(), 2);
+        assert!(offer.releases[0].published.is_some());
+        assert_eq!(offer.releases[1].yanked.as_deref(), Some("broken"));
+        assert_eq!(offer.name, "my-lib");
+        for document in ["", "<html>", "{}", "{\"name\": \"other\", \"files\": []}"] {
+            assert_eq!(read("my-lib", document.as_bytes()).unwrap_err().kind(), Kind::Corrupt, "{document}");
+        }
+    }
+
+    #[test]
+    fn the_sdist_is_shown_else_the_pure_wheel_else_the_newest_of_this_platform() {
+        let arch = std::env::consts::ARCH;
+        let native = |python: &str| {
+            format!("my_lib-1.0-{python}-{python}-manylinux_2_17_{arch}.manylinux2014_{arch}.whl")
+        };
+        let (old, new) = (native("cp39"), native("cp312"));
+        let pure = "my_lib-1.0-py2.py3-none-any.whl";
+        assert_eq!(chosen(&[pure, "my_lib-1.0.zip", "my_lib-1.0.tar.gz"]).unwrap(), "my_lib-1.0.tar.gz");
+        assert_eq!(chosen(&[&new, pure, &old]).unwrap(), pure);
+        assert_eq!(chosen(&[&new, &old, "my_lib-1.0-cp313-cp313-win_amd64.whl"]).unwrap(), new);
+        assert_eq!(chosen(&["my_lib-1.0-cp313-cp313-win_amd64.whl"]), None);
+    }
+}
