@@ -13,17 +13,21 @@ use std::time::SystemTime;
 use crate::error::Result;
 use crate::key::{Key, Origin, Reference};
 
+mod about;
 pub mod archive;
 pub mod git;
 pub mod local;
 mod package;
+
+pub use about::{About, LeftOut};
 
 /// What a reference resolves to. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Revision(String);
 
 impl Revision {
-    /// A revision from its canonical text: a full commit id in lower case.
+    /// A revision from its canonical text: a full commit id in lower case, the id of a directory's tree, or
+    /// a version with its published hash.
     pub fn new(text: impl Into<String>) -> Self {
         Revision(text.into())
     }
@@ -66,6 +70,8 @@ pub struct Prepared {
     /// By what [`Source::unchanged`] sees that it is still what its source holds. Nobody else looks
     /// at it.
     pub stamp: Option<String>,
+    /// What is told of it, if it is a package.
+    pub about: Option<About>,
 }
 
 /// Progress and the wish to stop, shared between who waits and who works.

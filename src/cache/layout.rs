@@ -29,8 +29,20 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # For information about cache directory tags see https://bford.info/cachedir/\n";
 
 /// The directories of a cache, below `v1/`.
-pub(super) const ROOMS: [&str; 9] =
-    ["locks", "mirrors", "mirrors/git", "mirrors/local", "staging", "trash", "failures", "kept", "sources"];
+pub(super) const ROOMS: [&str; 12] = [
+    "locks",
+    "mirrors",
+    "mirrors/git",
+    "mirrors/npm",
+    "mirrors/crates",
+    "mirrors/pypi",
+    "mirrors/local",
+    "staging",
+    "trash",
+    "failures",
+    "kept",
+    "sources",
+];
 
 /// Where things are.
 #[derive(Debug)]

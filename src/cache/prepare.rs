@@ -96,7 +96,7 @@ pub(super) fn prepare(
         packs.sort_by(|a, b| a.name.cmp(&b.name));
         packs.dedup_by(|a, b| a.name == b.name);
     }
-    protect(repository, revision)?;
+    protect(repository, revision, &prepared.tree)?;
     fault!("verify.protected")?;
     sync_tree(repository)?;
     fault!("verify.synced")?;
@@ -112,6 +112,7 @@ pub(super) fn prepare(
         table: saved,
         packs,
         fetched: unix_now(),
+        about: prepared.about.clone(),
     };
     let lender = lender.map(|lender| lender.pin);
     Ok(Staged { staging, resolved, record, lender, prepared })
@@ -177,6 +178,14 @@ pub(super) fn is_marked_corrupt(generation: &Path) -> bool {
 /// The directory of packs of a repository.
 pub(super) fn packs_directory(repository: &Path) -> PathBuf {
     repository.join("objects/pack")
+}
+
+/// The object that the ref of a revision names: the commit, if the revision is one, else its tree.
+pub(super) fn object_of<'a>(revision: &'a Revision, tree: &'a str) -> &'a str {
+    match crate::store::ObjectId::parse(revision.as_str()) {
+        Some(_) => revision.as_str(),
+        None => tree,
+    }
 }
 
 /// The ref that keeps a revision in a mirror, whatever git program cleans up there.
@@ -261,8 +270,8 @@ fn packs_of(lender: &Lender) -> Result<Vec<PackRecord>> {
 }
 
 /// Adds what belongs to a generation beside the objects: marks that keep any git program from
-/// removing packs or commits, and the pin file for the case that it becomes a generation.
-pub(super) fn protect(repository: &Path, revision: &Revision) -> Result<()> {
+/// removing packs or objects, and the pin file for the case that it becomes a generation.
+pub(super) fn protect(repository: &Path, revision: &Revision, tree: &str) -> Result<()> {
     let write = |path: PathBuf, text: String| {
         fs::write(&path, text).map_err(|error| Error::io("write", &path, &error))
     };
@@ -274,7 +283,7 @@ pub(super) fn protect(repository: &Path, revision: &Revision) -> Result<()> {
     }
     create_directory(&repository.join("refs"))?;
     create_directory(&repository.join("refs/srcfs"))?;
-    write(reference_file(repository, revision), format!("{revision}\n"))?;
+    write(reference_file(repository, revision), format!("{}\n", object_of(revision, tree)))?;
     write(repository.join(PIN), String::new())?;
     sync_directory(repository)
 }

@@ -208,7 +208,8 @@ impl Plan {
                 let what = format!("copy the table of {revision}");
                 return Err(Error::new(Kind::Corrupt, what, "it is not what its record says"));
             }
-            protect(repository, &revision)?;
+            let tree = self.state.snapshots.get(revision.as_str()).map(|record| record.tree.as_str());
+            protect(repository, &revision, tree.unwrap_or_default())?;
         }
         // Of commits alone that are here: git does not expect others.
         let mut shallow = shallow_lines(self.pin.directory())?;

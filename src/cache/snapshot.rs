@@ -12,7 +12,7 @@ use super::pin::Pin;
 use super::state::SnapshotState;
 use crate::error::Result;
 use crate::key::{Key, Reference};
-use crate::source::{Resolved, Revision};
+use crate::source::{About, Resolved, Revision};
 use crate::store::{Objects, PackRecord, Table};
 
 /// One immutable tree of one revision, pinned.
@@ -68,6 +68,11 @@ impl Snapshot {
     /// The url it came from.
     pub fn url(&self) -> &str {
         self.0.key.source()
+    }
+
+    /// What is told of it, if it is a package.
+    pub fn about(&self) -> Option<&About> {
+        self.0.contents.record.about.as_ref()
     }
 
     /// The revision's own time.

@@ -19,7 +19,7 @@ use super::clock::Changed;
 use super::durable;
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
-use crate::source::{Resolved, Revision};
+use crate::source::{About, Resolved, Revision};
 use crate::store::{PackRecord, TableRecord};
 
 const VERSION: u32 = 1;
@@ -81,6 +81,9 @@ pub struct SnapshotState {
     pub packs: Vec<PackRecord>,
     /// When it came, in seconds since 1970.
     pub fetched: u64,
+    /// What is told of it, if it is a package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
 }
 
 impl ReferenceState {
@@ -223,7 +226,7 @@ fn is_plain_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
         && !text.starts_with('.')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'!'))
 }
 
 /// Whether `text` is a name of a generation: what [`super::layout::random_id`] makes.
@@ -324,6 +327,7 @@ mod tests {
     #[test]
     fn revisions_are_safe_names() {
         assert!(is_revision(&"a1".repeat(20)) && is_revision("1.2.3-beta.1"));
+        assert!(is_revision("1!2.0+local.1_sha256.0123"));
         for bad in ["", ".", "..", "a/b", "../x", ".hidden", "a..b", "x.lock", "x.", "a b", "a\0"] {
             assert!(!is_revision(bad), "{bad:?}");
         }

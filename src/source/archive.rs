@@ -51,6 +51,9 @@ pub use rules::Rules;
 /// The latest time that is shown, in the year 2106: clocks of 32 bits end there.
 const LATEST: i64 = u32::MAX as i64;
 
+/// Longer than any file in which a package tells about itself.
+const LONGEST_METADATA: u64 = 1 << 20;
+
 /// What an archive may not exceed.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -75,7 +78,7 @@ impl Default for Limits {
 /// An archive that is to be shown.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    /// What it is called in errors and in its commit: `npm/react@18.2.0`.
+    /// What it is called in errors: `npm/react@18.2.0`.
     pub title: String,
     /// Whose archive it is.
     pub rules: Rules,
@@ -88,12 +91,13 @@ pub struct Archive {
 pub struct Unpacked {
     /// The root tree.
     pub tree: ObjectId,
-    /// A commit of it, so that git programs can show it. The same for the same archive and title.
-    pub commit: ObjectId,
     /// The time of the newest entry, between 1970 and 2106; 1970 if no entry has one.
     pub modified: SystemTime,
     /// What is left out, in the order of the archive.
     pub skipped: Vec<Skipped>,
+    /// The file in which the package tells about itself ([`Rules`] knows its name), if it is there and not
+    /// longer than a mebibyte.
+    pub metadata: Option<Vec<u8>>,
 }
 
 /// An entry that is not shown.
@@ -136,6 +140,7 @@ impl Archive {
             pack: PackWriter::new(place.directory, place.borrow)?,
             tree: Tree::new(&self.limits),
             skipped: Vec::new(),
+            metadata: None,
             newest: None,
             entries: 0,
             name_bytes: 0,
@@ -160,6 +165,8 @@ struct Import<'a> {
     pack: PackWriter,
     tree: Tree,
     skipped: Vec<Skipped>,
+    /// At which depth it was found, and what it holds.
+    metadata: Option<(usize, Vec<u8>)>,
     newest: Option<i64>,
     entries: u32,
     name_bytes: u64,
@@ -186,7 +193,19 @@ impl Import<'_> {
         let leaf = match &entry.kind {
             EntryKind::Directory => None,
             EntryKind::File { executable } => {
-                let object = self.pack.blob_from(entry.size, content)?;
+                // The one that is nearest to the root is the package's own.
+                let nearer = self.metadata.as_ref().is_none_or(|(depth, _)| path.len() <= *depth);
+                let tells = self.archive.rules.is_metadata(&path) && entry.size <= LONGEST_METADATA && nearer;
+                let object = match tells {
+                    true => {
+                        let mut whole = Vec::new();
+                        let mut copied = Copied { from: content, to: &mut whole };
+                        let object = self.pack.blob_from(entry.size, &mut copied)?;
+                        self.metadata = Some((path.len(), whole));
+                        object
+                    }
+                    false => self.pack.blob_from(entry.size, content)?,
+                };
                 Some(Leaf::File { object, executable: *executable })
             }
             EntryKind::Symlink { target } => Some(Leaf::Symlink { object: self.pack.blob(target)? }),
@@ -222,13 +241,26 @@ impl Import<'_> {
         }
         let tree = self.tree.write(&mut self.pack)?;
         let seconds = self.newest.unwrap_or(0).clamp(0, LATEST) as u64;
-        let commit = self.pack.commit(&tree, seconds, &self.archive.title)?;
         self.pack.finish()?;
         Ok(Unpacked {
             tree,
-            commit,
             modified: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
             skipped: self.skipped,
+            metadata: self.metadata.map(|(_, content)| content),
         })
+    }
+}
+
+/// Keeps what is read through it.
+struct Copied<'a> {
+    from: &'a mut dyn Read,
+    to: &'a mut Vec<u8>,
+}
+
+impl Read for Copied<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.to.extend_from_slice(&buffer[..read]);
+        Ok(read)
     }
 }

@@ -164,7 +164,7 @@ impl Source for Local {
         let refused = last.get(key).map_or(0, |last| last.refused);
         last.insert(key.clone(), Last { scan, refused });
         let revision = Revision::new(tree.hex());
-        Ok(Prepared { revision, tree: tree.hex(), modified, transferred, stamp: None })
+        Ok(Prepared { revision, tree: tree.hex(), modified, transferred, stamp: None, about: None })
     }
 
     /// Whether each file is still what was read, if there are not too many to be looked at under a lock.

@@ -1,4 +1,4 @@
-//! Writes blobs, trees and a commit into one new pack of a new repository.
+//! Writes blobs and trees into one new pack of a new repository.
 //!
 //! For what does not come from git: packages and local directories. Every object is whole (no deltas)
 //! and deflated as it comes; an object that the pack or the lender has already is left out, so what
@@ -37,7 +37,6 @@ const CHUNK: usize = 64 << 10;
 /// The types of gitformat-pack(5).
 #[derive(Clone, Copy)]
 enum Type {
-    Commit = 1,
     Tree = 2,
     Blob = 3,
 }
@@ -45,7 +44,6 @@ enum Type {
 impl Type {
     fn name(self) -> &'static str {
         match self {
-            Type::Commit => "commit",
             Type::Tree => "tree",
             Type::Blob => "blob",
         }
@@ -144,15 +142,6 @@ impl PackWriter {
     /// and for two entries of one name.
     pub fn tree(&mut self, entries: Vec<TreeEntry>) -> Result<ObjectId> {
         self.object(Type::Tree, &encoded(entries)?)
-    }
-
-    /// Writes a commit of a tree, so that git programs can show it. Author and time zone are fixed:
-    /// one tree, time (seconds since 1970) and message always give one id.
-    pub fn commit(&mut self, tree: &ObjectId, seconds: u64, message: &str) -> Result<ObjectId> {
-        let message = message.replace('\0', "");
-        let who = format!("srcfs <srcfs> {seconds} +0000");
-        let text = format!("tree {tree}\nauthor {who}\ncommitter {who}\n\n{message}\n");
-        self.object(Type::Commit, text.as_bytes())
     }
 
     /// Completes the pack and gives it its name, the index last. It is not yet flushed to the disk.

@@ -31,7 +31,6 @@ pub struct Shown {
     /// Seconds since 1970.
     pub modified: u64,
     pub tree: String,
-    pub commit: String,
 }
 
 pub fn node(content: &str) -> Node {
@@ -56,7 +55,6 @@ pub fn unpack_within(rules: &Rules, bytes: &[u8], limits: &Limits) -> Result<Sho
             .collect(),
         modified: unpacked.modified.duration_since(UNIX_EPOCH).unwrap().as_secs(),
         tree: unpacked.tree.hex(),
-        commit: unpacked.commit.hex(),
     })
 }
 

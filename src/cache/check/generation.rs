@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Check, Flaw, is_unfinished};
 use crate::cache::lease::pin::PINS;
-use crate::cache::prepare::{packs_directory, reference_file};
+use crate::cache::prepare::{object_of, packs_directory, reference_file};
 use crate::cache::snapshot::table_file;
 use crate::cache::state::{SnapshotState, State};
 use crate::cache::trash::PIN;
@@ -120,11 +120,12 @@ impl Check<'_> {
     /// What keeps a git program, run in the mirror, from cleaning it away.
     fn protection(&mut self, directory: &Path, revision: &Revision, record: &SnapshotState) {
         let reference = reference_file(directory, revision);
-        let loose = fs::read_to_string(&reference).is_ok_and(|text| text.trim_end() == revision.as_str());
+        let object = object_of(revision, &record.tree);
+        let loose = fs::read_to_string(&reference).is_ok_and(|text| text.trim_end() == object);
         let packed = fs::read_to_string(directory.join("packed-refs")).unwrap_or_default();
-        let line = format!("{revision} refs/srcfs/{revision}");
+        let line = format!("{object} refs/srcfs/{revision}");
         if !loose && !packed.lines().any(|packed| packed == line) {
-            self.report(Flaw::Unprotected, reference, "no ref keeps the commit");
+            self.report(Flaw::Unprotected, reference, "no ref keeps it");
         }
         for pack in &record.packs {
             let keep = packs_directory(directory).join(format!("{}.keep", pack.name));

@@ -74,6 +74,17 @@ impl Rules {
         matches!(self, Rules::Sdist)
     }
 
+    /// Whether a file of this name tells about the package.
+    pub(super) fn is_metadata(&self, parts: &[&[u8]]) -> bool {
+        match (self, parts) {
+            (Rules::Npm, [b"package.json"]) | (Rules::Crate { .. }, [b"Cargo.toml"]) => true,
+            // The directory around everything is taken off at the end.
+            (Rules::Sdist, [b"PKG-INFO"] | [_, b"PKG-INFO"]) => true,
+            (Rules::Wheel, [directory, b"METADATA"]) => directory.ends_with(b".dist-info"),
+            _ => false,
+        }
+    }
+
     /// What becomes of an entry; else why the archive is refused.
     pub(super) fn judge<'a>(&self, entry: &'a Entry) -> Result<Verdict<'a>, String> {
         let mut parts = path::parts(&entry.name)?;

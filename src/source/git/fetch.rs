@@ -55,6 +55,7 @@ pub(super) fn prepare(
         modified: commit.time,
         transferred,
         stamp: None,
+        about: None,
     })
 }
 
