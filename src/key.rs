@@ -130,6 +130,17 @@ impl Key {
         &self.0
     }
 
+    /// The same key, with its name spelled as its registry does; itself if `name` is another one.
+    pub fn spelled(&self, name: &str) -> Key {
+        match &self.0 {
+            Origin::Package(package) => match package.spelled(name) {
+                Some(spelled) => Key::package(spelled),
+                None => self.clone(),
+            },
+            Origin::Git(_) | Origin::Local(_) => self.clone(),
+        }
+    }
+
     /// The url it is fetched from, if it is a git repository.
     pub fn git_url(&self) -> Option<&GitUrl> {
         match &self.0 {
@@ -224,10 +235,7 @@ impl fmt::Display for Key {
 /// Refuses text that no name may hold: control characters, and characters that make a name look
 /// like another one (bidirectional overrides, zero-width characters).
 pub(crate) fn refuse_invisible(what: &str, text: &str) -> Result<()> {
-    let bad = text.chars().find(|c| {
-        c.is_control()
-            || matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{ad}')
-    });
+    let bad = text.chars().find(|c| c.is_control() || is_invisible(*c));
     match bad {
         Some(c) => Err(Error::new(
             ErrorKind::Invalid,
@@ -236,4 +244,9 @@ pub(crate) fn refuse_invisible(what: &str, text: &str) -> Result<()> {
         )),
         None => Ok(()),
     }
+}
+
+/// Whether a character that is no control character makes a text look like another one.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{ad}')
 }

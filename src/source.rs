@@ -49,7 +49,7 @@ impl std::fmt::Display for Revision {
 pub struct Resolved {
     /// The revision it names now.
     pub revision: Revision,
-    /// The remote's full name of it (`refs/tags/v1`), if it was named and not an id.
+    /// The remote's full name of it (`refs/tags/v1`), if it was named and not an id; of a package its version.
     pub full_name: Option<String>,
     /// Whether it can name another revision tomorrow (a branch, a tag, the default).
     pub moving: bool,

@@ -122,6 +122,10 @@ impl Desk<'_> {
             (None, None) => (self.found_generation(&mirror, staged, &mut state)?, true),
         };
         state.snapshots.entry(revision.as_str().to_owned()).or_insert_with(|| staged.record.clone());
+        if let Some(about) = &staged.record.about {
+            // Of all spellings of one name the registry's own is listed.
+            state.url = self.key.spelled(&about.name).source().to_owned();
+        }
         let (moved, ours) = set_meaning(&mut state, meaning);
         fault!("publish.moved")?;
         state.write(&mirror, || self.still_ours())?;

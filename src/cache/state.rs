@@ -54,7 +54,7 @@ pub struct State {
 pub struct ReferenceState {
     /// A key of [`State::snapshots`].
     pub revision: String,
-    /// The remote's full name of it.
+    /// See [`Resolved::full_name`].
     pub full_name: Option<String>,
     /// Whether it can name another revision tomorrow.
     pub moving: bool,

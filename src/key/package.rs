@@ -68,6 +68,12 @@ impl Package {
         Ok(Package { kind, name, registry, identity, purl })
     }
 
+    /// The same package with its name spelled so; `None` if that is another one.
+    pub(super) fn spelled(&self, name: &str) -> Option<Self> {
+        let spelled = Self::in_registry(self.kind, name, self.registry.clone()).ok()?;
+        (spelled == *self).then_some(spelled)
+    }
+
     /// What [`Package::as_str`] gave.
     pub fn parse(text: &str) -> Result<Self> {
         let refused =
@@ -245,6 +251,9 @@ mod tests {
         ] {
             assert_eq!(package(kind, one), package(kind, other), "{one}");
         }
+        let typed = package(Kind::Crates, "Serde-JSON");
+        assert_eq!(typed.spelled("serde_json").unwrap().as_str(), "pkg:cargo/serde_json");
+        assert_eq!(typed.spelled("serde"), None);
         // npm tells them apart.
         assert_ne!(package(Kind::Npm, "JSONStream"), package(Kind::Npm, "jsonstream"));
         assert_ne!(package(Kind::Npm, "a-b"), package(Kind::Npm, "a_b"));

@@ -17,6 +17,7 @@ use super::probe::describe::Sort;
 use super::target::Target;
 use super::{Context, Failure, Watch, mounts};
 use crate::error::{Error, Kind, Result};
+use crate::source::About;
 use crate::store;
 use crate::view::citation::{Citation, Lines, Place};
 use asked::Asked;
@@ -34,7 +35,8 @@ pub struct Cited {
     pub kind: &'static str,
     /// Where the tree comes from, as a url.
     pub url: String,
-    /// The exact revision: a commit id, or the id of the tree of a directory.
+    /// The exact revision: a commit id, the version and the hash of a package, or the id of the tree of a
+    /// directory.
     pub revision: String,
     /// The path in the tree; empty for its root.
     pub path: String,
@@ -48,6 +50,9 @@ pub struct Cited {
     /// What a submodule is of, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submodule: Option<Submodule>,
+    /// What is told of the package, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<About>,
     /// The permalink, else source, revision, path and lines.
     pub citation: String,
     /// The address of a page that shows it, if the host has one.
@@ -147,7 +152,9 @@ fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
     }
     let Found { target, revision, path, sort, blob, submodule, .. } = found;
     let lines = found.lines.map(|(lines, _)| lines);
-    let citation = Citation::new(&target.key, &revision, &context.config);
+    let state = context.cache.state(&target.key)?;
+    let about = state.and_then(|state| state.snapshots.get(&revision)?.about.clone());
+    let citation = Citation::new(&target.key, &revision, about.as_ref(), &context.config);
     let place = Place { path: path.as_ref(), kind: kind(sort), lines };
     Ok(Cited {
         citation: citation.of(place),
@@ -161,6 +168,7 @@ fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
         lines,
         blob,
         submodule,
+        package: about,
     })
 }
 

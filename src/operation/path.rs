@@ -9,6 +9,7 @@ use super::{Context, Watch, mounts};
 use crate::cache::Freshness;
 use crate::error::{Error, Kind, Result};
 use crate::key::{Kind as KeyKind, Reference};
+use crate::source::{Resolved, Revision};
 
 /// Where a tree is.
 #[derive(Clone, Debug, Serialize)]
@@ -44,31 +45,30 @@ pub fn locate(context: &Context, target: &Target, pin: bool, watch: Watch<'_>) -
             revision: None,
         });
     }
-    let revision = revision(context, target, watch)?;
-    let name = pinned_name(&target.text, &revision, context);
+    let resolved = resolved(context, target, watch)?;
+    let revision = resolved.revision.to_string();
+    // Of a package the version is the name that never changes.
+    let exact = match target.key.kind() {
+        KeyKind::Npm | KeyKind::Crates | KeyKind::Pypi => resolved.full_name.as_deref().unwrap_or(&revision),
+        KeyKind::Git | KeyKind::Local => &revision,
+    };
+    let name = pinned_name(&target.text, exact, context);
     Ok(Location { key: target.text.clone(), path: mounted.mount_point.join(name), revision: Some(revision) })
 }
 
-fn revision(context: &Context, target: &Target, watch: Watch<'_>) -> Result<String> {
+fn resolved(context: &Context, target: &Target, watch: Watch<'_>) -> Result<Resolved> {
     if let Reference::Commit(id) = &target.reference {
-        return Ok(id.clone());
+        return Ok(Resolved { revision: Revision::new(id.clone()), full_name: None, moving: false });
     }
     if let Some(snapshot) = context.cache.peek(&target.key, &target.reference)? {
-        return Ok(snapshot.revision().to_string());
+        return Ok(snapshot.resolved().clone());
     }
     let progress = watch(&target.text);
-    let resolved = context.cache.resolve(
-        &*context.source,
-        &target.key,
-        &target.reference,
-        Freshness::Cached,
-        &progress,
-    )?;
-    Ok(resolved.revision.to_string())
+    context.cache.resolve(&*context.source, &target.key, &target.reference, Freshness::Cached, &progress)
 }
 
-/// `text` with its reference replaced by `@revision`.
-fn pinned_name(text: &str, revision: &str, context: &Context) -> String {
+/// `text` with its reference replaced by `@exact`.
+fn pinned_name(text: &str, exact: &str, context: &Context) -> String {
     let (parents, last) = match text.rsplit_once('/') {
         Some((parents, last)) => (format!("{parents}/"), last),
         None => (String::new(), text),
@@ -77,5 +77,5 @@ fn pinned_name(text: &str, revision: &str, context: &Context) -> String {
     // Where groups nest, `.git` ends a repository only if no reference does.
     let resource = context.config.resource(text.split_once('@').map_or(text, |(bare, _)| bare)).is_some();
     let bare = if resource { bare } else { bare.strip_suffix(".git").unwrap_or(bare) };
-    format!("{parents}{bare}@{revision}")
+    format!("{parents}{bare}@{exact}")
 }

@@ -9,6 +9,7 @@
 mod choose;
 mod crates;
 mod hash;
+mod metadata;
 mod npm;
 mod offer;
 mod pypi;

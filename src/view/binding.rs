@@ -249,7 +249,7 @@ impl Binding {
     fn find_out(&self, who: &str) -> Result<Existence> {
         let What { key, reference, .. } = &self.what;
         // Only fetching tells whether a repository holds a commit.
-        if reference.is_pinned() {
+        if matches!(reference, Reference::Commit(_)) {
             let shown = self.materialize(who)?;
             return Ok(Existence { modified: Some(shown.modified()) });
         }

@@ -4,7 +4,8 @@
 //! typeset files need `?plain=1` is documented by GitHub ("Creating a permanent link to a code snippet") and
 //! GitLab ("Repository files"); `?display=source` is what Gitea's and Forgejo's button for it leads to. Where the forge is not known, or shows no
 //! such page, a citation names source, revision and path, which no browser opens but everybody can follow.
-//! For a directory of this machine that is its absolute path and the id of its tree.
+//! For a directory of this machine that is its absolute path and the id of its tree; for a package its name,
+//! version and path, and the hash that its registry publishes of the archive.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::config::{Config, Forge};
 use crate::key::{GitUrl, Key, Origin, Transport};
+use crate::source::About;
 use crate::store::Kind;
 
 /// Lines of a file, counted from 1, the last one included.
@@ -42,6 +44,8 @@ pub struct Citation {
     page: Option<(Forge, String)>,
     source: String,
     revision: String,
+    /// The published hash of what is an archive.
+    hash: Option<String>,
 }
 
 /// What of a revision is cited.
@@ -56,15 +60,18 @@ pub struct Place<'p> {
 }
 
 impl Citation {
-    /// Of a revision of `key`, whose host is what `config` says.
-    pub fn new(key: &Key, revision: &str, config: &Config) -> Self {
+    /// Of a revision of `key`, whose host is what `config` says. Of a package there is something told, or
+    /// at least was when it came.
+    pub fn new(key: &Key, revision: &str, about: Option<&About>, config: &Config) -> Self {
         let (page, source) = match key.origin() {
             Origin::Git(url) => (paged(url, config), url.to_string()),
             Origin::Package(package) => (None, package.to_string()),
             // What is left out of it does not matter to whoever looks for a file.
             Origin::Local(directory) => (None, directory.path().display().to_string()),
         };
-        Citation { page, source, revision: revision.to_owned() }
+        // What its registry calls it leads everybody there.
+        let revision = about.map_or(revision, |about| &about.version).to_owned();
+        Citation { page, source, revision, hash: about.map(|about| about.hash.clone()) }
     }
 
     /// A page of the forge that shows it. `None` where there is none: the host's layout is not known, or it
@@ -107,11 +114,12 @@ impl Citation {
         Some(link)
     }
 
-    /// A permalink, else source, revision and path.
+    /// A permalink, else source, revision and path, of a package also the hash of its archive.
     pub fn of(&self, place: Place<'_>) -> String {
         self.permalink(place).unwrap_or_else(|| {
             let lines = place.lines.map_or_else(String::new, |lines| lines.written(":", "-"));
-            format!("{}@{}:{}{lines}", self.source, self.revision, place.path.display())
+            let hash = self.hash.as_ref().map_or_else(String::new, |hash| format!(" {hash}"));
+            format!("{}@{}:{}{lines}{hash}", self.source, self.revision, place.path.display())
         })
     }
 }

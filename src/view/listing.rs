@@ -80,7 +80,8 @@ pub(super) fn of(
     for resource in &config.resources {
         names.extend(below(directory, &resource.name));
     }
-    if directory.starts_with(Kind::Git.as_str()) {
+    let first = directory.components().next().and_then(|first| first.as_os_str().to_str());
+    if first.and_then(Kind::parse).is_some_and(Kind::needs_network) {
         for path in &*recent.paths(config, || cached(config, cache)) {
             names.extend(below(directory, path));
         }

@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use srcfs_mount::tree::{self, Errno, NodeKind};
 
+mod package;
+
 use super::binding::What;
 use super::citation::{Citation, Place};
 use super::{Shared, lock};
@@ -16,8 +18,9 @@ use crate::cache::Snapshot;
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Table};
 
-/// The extended attributes of a view. `.blob` stands on files, the last two on submodules. None stands on
-/// a symbolic link, where the kernel allows no `user.` attribute to be read.
+/// The extended attributes of a view. `.blob` stands on files, the last two on submodules, and on the root
+/// of a package what is told of it ([`package`]). None stands on a symbolic link, where the kernel allows no
+/// `user.` attribute to be read.
 const KEY: &str = "user.srcfs.key";
 pub(crate) const REVISION: &str = "user.srcfs.revision";
 pub(crate) const URL: &str = "user.srcfs.url";
@@ -25,6 +28,9 @@ const CITATION: &str = "user.srcfs.citation";
 pub(crate) const BLOB: &str = "user.srcfs.blob";
 pub(crate) const SUBMODULE_URL: &str = "user.srcfs.submodule.url";
 pub(crate) const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
+
+/// The node of a view's own directory.
+const ROOT: u32 = 0;
 
 /// A snapshot being shown. While it lives its generation is pinned. The same snapshot may come to lie in
 /// another generation (see `move_over`); nothing that is shown changes then.
@@ -186,12 +192,15 @@ impl tree::Snapshot for Shown {
                 let path = self.table.path(index);
                 let revision = self.snapshot().revision().to_string();
                 // Made anew each time: the configuration may say by now what the host is.
-                let citation = Citation::new(&self.what.key, &revision, &self.shared.config());
+                let snapshot = self.snapshot();
+                let config = self.shared.config();
+                let citation = Citation::new(&self.what.key, &revision, snapshot.about(), &config);
                 citation.of(Place { path: &path, kind: node.kind, lines: None })
             }
             BLOB if matches!(node.kind, store::Kind::File { .. }) => node.object.hex(),
             SUBMODULE_COMMIT if node.kind == store::Kind::Submodule => node.object.hex(),
             SUBMODULE_URL => self.table.submodule_url(index)?.to_owned(),
+            name if index == ROOT => package::value(self.snapshot().about()?, name)?,
             _ => return None,
         };
         Some(value.into_bytes())
@@ -210,6 +219,9 @@ impl tree::Snapshot for Shown {
                 }
             }
             _ => {}
+        }
+        if let (ROOT, Some(about)) = (index, self.snapshot().about()) {
+            names.extend(package::names(about));
         }
         names.into_iter().map(str::to_owned).collect()
     }

@@ -13,7 +13,7 @@ fn git(url: &str) -> Key {
 
 fn of(url: &str, path: &str, kind: Kind, lines: Option<(u64, u64)>) -> String {
     let lines = lines.map(|(first, last)| Lines { first, last });
-    Citation::new(&git(url), "c0ffee", &Config::default()).of(Place { path: Path::new(path), kind, lines })
+    Citation::new(&git(url), "c0ffee", None, &Config::default()).of(Place { path: Path::new(path), kind, lines })
 }
 
 /// A file, a directory, the root, one line, several lines, and lines of a file that is shown typeset.
@@ -106,7 +106,7 @@ fn what_means_something_in_a_url_is_escaped_byte_by_byte() {
     assert_eq!(github("100%/[x]&y=z+1;@:\\"), file("100%25/%5Bx%5D%26y%3Dz%2B1%3B%40%3A%5C"));
     assert_eq!(github("ä/日本"), file("%C3%A4/%E6%97%A5%E6%9C%AC"));
     let place = Place { path: Path::new(OsStr::from_bytes(b"\xff")), kind: FILE, lines: None };
-    let citation = Citation::new(&git("https://github.com/o/r"), "c0ffee", &Config::default());
+    let citation = Citation::new(&git("https://github.com/o/r"), "c0ffee", None, &Config::default());
     assert_eq!(citation.of(place), "https://github.com/o/r/blob/c0ffee/%FF");
 }
 
@@ -129,7 +129,7 @@ fn a_submodule_has_no_page_because_its_files_are_another_repositorys() {
 #[test]
 fn a_directory_is_cited_by_its_path_and_the_id_of_its_tree() {
     let key = Key::local(Directory::new(Path::new("/home/me/work"), ["*.log"]).unwrap());
-    let citation = Citation::new(&key, "c0ffee", &Config::default());
+    let citation = Citation::new(&key, "c0ffee", None, &Config::default());
     let lines = Some(Lines { first: 2, last: 4 });
     let place = Place { path: Path::new("src/x.rs"), kind: FILE, lines };
     assert_eq!(citation.permalink(place), None);
@@ -157,6 +157,6 @@ fn a_configured_host_has_the_layout_of_its_forge_at_its_own_address() {
         ("ssh://git@code.example.org:2222/o/r.git", "https://code.example.org/o/r/src/commit/c0ffee/x"),
         ("http://127.0.0.1:8080/g/s/p.git", "http://127.0.0.1:8080/g/s/p/-/blob/c0ffee/x"),
     ] {
-        assert_eq!(Citation::new(&git(url), "c0ffee", &config).of(place), cited);
+        assert_eq!(Citation::new(&git(url), "c0ffee", None, &config).of(place), cited);
     }
 }
