@@ -15,7 +15,9 @@ use crate::key::{Key, Origin, Reference};
 
 pub mod archive;
 pub mod git;
+pub mod http;
 pub mod local;
+pub mod registry;
 
 /// What a reference resolves to. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

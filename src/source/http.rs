@@ -1,0 +1,3 @@
+//! Speaks HTTP with registries of packages: one request, bounded in every direction.
+
+pub mod credential;

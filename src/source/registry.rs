@@ -1,0 +1,1 @@
+//! Where the registries of packages are and how to log in there, as their own clients are told.
