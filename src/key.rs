@@ -8,10 +8,12 @@ use std::fmt;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 
+mod address;
 mod directory;
 mod git_url;
 mod reference;
 
+pub(crate) use address::is_private;
 pub use directory::Directory;
 pub use git_url::{GitUrl, Transport};
 pub use reference::Reference;

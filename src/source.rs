@@ -17,6 +17,7 @@ pub mod archive;
 pub mod git;
 pub mod http;
 pub mod local;
+mod memory;
 pub mod registry;
 
 /// What a reference resolves to. Never changes.
