@@ -22,6 +22,7 @@ mod forge;
 mod host;
 pub mod locking;
 mod problem;
+pub mod proxies;
 mod quota;
 mod reading;
 mod resource;

@@ -75,7 +75,7 @@ impl Context {
 pub fn sources(config: &Config, cache: &Cache) -> Sources {
     let git = git(config);
     let local = Local::new(git.clone(), cache.directory(), cache.memory_of_sources());
-    Sources { git, local }
+    Sources { git, packages: todo!(), local }
 }
 
 /// The user's git, as the configuration lets it be used.

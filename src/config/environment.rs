@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::proxies::Proxies;
 use crate::error::{Error, Kind, Result};
 
 /// What the environment says.
@@ -24,6 +25,8 @@ pub struct Environment {
     pub notify_socket: Option<OsString>,
     /// The directories of `PATH`.
     pub search_path: Vec<PathBuf>,
+    /// The proxies that `HTTPS_PROXY` and its kin name.
+    pub proxies: Proxies,
 }
 
 impl Environment {
@@ -48,6 +51,7 @@ impl Environment {
             log: set("SRCFS_LOG").map(|filter| filter.to_string_lossy().into_owned()),
             notify_socket: set("NOTIFY_SOCKET"),
             search_path: set("PATH").map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default(),
+            proxies: Proxies::from(&lookup),
         }
     }
 

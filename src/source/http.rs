@@ -1,0 +1,334 @@
+//! Speaks HTTP with registries of packages: one request, bounded in every direction.
+//!
+//! Invariants: what is returned is a whole answer of status 200, never an error page, never a part, never
+//! more than the caller's limit; only 404 and 410 say that something does not exist; every wait ends, at a
+//! bound of [`Bounds`] or within a tenth of a second of the wish to stop; a credential goes to the origin it
+//! was given for and to no other ([`redirect`]), and stands in no error and no log.
+//!
+//! Each request runs on a thread of its own, which the caller waits for ([`exchange`]): a read that hangs
+//! is ended by closing its socket. Connections are kept and used again ([`agents`]). What fails passingly
+//! before any of the content came is asked again, twice at most ([`failure::Trouble::pause`]).
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use crate::config::proxies::Proxies;
+use crate::error::Result;
+use crate::source::Progress;
+
+mod agents;
+mod body;
+pub mod credential;
+pub mod documents;
+mod exchange;
+mod failure;
+pub mod redirect;
+mod trust;
+
+use agents::Agents;
+use credential::Credential;
+use exchange::{Exchange, Message};
+use failure::Trouble;
+use redirect::Way;
+
+/// What a document of metadata may be, decoded: the largest that are known have some 100 MB.
+pub const LARGEST_DOCUMENT: u64 = 256_000_000;
+
+/// How often one request is asked again.
+const AGAIN: u32 = 2;
+
+/// How long the parts of one request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// To find the address, connect, and shake hands.
+    pub connect: Duration,
+    /// From then to the whole head of the answer.
+    pub answer: Duration,
+    /// Between two pieces of the content.
+    pub stall: Duration,
+    /// The whole, with everything that is asked again.
+    pub whole: Duration,
+    /// Before it is asked again for the first time, where the server does not say; then twice as long.
+    pub pause: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            connect: Duration::from_secs(15),
+            answer: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+            whole: Duration::from_secs(600),
+            pause: Duration::from_millis(500),
+        }
+    }
+}
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long it may take.
+    pub bounds: Bounds,
+    /// The proxies of the environment.
+    pub proxies: Proxies,
+    /// How srcfs calls itself.
+    pub user_agent: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let user_agent = concat!("srcfs/", env!("CARGO_PKG_VERSION"));
+        Settings { bounds: Bounds::default(), proxies: Proxies::default(), user_agent: user_agent.to_owned() }
+    }
+}
+
+/// What to ask for. Begin with [`Request::new`].
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Where: http or https. A user or password in it is not sent.
+    pub url: &'a Url,
+    /// Who asks.
+    pub credential: Option<&'a Credential>,
+    /// The media types to send: the value of `Accept`.
+    pub accept: Option<&'a str>,
+    /// The `ETag` of what is at hand already.
+    pub etag: Option<&'a str>,
+    /// The `Last-Modified` of what is at hand already.
+    pub last_modified: Option<&'a str>,
+    /// Files of certificates (PEM) that are trusted beside those of the system.
+    pub trust: &'a [PathBuf],
+    /// The proxy to go through, whatever the environment says of it.
+    pub proxy: Option<&'a str>,
+    /// The most bytes of content, decoded.
+    pub limit: u64,
+}
+
+impl<'a> Request<'a> {
+    /// Asks `url` for a document, as anybody.
+    pub fn new(url: &'a Url) -> Self {
+        Request {
+            url,
+            credential: None,
+            accept: None,
+            etag: None,
+            last_modified: None,
+            trust: &[],
+            proxy: None,
+            limit: LARGEST_DOCUMENT,
+        }
+    }
+}
+
+/// What a server says of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is what [`Request::etag`] or [`Request::last_modified`] say. What the answer says of these
+    /// two now.
+    NotModified {
+        /// The new `ETag`, if there is one.
+        etag: Option<String>,
+        /// The new `Last-Modified`, if there is one.
+        last_modified: Option<String>,
+    },
+    /// It is this.
+    Content(Content),
+}
+
+/// A document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// It, decoded.
+    pub bytes: Vec<u8>,
+    /// Its `ETag`.
+    pub etag: Option<String>,
+    /// Its `Last-Modified`.
+    pub last_modified: Option<String>,
+    /// Where it came from in the end: what its relative links are relative to.
+    pub url: Url,
+}
+
+/// What [`Http::download`] has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Downloaded {
+    /// How many bytes.
+    pub bytes: u64,
+    /// Its `Last-Modified`.
+    pub last_modified: Option<String>,
+    /// Where they came from in the end.
+    pub url: Url,
+}
+
+/// Asks registries. One for the process: it keeps the connections.
+pub struct Http {
+    settings: Settings,
+    agents: Agents,
+}
+
+impl Http {
+    /// Asks as `settings` say. Touches nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        let agents = Agents::new(settings.bounds, &settings.user_agent);
+        Http { settings, agents }
+    }
+
+    /// Asks for a document of metadata.
+    ///
+    /// Fails with `NotFound` where the server says so (404, 410), `NotFoundOrPrivate` and `Denied` for
+    /// 401 and 403 without and with a credential, `RateLimited`, `Unreachable`, `TimedOut`, `Network`,
+    /// `TooLarge` past the limit, `Interrupted` if `progress` is cancelled, and `Config` for what no
+    /// request can be made of.
+    pub fn get(&self, request: Request<'_>, progress: &Progress) -> Result<Answer> {
+        let mut bytes = Vec::new();
+        let (head, url) = self.ask(&request, body::Form::Document, &mut bytes, progress)?;
+        let (etag, last_modified) = (head.text("etag"), head.text("last-modified"));
+        Ok(match head.status {
+            304 => Answer::NotModified { etag, last_modified },
+            _ => Answer::Content(Content { bytes, etag, last_modified, url }),
+        })
+    }
+
+    /// Writes an archive to `sink` as it comes, byte for byte as it is stored there. What was written
+    /// when it fails is to be thrown away.
+    ///
+    /// Whether an answer without a length is whole cannot be seen here: the caller compares the hash
+    /// that was published. Fails as [`Http::get`] does, and as `sink` does.
+    pub fn download(
+        &self,
+        request: Request<'_>,
+        sink: &mut dyn Write,
+        progress: &Progress,
+    ) -> Result<Downloaded> {
+        let request = Request { etag: None, last_modified: None, ..request };
+        let mut sink = Counting { sink, bytes: 0 };
+        let (head, url) = self.ask(&request, body::Form::Archive, &mut sink, progress)?;
+        Ok(Downloaded { bytes: sink.bytes, last_modified: head.text("last-modified"), url })
+    }
+
+    /// Asks until there is an answer, and writes its content to `sink`.
+    fn ask(
+        &self,
+        request: &Request<'_>,
+        form: body::Form,
+        sink: &mut dyn Write,
+        progress: &Progress,
+    ) -> Result<(exchange::Head, Url)> {
+        let what = format!("get {}", shown(request.url));
+        let deadline = Instant::now() + self.settings.bounds.whole;
+        let mut again = 0;
+        let mut way = Way::new(request.url);
+        loop {
+            let trouble = match self.ask_once(&what, request, form, &mut way, deadline, sink, progress)? {
+                Outcome::Done(head) => return Ok((head, way.here().clone())),
+                Outcome::SentOn => continue,
+                Outcome::Failed(trouble) => trouble,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match trouble
+                .pause(self.settings.bounds.pause, again)
+                .filter(|pause| again < AGAIN && *pause < left)
+            {
+                Some(pause) => {
+                    log::debug!("{what}: {}, asked again in {pause:?}", trouble.why());
+                    exchange::sleep(&what, pause, progress)?;
+                    again += 1;
+                }
+                None => return Err(trouble.error(&what)),
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all that one attempt of `ask` needs of it")]
+    fn ask_once(
+        &self,
+        what: &str,
+        request: &Request<'_>,
+        form: body::Form,
+        way: &mut Way,
+        deadline: Instant,
+        sink: &mut dyn Write,
+        progress: &Progress,
+    ) -> Result<Outcome> {
+        let url = way.here().clone();
+        let proxy = request.proxy.or_else(|| self.settings.proxies.of(&url));
+        let credential = request.credential.filter(|_| way.is_at_origin());
+        let agent = self.agents.take(what, &url, request.trust, proxy)?;
+        let asked = exchange::Asked { request, url: &url, credential, form };
+        let mut exchange = Exchange::begin(what, agent, &asked, self.settings.bounds, deadline)?;
+
+        let head = match exchange.next(what, progress)? {
+            Message::Head(head) => head,
+            Message::Failed(trouble) => return Ok(Outcome::Failed(trouble)),
+            // Nothing comes before the head.
+            Message::Bytes(_) | Message::End => return Ok(Outcome::Failed(Trouble::ended())),
+        };
+        match head.status {
+            200 => {}
+            304 if request.etag.is_some() || request.last_modified.is_some() => {
+                self.agents.give_back(exchange.finish());
+                return Ok(Outcome::Done(head));
+            }
+            301 | 302 | 303 | 307 | 308 if head.text("location").is_some() => {
+                way.follow(what, &head.text("location").unwrap_or_default())?;
+                self.agents.give_back(exchange.finish());
+                return Ok(Outcome::SentOn);
+            }
+            _ => return Ok(Outcome::Failed(Trouble::of_status(&head, &url, credential.is_some()))),
+        }
+
+        let mut bytes = 0;
+        loop {
+            match exchange.next(what, progress)? {
+                Message::Bytes(piece) => {
+                    sink.write_all(&piece).map_err(|error| failure::of_sink(what, &error))?;
+                    bytes += piece.len() as u64;
+                    progress.set(bytes, 0, 0);
+                }
+                Message::End => break,
+                // What was written cannot be taken back.
+                Message::Failed(trouble) if bytes == 0 => return Ok(Outcome::Failed(trouble)),
+                Message::Failed(trouble) => return Err(trouble.error(what)),
+                Message::Head(_) => return Err(Trouble::ended().error(what)),
+            }
+        }
+        self.agents.give_back(exchange.finish());
+        Ok(Outcome::Done(head))
+    }
+}
+
+/// How one attempt ended.
+enum Outcome {
+    Done(exchange::Head),
+    SentOn,
+    Failed(Trouble),
+}
+
+struct Counting<'a> {
+    sink: &'a mut dyn Write,
+    bytes: u64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        let written = self.sink.write(piece)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+/// `url` as it may be shown: without user, password, query and fragment, any of which may hold a secret.
+pub fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    let asks = shown.query().is_some();
+    shown.set_query(None);
+    format!("{shown}{}", if asks { "?…" } else { "" })
+}
