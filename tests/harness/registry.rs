@@ -111,6 +111,8 @@ struct State {
     held: Vec<String>,
     tokens: BTreeMap<String, String>,
     requests: Vec<Request>,
+    /// How many requests before those were forgotten.
+    forgotten: usize,
     html_only: bool,
     /// How many requests wait for [`Registry::release`].
     waiting: usize,
@@ -264,7 +266,9 @@ impl Registry {
 
     /// Forgets all requests so far.
     pub fn reset(&self) {
-        self.shared.state().requests.clear();
+        let mut state = self.shared.state();
+        state.forgotten += state.requests.len();
+        state.requests.clear();
     }
 
     /// Waits until so many requests are held or stall; fails the test after 20 s.
@@ -330,7 +334,8 @@ fn covers(rule: &str, path: &str) -> bool {
 
 /// The files that were recorded in a directory, by name.
 fn files_in(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let entries =
+        std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     let named = |path: PathBuf| {
         (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())

@@ -32,10 +32,13 @@ fn decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => (bytes.push(byte), rest = &tail[2..]).1,
-            None => (bytes.push(*first), rest = tail).1,
-        }
+        let encoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (byte, left) = match encoded {
+            Some(byte) if *first == b'%' => (byte, &tail[2..]),
+            _ => (*first, tail),
+        };
+        bytes.push(byte);
+        rest = left;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
