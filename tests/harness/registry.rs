@@ -12,6 +12,7 @@
 //! | `/npm/<name>/-/<file>.tgz` | archive |
 //! | `/crates/index/config.json`, `/crates/index/se/rd/serde` | sparse index |
 //! | `/crates/dl/<name>/<version>/download` | archive |
+//! | `/crates/files/<anything>/<name>-<version>.crate` | archive ([`Registry::crates_at`]) |
 //! | `/pypi/simple/<name>/` | project, as JSON or HTML |
 //! | `/pypi/files/<name>/<file>` | archive |
 //!
@@ -114,6 +115,9 @@ struct State {
     /// How many requests before those were forgotten.
     forgotten: usize,
     html_only: bool,
+    full_only: bool,
+    /// Where the index of crates says that archives are, if a test says so.
+    dl: Option<String>,
     /// How many requests wait for [`Registry::release`].
     waiting: usize,
     /// Grows with each release; a stall ends when it is another than at its start.
@@ -245,6 +249,17 @@ impl Registry {
         self.shared.state().html_only = true;
     }
 
+    /// Has only full packuments at npm, as many mirrors do.
+    pub fn full_only(&self) {
+        self.shared.state().full_only = true;
+    }
+
+    /// Has the index of crates say that archives are there: `{registry}` stands for the server, which has
+    /// them as `/crates/files/<anything>/<name>-<version>.crate`, too; the markers of cargo stay.
+    pub fn crates_at(&self, template: &str) {
+        self.shared.state().dl = Some(template.to_owned());
+    }
+
     /// All requests so far, in the order in which they came.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().requests.clone()
@@ -260,7 +275,13 @@ impl Registry {
     pub fn downloads_of(&self, kind: &str, name: &str) -> usize {
         let path = self.archives_path(kind, name);
         let state = self.shared.state();
-        let sent = |request: &&Request| request.path.starts_with(&path) && request.status < 300;
+        let is_of_it = |request: &str| match request.strip_prefix("/crates/files/") {
+            Some(file) => {
+                kind == "crates" && state.crates.get(name).is_some_and(|one| one.file(file).is_some())
+            }
+            None => request.starts_with(&path),
+        };
+        let sent = |request: &&Request| is_of_it(&request.path) && request.status < 300;
         state.requests.iter().filter(sent).count()
     }
 

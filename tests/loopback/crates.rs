@@ -47,3 +47,15 @@ fn a_recorded_crate_is_what_its_hash_says() {
     }
     assert_eq!(registry.downloads_of("crates", "cfg-if"), 2);
 }
+
+#[test]
+fn archives_can_be_at_another_place() {
+    let registry = Registry::start();
+    registry.crates("serde").version("1.0.0", &[("src/lib.rs", "")]);
+    registry.crates_at("{registry}/crates/files/{prefix}/{crate}-{version}.crate");
+    let config = get(&registry, "/crates/index/config.json").json();
+    assert_eq!(config["dl"], registry.url("/crates/files/{prefix}/{crate}-{version}.crate"));
+    let archive = get(&registry, "/crates/files/se/rd/serde-1.0.0.crate").body;
+    assert_eq!(archive, registry.crates("serde").bytes("1.0.0"));
+    assert_eq!(registry.downloads_of("crates", "serde"), 1);
+}

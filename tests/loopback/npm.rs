@@ -37,6 +37,9 @@ fn a_packument_is_full_or_abbreviated() {
     assert_eq!(short["time"], Value::Null);
     assert_eq!(short["versions"]["1.1.0"]["license"], Value::Null);
     assert_eq!(short["versions"]["1.1.0"]["dist"], full["versions"]["1.1.0"]["dist"]);
+
+    registry.full_only();
+    assert_eq!(get_with(&registry, "/npm/left-pad", &[ABBREVIATED]).json(), full);
 }
 
 #[test]

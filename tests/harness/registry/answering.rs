@@ -100,7 +100,7 @@ impl Shared {
             let scheme = if request.path.starts_with("/crates/") { "Cargo" } else { "Basic realm=\"test\"" };
             return Answer::new(401, &[&format!("WWW-Authenticate: {scheme}")], b"no\n");
         }
-        match state.find(request, &self.base) {
+        match state.find(request) {
             Found::Nothing => {
                 Answer::new(404, &[&format!("Content-Type: {JSON}")], b"{\"error\":\"Not found\"}\n")
             }
@@ -227,7 +227,7 @@ impl State {
         shown == token || shown == format!("Bearer {token}") || shown == format!("Basic {basic}")
     }
 
-    fn find(&self, request: &Request, base: &str) -> Found {
+    fn find(&self, request: &Request) -> Found {
         let path = request.path.as_str();
         let archive = |bytes: Option<&[u8]>| bytes.map(|bytes| Found::Archive(bytes.to_vec()));
         let found = if let Some(path) = path.strip_prefix("/npm/") {
@@ -237,7 +237,7 @@ impl State {
             }
         } else if path == "/crates/index/config.json" {
             let mut text = serde_json::json!({
-                "dl": format!("{base}/crates/dl/{{crate}}/{{version}}/download"),
+                "dl": self.dl.as_deref().unwrap_or("{registry}/crates/dl/{crate}/{version}/download"),
                 "api": format!("{base}/crates"),
             });
             if self.token(path).is_some() {
@@ -253,6 +253,8 @@ impl State {
             path.strip_suffix("/download")
                 .and_then(|path| path.split_once('/'))
                 .and_then(|(name, version)| archive(self.crates.get(name)?.archive(version)))
+        } else if let Some(path) = path.strip_prefix("/crates/files/") {
+            archive(self.crates.values().find_map(|one| one.file(path)))
         } else if let Some(name) = path.strip_prefix("/pypi/simple/") {
             self.project(name, request)
         } else if let Some(path) = path.strip_prefix("/pypi/files/") {
@@ -265,7 +267,7 @@ impl State {
 
     fn packument(&self, name: &str, request: &Request) -> Option<Found> {
         let package = self.npm.get(name)?;
-        let is_short = request.header("accept").contains(ABBREVIATED);
+        let is_short = request.header("accept").contains(ABBREVIATED) && !self.full_only;
         let kind = if is_short { ABBREVIATED } else { JSON };
         Some(Found::Document(kind, package.packument(name, is_short).to_string()))
     }

@@ -128,6 +128,16 @@ impl Package {
         self.versions.iter().map(|one| format!("{}\n", one.line)).collect()
     }
 
+    /// The archive of a path that ends in `<name>-<version>.crate`.
+    pub(super) fn file(&self, path: &str) -> Option<&[u8]> {
+        let file = path.rsplit('/').next()?;
+        let named = |one: &&Version| {
+            let [name, version] = ["name", "vers"].map(|field| one.line[field].as_str().unwrap_or_default());
+            file == format!("{name}-{version}.crate")
+        };
+        self.versions.iter().find(named).map(|one| one.archive.as_slice())
+    }
+
     pub(super) fn archive(&self, version: &str) -> Option<&[u8]> {
         self.versions.iter().find(|one| one.line["vers"] == version).map(|one| one.archive.as_slice())
     }
