@@ -238,7 +238,7 @@ impl State {
         } else if path == "/crates/index/config.json" {
             let mut text = serde_json::json!({
                 "dl": self.dl.as_deref().unwrap_or("{registry}/crates/dl/{crate}/{version}/download"),
-                "api": format!("{base}/crates"),
+                "api": "{registry}/crates",
             });
             if self.token(path).is_some() {
                 text["auth-required"] = true.into();
