@@ -2,7 +2,8 @@
 //!
 //! It is one TOML file, read as a whole into typed values; what is wrong in it is reported all at
 //! once, each problem with its line, its column and what to do. An absent file is the default.
-//! The environment is read in [`environment`] alone, and the file is changed in [`edit`] alone.
+//! The environment is read in [`environment`] and [`variables`] alone, and the file is changed in
+//! [`edit`] alone.
 //! Nothing here touches the cache or the network. Everything fails with `Kind::Config`.
 
 use std::io::ErrorKind;
@@ -26,6 +27,7 @@ mod quota;
 mod reading;
 mod resource;
 pub mod size;
+pub mod variables;
 pub mod walkers;
 
 use locking::Locking;
