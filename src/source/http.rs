@@ -85,6 +85,27 @@ impl Default for Settings {
     }
 }
 
+/// How a url is reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Proxy<'a> {
+    /// As the environment says (`HTTPS_PROXY`, `NO_PROXY`): the client's configuration says nothing.
+    Environment,
+    /// Without a proxy, whatever the environment says.
+    Direct,
+    /// Through this one. The text may hold a password.
+    Through(&'a str),
+}
+
+impl std::fmt::Debug for Proxy<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Proxy::Environment => "Environment",
+            Proxy::Direct => "Direct",
+            Proxy::Through(_) => "Through(…)",
+        })
+    }
+}
+
 /// What to ask for. Begin with [`Request::new`].
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
@@ -100,8 +121,8 @@ pub struct Request<'a> {
     pub last_modified: Option<&'a str>,
     /// Files of certificates (PEM) that are trusted beside those of the system.
     pub trust: &'a [PathBuf],
-    /// The proxy to go through, whatever the environment says of it.
-    pub proxy: Option<&'a str>,
+    /// How it is reached.
+    pub proxy: Proxy<'a>,
     /// The most bytes of content, decoded.
     pub limit: u64,
 }
@@ -116,7 +137,7 @@ impl<'a> Request<'a> {
             etag: None,
             last_modified: None,
             trust: &[],
-            proxy: None,
+            proxy: Proxy::Environment,
             limit: LARGEST_DOCUMENT,
         }
     }
@@ -252,7 +273,11 @@ impl Http {
         progress: &Progress,
     ) -> Result<Outcome> {
         let url = way.here().clone();
-        let proxy = request.proxy.or_else(|| self.settings.proxies.of(&url));
+        let proxy = match request.proxy {
+            Proxy::Environment => self.settings.proxies.of(&url),
+            Proxy::Direct => None,
+            Proxy::Through(proxy) => Some(proxy),
+        };
         let credential = request.credential.filter(|_| way.is_at_origin());
         let agent = self.agents.take(what, &url, request.trust, proxy)?;
         let asked = exchange::Asked { request, url: &url, credential, form };

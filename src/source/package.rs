@@ -122,7 +122,8 @@ impl Packages {
         let package = package_of(key)?;
         let offer = self.offer(package, When::Now, progress).map_err(|error| error.during(what))?;
         offer.ok_or_else(|| {
-            Error::new(Kind::NotFound, what, format!("the registry has no {package}")).hint("check its spelling")
+            Error::new(Kind::NotFound, what, format!("the registry has no {package}"))
+                .hint("check its spelling")
         })
     }
 
@@ -154,7 +155,10 @@ impl Packages {
                 return Err(refused(Kind::Unsupported, why, hint));
             }
             None => {
-                let why = format!("the registry publishes no hash of {}, so nothing could tell whether it is right", archive.file);
+                let why = format!(
+                    "the registry publishes no hash of {}, so nothing could tell whether it is right",
+                    archive.file
+                );
                 return Err(refused(Kind::Unsupported, why, "tell who runs the registry"));
             }
         };
@@ -190,23 +194,31 @@ impl Packages {
         let package = package_of(key)?;
         let find = |offer: &Offer| {
             let named = resolved.full_name.as_deref();
-            let mut releases = offer.releases.iter().filter(|one| named.is_none_or(|name| name == one.version));
+            let mut releases =
+                offer.releases.iter().filter(|one| named.is_none_or(|name| name == one.version));
             releases.find_map(|release| {
                 let chosen = self.archive_of(&what, package, offer, release).ok()?;
-                (revision::name(&release.version, &chosen.hash) == resolved.revision).then(|| Arc::new(chosen))
+                (revision::name(&release.version, &chosen.hash) == resolved.revision)
+                    .then(|| Arc::new(chosen))
             })
         };
         if let Some(found) = self.offer(package, When::AtHand, progress)?.as_ref().and_then(find) {
             return Ok(found);
         }
         let offer = self.present_offer(&what, key, progress)?;
-        find(&offer).ok_or_else(|| {
-            Error::new(Kind::NotFound, what, "the registry has no such version any more")
-        })
+        find(&offer)
+            .ok_or_else(|| Error::new(Kind::NotFound, what, "the registry has no such version any more"))
     }
 
     /// The archive, compared with its hash.
-    fn download(&self, what: &str, key: &Key, chosen: &Chosen, place: Workplace<'_>, progress: &Progress) -> Result<Arrived> {
+    fn download(
+        &self,
+        what: &str,
+        key: &Key,
+        chosen: &Chosen,
+        place: Workplace<'_>,
+        progress: &Progress,
+    ) -> Result<Arrived> {
         if self.options.offline {
             return Err(Error::new(Kind::Offline, what, "srcfs is offline")
                 .hint("set offline = false in the configuration to let it use the network"));
@@ -218,13 +230,28 @@ impl Packages {
         super::http::redirect::check(what, &chosen.registry, &url)?;
         let limit = LARGEST_ARCHIVE;
         if chosen.archive.size.is_some_and(|size| size > limit) {
-            return Err(Error::new(Kind::TooLarge, what, format!("the archive is larger than {limit} bytes")));
+            return Err(Error::new(
+                Kind::TooLarge,
+                what,
+                format!("the archive is larger than {limit} bytes"),
+            ));
         }
-        let ask = |access| Asker { http: &self.http, documents: &self.documents, access, progress, when: When::Now };
+        let ask = |access| Asker {
+            http: &self.http,
+            documents: &self.documents,
+            access,
+            progress,
+            when: When::Now,
+        };
         let came = match key.kind() {
             key::Kind::Npm => {
                 let npm = self.registries.npm()?;
-                ask(&*npm).archive(&url, npm.credential_for(&url), limit, &mut verifier)
+                ask(&*npm).archive(
+                    &url,
+                    npm.credential_for_archive(&url, &chosen.registry),
+                    limit,
+                    &mut verifier,
+                )
             }
             key::Kind::Crates => {
                 let cargo = self.registries.cargo()?;
@@ -238,7 +265,11 @@ impl Packages {
         };
         let came = came.map_err(|error| error.during(what))?;
         let file = verifier.finish(what, &chosen.hash)?;
-        Ok(Arrived { file, bytes: came.bytes, modified: came.last_modified.as_deref().and_then(time::of_http) })
+        Ok(Arrived {
+            file,
+            bytes: came.bytes,
+            modified: came.last_modified.as_deref().and_then(time::of_http),
+        })
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<(Key, Revision), Arc<Chosen>>> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::mounted2::{errno, run, xattr};
-use super::place::{Place, contents};
+use super::place::{Place, contents, tgz};
 use super::registry::packing;
 
 #[test]
@@ -33,6 +33,10 @@ fn recorded_packages_are_shown_as_their_clients_unpack_them() {
 #[test]
 fn a_package_tells_what_it_is() {
     let place = Place::recorded();
+    // It is told of what was looked into: an attribute alone fetches nothing.
+    for name in ["npm/ms", "crates/cfg-if", "pypi/iniconfig", "pypi/tensorboard-data-server"] {
+        assert!(!place.ls(name).is_empty());
+    }
     let about = |name: &str, attribute: &str| place.attribute(name, attribute);
     assert_eq!(about("npm/ms", "version"), "2.1.3");
     assert_eq!(about("npm/ms", "archive"), "ms-2.1.3.tgz");
@@ -55,6 +59,7 @@ fn a_package_tells_what_it_is() {
 #[test]
 fn a_citation_names_version_path_and_hash() {
     let place = Place::recorded();
+    assert!(!place.ls("npm/@types/ms@2.1.0").is_empty());
     let hash = place.attribute("npm/@types/ms@2.1.0", "hash");
     let file = place.path("npm/@types/ms@2.1.0/package.json");
     let cited = place.json(&["cite", &format!("{}:2-3", file.display())]);
@@ -86,7 +91,7 @@ fn files_have_the_time_at_which_the_version_was_published() {
 #[test]
 fn modes_are_those_of_the_archive_and_nothing_can_be_written() {
     let mut place = Place::new();
-    let archive = packing::tgz(&[("package/package.json", b"{}"), ("package/bin/run!", b"#!/bin/sh\n")]);
+    let archive = tgz(&[("package/package.json", "{}"), ("package/bin/run!", "#!/bin/sh\n")]);
     place.registry.npm("lib").archive("1.0.0", archive);
     place.mount();
     let mode = |name: &str| std::fs::metadata(place.path(name)).unwrap().mode() & 0o7777;
@@ -105,7 +110,7 @@ fn no_script_of_a_package_is_run() {
         "name": "lib", "version": "1.0.0",
         "scripts": {"preinstall": script, "install": script, "postinstall": script, "prepare": script},
     });
-    let archive = packing::tgz(&[("package/package.json", manifest.to_string().as_bytes())]);
+    let archive = tgz(&[("package/package.json", &manifest.to_string())]);
     place.registry.npm("lib").archive("1.0.0", archive);
     let setup = format!("import os\nos.system({script:?})\n");
     place.registry.pypi("lib").sdist("1.0", &[("setup.py", setup.as_str())]);
@@ -141,7 +146,14 @@ fn a_link_that_npm_leaves_out_is_left_out_and_told() {
 #[test]
 fn an_archive_that_leads_out_of_its_place_is_refused_whole() {
     let mut place = Place::new();
-    let archive = packing::tgz(&[("package/a", b"1"), ("package/../../../evil", b"2")]);
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    let name = b"package/../../../evil";
+    header.as_old_mut().name[..name.len()].copy_from_slice(name);
+    header.set_size(1);
+    header.set_cksum();
+    builder.append(&header, &b"2"[..]).unwrap();
+    let archive = packing::gzip(&builder.into_inner().unwrap());
     place.registry.npm("lib").archive("1.0.0", archive);
     place.mount();
     let path = place.path("npm/lib/a");

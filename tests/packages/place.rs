@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::mounted2::{Site, run, xattr};
 use super::program::Run;
-use super::registry::{Client, Registry};
+use super::registry::{Client, Registry, packing};
 
 /// All of it.
 pub struct Place {
@@ -112,6 +112,13 @@ impl Place {
         let attribute = format!("user.srcfs.{attribute}");
         xattr(&self.path(name), &attribute).unwrap_or_else(|error| panic!("{name} {attribute}: {error}"))
     }
+}
+
+/// A `.tar.gz` of these files, by their full names; one whose name ends in `!` may be executed.
+pub fn tgz(files: &[(&str, &str)]) -> Vec<u8> {
+    let files: Vec<_> =
+        files.iter().map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec())).collect();
+    packing::tgz(&files)
 }
 
 /// All files below a directory with what they hold, by their names below it.

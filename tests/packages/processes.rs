@@ -61,13 +61,15 @@ fn a_killed_fetch_is_begun_again_and_leaves_nothing() {
     let place = Place::new();
     place.registry.recorded("npm", "ms");
     place.registry.hold(&place.registry.archives_path("npm", "ms"));
-    let mut get = place.command(&["get", "npm/ms"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut get =
+        place.command(&["get", "npm/ms"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     place.registry.wait_until_held(1);
     get.kill().unwrap();
     get.wait().unwrap();
     place.registry.release();
     assert_eq!(place.version("npm/ms"), "2.1.3");
-    let left = |room: &str| std::fs::read_dir(place.site.program.cache().join("v1").join(room)).unwrap().count();
+    let left =
+        |room: &str| std::fs::read_dir(place.site.program.cache().join("v1").join(room)).unwrap().count();
     place.json(&["gc"]);
     assert_eq!((left("staging"), left("trash")), (0, 0));
 }

@@ -70,7 +70,8 @@ fn a_version_that_is_not_there_names_those_that_are_near() {
     let mut place = Place::new();
     npm(&place);
     place.mount();
-    for (name, near) in [("npm/lib@18.2.1", "18.2.0"), ("npm/lib@21", "19.0.0"), ("npm/lib@beta", "latest, next")]
+    for (name, near) in
+        [("npm/lib@18.2.1", "18.2.0"), ("npm/lib@21", "19.0.0"), ("npm/lib@beta", "latest, next")]
     {
         let path = place.path(name);
         assert_eq!(errno(std::fs::metadata(&path)), libc::ENOENT, "{name}");

@@ -63,7 +63,8 @@ fn an_archive_on_another_host_is_fetched_without_the_credential() {
     other.npm("@team/lib").archive("1.0.0", lib.bytes("1.0.0"));
     lib.elsewhere(&other.url(""));
     assert_eq!(place.version("npm/@team/lib"), "1.0.0");
-    let seen: Vec<_> = other.requests().iter().map(|request| request.authorization().map(str::to_owned)).collect();
+    let seen: Vec<_> =
+        other.requests().iter().map(|request| request.authorization().map(str::to_owned)).collect();
     assert_eq!(seen, [None]);
 }
 

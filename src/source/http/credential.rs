@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// The value of an `Authorization` header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential(String);
@@ -19,6 +22,16 @@ impl Credential {
     /// A bearer token (RFC 6750).
     pub fn bearer(token: &str) -> Self {
         Credential(format!("Bearer {token}"))
+    }
+
+    /// A user and a password (RFC 7617).
+    pub fn basic(user: &str, password: &str) -> Self {
+        Credential::encoded(&STANDARD.encode(format!("{user}:{password}")))
+    }
+
+    /// A user and a password, which are already encoded in base64 together.
+    pub fn encoded(user_and_password: &str) -> Self {
+        Credential(format!("Basic {user_and_password}"))
     }
 
     /// The value to send.

@@ -10,23 +10,23 @@ use crate::error::{Error, Kind, Result};
 use crate::source::Progress;
 use crate::source::http::credential::Credential;
 use crate::source::http::documents::{Document, Documents};
-use crate::source::http::{Downloaded, Http, Request};
+use crate::source::http::{Downloaded, Http, Proxy, Request};
 use crate::source::registry::{Cargo, Npm, Pypi};
 
 /// What the configuration of a client says of asking.
 pub(super) trait Access {
     /// Files of certificates that are trusted beside those of the system.
     fn trust(&self) -> &[PathBuf];
-    /// The proxy, if it is not the one that the environment names.
-    fn proxy(&self) -> Option<&str>;
+    /// How a url is reached.
+    fn proxy(&self, url: &Url) -> Proxy<'_>;
 }
 
 impl Access for Npm {
     fn trust(&self) -> &[PathBuf] {
         self.trust()
     }
-    fn proxy(&self) -> Option<&str> {
-        self.proxy()
+    fn proxy(&self, url: &Url) -> Proxy<'_> {
+        self.proxy(url)
     }
 }
 
@@ -34,8 +34,8 @@ impl Access for Cargo {
     fn trust(&self) -> &[PathBuf] {
         self.trust()
     }
-    fn proxy(&self) -> Option<&str> {
-        self.proxy()
+    fn proxy(&self, url: &Url) -> Proxy<'_> {
+        self.proxy(url)
     }
 }
 
@@ -43,8 +43,8 @@ impl Access for Pypi {
     fn trust(&self) -> &[PathBuf] {
         self.trust()
     }
-    fn proxy(&self) -> Option<&str> {
-        self.proxy()
+    fn proxy(&self, url: &Url) -> Proxy<'_> {
+        self.proxy(url)
     }
 }
 
@@ -101,7 +101,7 @@ impl Asker<'_> {
     }
 
     fn request<'r>(&'r self, url: &'r Url) -> Request<'r> {
-        Request { trust: self.access.trust(), proxy: self.access.proxy(), ..Request::new(url) }
+        Request { trust: self.access.trust(), proxy: self.access.proxy(url), ..Request::new(url) }
     }
 }
 
@@ -123,7 +123,11 @@ pub(super) fn below(registry: &Url, path: &str) -> Result<Url> {
 /// The url of a registry that a project names.
 pub(super) fn registry_at(url: &str) -> Result<Url> {
     Url::parse(url).map_err(|error| {
-        Error::new(Kind::Invalid, format!("read the registry {:?}", crate::redact::redact(url)), error.to_string())
+        Error::new(
+            Kind::Invalid,
+            format!("read the registry {:?}", crate::redact::redact(url)),
+            error.to_string(),
+        )
     })
 }
 

@@ -222,8 +222,7 @@ mod tests {
             + &line("serde_json", "1.0.1", ",\"yanked\":true,\"pubtime\":\"2025-01-02T03:04:05Z\"")
             + "\n"
             + &line("serde_json", "9.0.0", ",\"v\":3");
-        let (name, releases) =
-            read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
+        let (name, releases) = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
         assert_eq!(name, "serde_json");
         let versions: Vec<_> = releases.iter().map(|release| release.version.as_str()).collect();
         assert_eq!(versions, ["1.0.0", "1.0.1"]);

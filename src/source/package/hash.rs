@@ -45,7 +45,8 @@ fn length(algorithm: Algorithm) -> usize {
 /// As its registry writes it: npm's as subresource integrity, others' in hexadecimal digits.
 pub(super) fn written(kind: Kind, hash: &Hash) -> String {
     let algorithm = hash.algorithm.as_str();
-    let bytes = (0..hash.hex.len()).step_by(2).filter_map(|at| u8::from_str_radix(&hash.hex[at..at + 2], 16).ok());
+    let bytes =
+        (0..hash.hex.len()).step_by(2).filter_map(|at| u8::from_str_radix(&hash.hex[at..at + 2], 16).ok());
     match kind {
         Kind::Npm => {
             let bytes: Vec<u8> = bytes.collect();

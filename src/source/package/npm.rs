@@ -155,7 +155,11 @@ mod tests {
     fn what_is_no_packument_of_that_package_is_refused() {
         for document in ["", "<html>", "[]", "{}", r#"{"name": "other"}"#, r#"{"name": "x", "versions": []}"#]
         {
-            assert_eq!(read("x", document.as_bytes(), &registry()).unwrap_err().kind(), Kind::Corrupt, "{document}");
+            assert_eq!(
+                read("x", document.as_bytes(), &registry()).unwrap_err().kind(),
+                Kind::Corrupt,
+                "{document}"
+            );
         }
     }
 }

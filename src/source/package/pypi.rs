@@ -23,7 +23,8 @@ use crate::source::registry::Pypi;
 mod html;
 
 /// Asks for JSON, and takes HTML.
-const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1";
+const ACCEPT: &str =
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1";
 
 #[derive(Deserialize)]
 struct Project {
@@ -70,7 +71,8 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
         match &mut found {
             None => found = Some(offer),
             Some(found) => {
-                let is_new = |release: &Release| !found.releases.iter().any(|own| own.version == release.version);
+                let is_new =
+                    |release: &Release| !found.releases.iter().any(|own| own.version == release.version);
                 let new: Vec<Release> = offer.releases.into_iter().filter(is_new).collect();
                 found.releases.extend(new);
             }
@@ -195,7 +197,8 @@ pub(super) fn archive<'r>(
         _ => 2,
     };
     // The formats that PEP 527 took out of use cannot be read here.
-    let is_read = |archive: &&Published| ![".tar.bz2", ".tar.xz"].iter().any(|end| archive.file.ends_with(end));
+    let is_read =
+        |archive: &&Published| ![".tar.bz2", ".tar.xz"].iter().any(|end| archive.file.ends_with(end));
     let sdists = good().filter(|archive| is(archive, Sort::Sdist) && is_read(archive));
     if let Some(sdist) = sdists.min_by_key(rank) {
         return Some((sdist, Rules::Sdist, Some("it is the sdist")));
@@ -286,7 +289,11 @@ mod tests {
         assert_eq!(offer.releases[1].yanked.as_deref(), Some("broken"));
         assert_eq!(offer.name, "my-lib");
         for document in ["", "<html>", "{}", "{\"name\": \"other\", \"files\": []}"] {
-            assert_eq!(read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err().kind(), Kind::Corrupt, "{document}");
+            assert_eq!(
+                read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err().kind(),
+                Kind::Corrupt,
+                "{document}"
+            );
         }
     }
 

@@ -36,11 +36,9 @@ fn file(mut url: Url, yanked: Option<String>) -> Option<File> {
     };
     url.set_fragment(None);
     let last = url.path_segments()?.next_back().filter(|last| !last.is_empty())?;
-    let escaped = last.replace('+', "%2B");
-    let filename = url::form_urlencoded::parse(escaped.as_bytes()).map(|(name, _)| name.into_owned()).collect();
     Some(File {
-        filename,
-        url: url.into(),
+        filename: percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned(),
+        url: url.to_string(),
         hashes,
         yanked: yanked.map_or(serde_json::Value::Null, serde_json::Value::String),
         size: None,
