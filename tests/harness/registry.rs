@@ -19,7 +19,7 @@
 //! Where a path is asked for (faults, holds, tokens), one that ends in `/` stands for all below it, and
 //! another one for itself alone: `/npm/left-pad` is the packument, `/npm/left-pad/` are the archives.
 
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(dead_code, unused_imports, reason = "no test uses all of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start programs of their own")]
 
 #[path = "registry/answering.rs"]

@@ -21,7 +21,9 @@ impl Client {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let mut npmrc = format!("registry={base}/npm/\naudit=false\nfund=false\nupdate-notifier=false\n");
+        let mut npmrc = format!(
+            "registry={base}/npm/\naudit=false\nfund=false\nupdate-notifier=false\nfetch-retries=0\n"
+        );
         let pip = format!(
             "[global]\nindex-url = {base}/pypi/simple/\ndisable-pip-version-check = true\nretries = 0\n"
         );
