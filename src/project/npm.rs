@@ -14,7 +14,7 @@ pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) {
     if lock.get("packages").is_some_and(Value::is_object) {
         paths(lock, found);
     } else {
-        nested(lock, Some(manifest), found, 0);
+        nested(lock, Some(manifest), found);
     }
 }
 
@@ -60,7 +60,7 @@ fn paths(lock: &Value, found: &mut Found) {
     }
 }
 
-fn nested(lock: &Value, manifest: Option<&Value>, found: &mut Found, depth: usize) {
+fn nested(lock: &Value, manifest: Option<&Value>, found: &mut Found) {
     for (installed, entry) in table(lock, "dependencies") {
         let version = text(entry, "version");
         let alias = version.strip_prefix("npm:").and_then(|real| real.rsplit_once('@'));
@@ -82,7 +82,7 @@ fn nested(lock: &Value, manifest: Option<&Value>, found: &mut Found, depth: usiz
             }
         }
         // The JSON parser allows 128 levels, so this ends.
-        nested(entry, None, found, depth + 1);
+        nested(entry, None, found);
     }
 }
 
