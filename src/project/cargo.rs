@@ -1,18 +1,20 @@
 //! `Cargo.lock`, versions 1 to 4. Sources are read by the `cargo-lock` crate, which also knows the
 //! default registry; the tables leniently, so that one bad entry is a note and not the end.
 
-use super::found::{Found, list, table, text};
+use super::found::{Found, expect, known_version, list, table, text};
 use super::grammar;
 use super::pin::{Ecosystem, Location, Origin, Reach};
 use cargo_lock::SourceId;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) {
+pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    known_version(lock, "version", &["1", "2", "3", "4"], found);
+    expect(lock, "package", Value::is_array)?;
     let metadata: BTreeMap<&str, &str> =
         table(lock, "metadata").filter_map(|(key, sum)| Some((key.as_str(), sum.as_str()?))).collect();
     let root = text(manifest.get("package").unwrap_or(&Value::Null), "name");
-    let mut pinned: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
+    let mut pinned: BTreeMap<&str, Vec<(&str, &str, usize)>> = BTreeMap::new();
     let mut asked = Vec::new();
     // Version 1 of the format could have the root apart.
     let root_entry = lock.get("root").into_iter();
@@ -33,18 +35,26 @@ pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) {
         let hex = sum.len() == 64 && sum.bytes().all(|b| b.is_ascii_hexdigit());
         let hashes = hex.then(|| format!("sha256:{sum}")).into_iter().collect();
         if let Some(at) = found.pin(Ecosystem::Crates, name, version, origin(source), hashes) {
-            pinned.entry(name).or_default().push((version, at));
+            pinned.entry(name).or_default().push((version, source, at));
         }
     }
     for (reach, dependency) in asked {
+        // `name`, `name version` or `name version (source)`, as much as tells it from others.
         let mut words = dependency.split(' ');
         let (name, version) = (words.next().unwrap_or(""), words.next());
-        for (pin, at) in pinned.get(name).into_iter().flatten() {
-            if version.is_none_or(|version| version == *pin) {
+        let from = words.next().map(|word| without_commit(word.trim_matches(['(', ')'])));
+        for (pin, source, at) in pinned.get(name).into_iter().flatten() {
+            let same = version.is_none_or(|version| version == *pin);
+            if same && from.is_none_or(|from| from == without_commit(source)) {
                 found.reach(*at, reach);
             }
         }
     }
+    Ok(())
+}
+
+fn without_commit(source: &str) -> &str {
+    source.split('#').next().unwrap_or(source)
 }
 
 fn origin(source: &str) -> Option<Origin> {

@@ -6,8 +6,8 @@
 //! `TooLarge`, or `Stale` if a file keeps changing while it is read.
 
 use crate::error::{Error, Kind, Result};
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, fstatat};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The largest lockfile that is read, in bytes. The largest known ones are near 10 MiB.
-pub const MAX_FILE: u64 = 64 << 20;
+pub const MAX_FILE: u64 = 100_000_000;
 
 /// One file as it was when it was read; the times in nanoseconds of the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +31,18 @@ pub(super) struct FileStamp {
 pub struct Stamp(BTreeMap<PathBuf, Option<FileStamp>>);
 
 impl Stamp {
+    /// The files that were read or looked for, relative to the project: what is worth watching, besides
+    /// new requirement files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
+    }
+
     /// Whether nothing that was read of `dir` has changed, appeared or vanished since: a directory
     /// listing and a stat a file. A project that cannot be looked at is not current.
     pub fn is_current(&self, dir: &Path) -> bool {
         let Ok(root) = Root::open(dir) else { return false };
         let known = root.requirements().is_ok_and(|names| names.iter().all(|name| self.0.contains_key(name)));
-        known && self.0.iter().all(|(name, stamp)| root.stat(name).ok() == Some(*stamp))
+        known && self.0.iter().all(|(name, stamp)| root.stat(name) == *stamp)
     }
 }
 
@@ -91,14 +97,33 @@ impl Root {
         }
     }
 
-    fn stat(&self, name: &Path) -> Result<Option<FileStamp>> {
-        match self.find(name)? {
-            Some(file) => self.stamp_of(&file, name).map(Some),
-            None => Ok(None),
+    /// What `name` is now, be it readable or not; a link that is not followed is looked at itself.
+    fn stat(&self, name: &Path) -> Option<FileStamp> {
+        match self.find(name) {
+            Ok(file) => self.stamp_of(&file?, name).ok(),
+            Err(_) => {
+                let stat = fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+                Some(FileStamp {
+                    size: stat.st_size as u64,
+                    mtime: (stat.st_mtime, stat.st_mtime_nsec),
+                    ctime: (stat.st_ctime, stat.st_ctime_nsec),
+                    inode: stat.st_ino,
+                })
+            }
         }
     }
 
     fn stamp_of(&self, file: &File, name: &Path) -> Result<FileStamp> {
+        let meta = file.metadata().map_err(|error| Error::io("stat", self.path.join(name), &error))?;
+        Ok(FileStamp {
+            size: meta.len(),
+            mtime: (meta.mtime(), meta.mtime_nsec()),
+            ctime: (meta.ctime(), meta.ctime_nsec()),
+            inode: meta.ino(),
+        })
+    }
+
+    fn check(&self, file: &File, name: &Path) -> Result<()> {
         let path = self.path.join(name);
         let meta = file.metadata().map_err(|error| Error::io("stat", &path, &error))?;
         let what = format!("read {}", path.display());
@@ -110,22 +135,26 @@ impl Root {
             let why = format!("it has {} bytes; at most {MAX_FILE} are read", meta.len());
             return Err(Error::new(Kind::TooLarge, what, why).hint("see whether it is a lockfile at all"));
         }
-        Ok(FileStamp {
-            size: meta.len(),
-            mtime: (meta.mtime(), meta.mtime_nsec()),
-            ctime: (meta.ctime(), meta.ctime_nsec()),
-            inode: meta.ino(),
-        })
+        Ok(())
+    }
+
+    /// Notes in the stamp what `name` is, which is not read.
+    pub(super) fn pass(&mut self, name: &Path) {
+        let stamp = self.stat(name);
+        self.stamp.0.insert(name.to_owned(), stamp);
     }
 
     /// The text of `name`, noted in the stamp; `None` if there is no such file.
     pub(super) fn read(&mut self, name: &Path) -> Result<Option<String>> {
         let what = format!("read {}", self.path.join(name).display());
+        // What fails below stands in the stamp as well as it can, so that its repair is seen.
+        self.pass(name);
         for _ in 0..3 {
             let Some(mut file) = self.find(name)? else {
                 self.stamp.0.insert(name.to_owned(), None);
                 return Ok(None);
             };
+            self.check(&file, name)?;
             let before = self.stamp_of(&file, name)?;
             let mut bytes = Vec::new();
             let read = file.by_ref().take(MAX_FILE + 1).read_to_end(&mut bytes);

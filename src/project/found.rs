@@ -136,3 +136,26 @@ pub(super) fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a 
 pub(super) fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
+
+/// That what is under `key` is of its type, or absent.
+pub(super) fn expect(value: &Value, key: &str, is: fn(&Value) -> bool) -> Result<(), String> {
+    match value.get(key) {
+        Some(other) if !is(other) && !other.is_null() => {
+            Err(format!("what it has under {key} is not of the type that belongs there"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes if the format says a version that is not one of `known`: what it means may have changed.
+pub(super) fn known_version(value: &Value, key: &str, known: &[&str], found: &mut Found) {
+    let Some(version) = value.get(key) else { return };
+    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
+    if !known.iter().any(|known| version == *known || version.starts_with(&format!("{known}."))) {
+        found.note(
+            &format!("{key} {version}"),
+            "this version of the format is not known; it is read as the newest known one",
+            "see whether a newer srcfs knows it",
+        );
+    }
+}

@@ -1,21 +1,32 @@
 //! `package-lock.json` and `npm-shrinkwrap.json`, versions 1 to 3.
 //!
-//! Version 2 has both shapes; the table of paths is the one that npm itself reads then.
+//! Version 2 has both shapes; the table of paths is the one that npm itself reads then. Fails only if
+//! what should be a table is none.
 
-use super::found::{Found, flag, table, text};
+use super::found::{Found, expect, flag, known_version, table, text};
 use super::grammar;
 use super::pin::{Ecosystem::Npm, Origin, Reach};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The tables of a `package.json` that name dependencies.
-pub(super) const ASKED: [&str; 3] = ["dependencies", "devDependencies", "optionalDependencies"];
+/// The tables of a `package.json` that name dependencies. npm and pnpm install a root's peers, too.
+pub(super) const ASKED: [&str; 4] =
+    ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
-pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) {
-    if lock.get("packages").is_some_and(Value::is_object) {
-        paths(lock, found);
-    } else {
-        nested(lock, Some(manifest), found);
+pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    known_version(lock, "lockfileVersion", &["1", "2", "3"], found);
+    expect(lock, "packages", Value::is_object)?;
+    expect(lock, "dependencies", Value::is_object)?;
+    match (lock.get("packages"), lock.get("dependencies"), lock.get("lockfileVersion")) {
+        (Some(_), ..) => paths(lock, found),
+        (None, None, None) => return Err("it has neither packages nor a lockfileVersion".to_owned()),
+        _ => {
+            let asked: Vec<_> = ASKED.iter().flat_map(|key| table(manifest, key)).collect();
+            let asked = asked.iter().map(|(name, _)| (name.as_str(), Reach::Root)).collect();
+            nested(lock, asked, found);
+        }
     }
+    Ok(())
 }
 
 /// Whether `manifest` asks for `name`.
@@ -24,18 +35,23 @@ pub(super) fn asks(manifest: &Value, name: &str) -> bool {
 }
 
 fn paths(lock: &Value, found: &mut Found) {
-    let root = lock.get("packages").and_then(|packages| packages.get("")).unwrap_or(&Value::Null);
+    let entries = lock.get("packages").unwrap_or(&Value::Null);
+    let root = entries.get("").unwrap_or(&Value::Null);
     let members: Vec<_> = table(lock, "packages")
         .filter(|(path, _)| !path.is_empty() && !path.contains("node_modules/"))
+        .collect();
+    // What somebody asks for by an address is no registry's, whatever the address looks like.
+    let by_address: BTreeSet<&str> = table(lock, "packages")
+        .flat_map(|(_, entry)| ASKED.iter().flat_map(move |key| table(entry, key)))
+        .filter(|(_, range)| range.as_str().is_some_and(|range| range.contains("://")))
+        .map(|(name, _)| name.as_str())
         .collect();
     for (path, entry) in table(lock, "packages") {
         let Some((above, installed)) = path.rsplit_once("node_modules/") else {
             if !path.is_empty() {
-                found.local(
-                    Npm,
-                    if text(entry, "name").is_empty() { path } else { text(entry, "name") },
-                    Some(path),
-                );
+                let name = Some(text(entry, "name")).filter(|name| !name.is_empty());
+                let name = name.unwrap_or(path.rsplit_once('/').map_or(path, |(_, last)| last));
+                found.local(Npm, name, Some(path));
             }
             continue;
         };
@@ -47,43 +63,66 @@ fn paths(lock: &Value, found: &mut Found) {
             continue;
         }
         let name = if text(entry, "name").is_empty() { installed } else { text(entry, "name") };
-        let from = origin(name, text(entry, "resolved"));
-        let Some(at) = found.pin(Npm, name, text(entry, "version"), from, sri(entry)) else { continue };
+        let hashes = sri(entry);
+        let published = !hashes.is_empty() && !by_address.contains(installed);
+        let from = origin(name, text(entry, "resolved"), published);
+        let Some(at) = found.pin(Npm, name, text(entry, "version"), from, hashes) else { continue };
         facts(at, entry, installed, found);
         if above.is_empty() && asks(root, installed) {
             found.reach(at, Reach::Root);
         }
-        let nearest = |member: &str| above.trim_end_matches('/') == member || above.is_empty();
-        if members.iter().any(|(member, entry)| nearest(member) && asks(entry, installed)) {
+        let has_own = |member: &str| entries.get(format!("{member}/node_modules/{installed}")).is_some();
+        let nearest =
+            |member: &str| above.trim_end_matches('/') == member || above.is_empty() && !has_own(member);
+        if members.iter().any(|(member, entry)| asks(entry, installed) && nearest(member)) {
             found.reach(at, Reach::Member);
         }
     }
 }
 
-fn nested(lock: &Value, manifest: Option<&Value>, found: &mut Found) {
+/// The shape of version 1; `asked` are the names that the root or a member looks for here.
+fn nested<'a>(lock: &'a Value, mut asked: BTreeMap<&'a str, Reach>, found: &mut Found) {
+    let local = |entry: &Value| ["file:", "link:"].iter().any(|s| text(entry, "version").starts_with(s));
+    for (_, entry) in table(lock, "dependencies").filter(|(_, entry)| local(entry)) {
+        // What a member has not of its own, it has from here.
+        let own = entry.get("dependencies").unwrap_or(&Value::Null);
+        for (name, _) in table(entry, "requires").filter(|(name, _)| own.get(name).is_none()) {
+            asked.entry(name).or_insert(Reach::Member);
+        }
+    }
     for (installed, entry) in table(lock, "dependencies") {
         let version = text(entry, "version");
         let alias = version.strip_prefix("npm:").and_then(|real| real.rsplit_once('@'));
         let (name, version) = alias.unwrap_or((installed, version));
-        if version.starts_with("file:") || version.starts_with("link:") {
+        if local(entry) {
             found.local(Npm, name, Some(version));
+            let members = table(entry, "requires").map(|(name, _)| (name.as_str(), Reach::Member));
+            nested(entry, members.collect(), found);
+            continue;
+        }
+        let hashes = sri(entry);
+        let (exact, from) = if version.contains(':') {
+            (version_of_file(name, version), git_or_archive(name, version))
         } else {
-            let from = if version.contains(':') {
-                git_or_archive(name, version)
-            } else {
-                origin(name, text(entry, "resolved"))
-            };
-            let exact = if version.contains(':') { "" } else { version };
-            if let Some(at) = found.pin(Npm, name, exact, from, sri(entry)) {
-                facts(at, entry, installed, found);
-                if manifest.is_some_and(|manifest| asks(manifest, installed)) {
-                    found.reach(at, Reach::Root);
-                }
+            (version, origin(name, text(entry, "resolved"), !hashes.is_empty()))
+        };
+        if let Some(at) = found.pin(Npm, name, exact, from, hashes) {
+            facts(at, entry, installed, found);
+            if let Some(reach) = asked.get(installed.as_str()) {
+                found.reach(at, *reach);
             }
         }
         // The JSON parser allows 128 levels, so this ends.
-        nested(entry, None, found);
+        nested(entry, BTreeMap::new(), found);
     }
+}
+
+/// `1.0.0` of `https://host/name-1.0.0.tgz`; empty if it cannot be seen.
+fn version_of_file<'a>(name: &str, url: &'a str) -> &'a str {
+    let address = url.split(['#', '?']).next().unwrap_or(url);
+    let file = address.rsplit('/').next().and_then(|file| file.strip_suffix(".tgz"));
+    let bare = name.rsplit('/').next().unwrap_or(name);
+    file.and_then(|file| file.strip_prefix(bare)?.strip_prefix('-')).unwrap_or("")
 }
 
 fn facts(at: usize, entry: &Value, installed: &str, found: &mut Found) {
@@ -92,17 +131,19 @@ fn facts(at: usize, entry: &Value, installed: &str, found: &mut Found) {
     found.alias(at, installed);
 }
 
-fn sri(entry: &Value) -> Vec<String> {
+pub(super) fn sri(entry: &Value) -> Vec<String> {
     text(entry, "integrity").split_whitespace().map(str::to_owned).collect()
 }
 
 fn git_or_archive(name: &str, url: &str) -> Option<Origin> {
     let short = url.strip_prefix("github:").map(|rest| format!("git+ssh://git@github.com/{rest}"));
-    origin(name, short.as_deref().unwrap_or(url))
+    origin(name, short.as_deref().unwrap_or(url), false)
 }
 
-/// What `resolved` says; nothing said is the default registry.
-pub(super) fn origin(name: &str, resolved: &str) -> Option<Origin> {
+/// What `resolved` says; nothing said is the default registry. `published` says that the lockfile has
+/// a hash and nobody asked for an address: then it is from a registry, whatever its addresses look
+/// like.
+pub(super) fn origin(name: &str, resolved: &str, published: bool) -> Option<Origin> {
     if resolved.is_empty() {
         return Some(Origin::Registry { index: None });
     }
@@ -110,7 +151,10 @@ pub(super) fn origin(name: &str, resolved: &str) -> Option<Origin> {
         return grammar::git_with_fragment(resolved);
     }
     let url = grammar::location(resolved)?;
-    // A registry serves `<index>/<name>/-/<file>.tgz`; anything else is an address of its own.
+    if let Some(commit) = archive_of_commit(resolved) {
+        return Some(commit);
+    }
+    // Most registries serve `<index>/<name>/-/<file>.tgz`.
     let address = resolved.split(['#', '?']).next().unwrap_or(resolved);
     let index = address.rsplit_once("/-/").and_then(|(before, _)| {
         let escaped = name.replace('/', "%2f");
@@ -120,6 +164,17 @@ pub(super) fn origin(name: &str, resolved: &str) -> Option<Origin> {
     });
     match index.and_then(grammar::location) {
         Some(index) => Some(Origin::Registry { index: Some(index) }),
+        None if published => Some(Origin::Registry { index: None }),
         None => Some(Origin::Archive { url }),
     }
+}
+
+/// `https://codeload.<host>/<owner>/<repository>/tar.gz/<commit>`, in which yarn and pnpm write a
+/// repository on GitHub.
+fn archive_of_commit(resolved: &str) -> Option<Origin> {
+    let rest = resolved.strip_prefix("https://codeload.")?;
+    let mut parts = rest.split('#').next()?.splitn(5, '/');
+    let (host, owner, repository) = (parts.next()?, parts.next()?, parts.next()?);
+    let commit = (parts.next()? == "tar.gz").then_some(parts.next()?)?;
+    grammar::git(&format!("https://{host}/{owner}/{repository}"), commit, None)
 }

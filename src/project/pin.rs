@@ -18,6 +18,20 @@ pub enum Ecosystem {
     Pypi,
 }
 
+impl Ecosystem {
+    /// All of them, in order.
+    pub const ALL: [Ecosystem; 3] = [Ecosystem::Npm, Ecosystem::Crates, Ecosystem::Pypi];
+
+    /// The kind of the view under which its packages are shown.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Ecosystem::Npm => "npm",
+            Ecosystem::Crates => "crates",
+            Ecosystem::Pypi => "pypi",
+        }
+    }
+}
+
 /// The url that a lockfile gives. Shown without credentials and without query; whole only by
 /// [`Location::reveal`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,14 +1,21 @@
 //! `pnpm-lock.yaml`, versions 5.x, 6 and 9: `/name/1.0.0_peers`, `/name@1.0.0(peers)`,
 //! `name@1.0.0(peers)`.
 
-use super::found::{Found, flag, table, text};
+use super::found::{Found, expect, flag, known_version, table, text};
 use super::grammar;
 use super::npm::{self, ASKED};
 use super::pin::{Ecosystem::Npm, Origin, Reach};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub(super) fn parse(lock: &Value, found: &mut Found) {
+pub(super) fn parse(lock: &Value, found: &mut Found) -> Result<(), String> {
+    known_version(lock, "lockfileVersion", &["5", "6", "9"], found);
+    for key in ["packages", "importers", "dependencies"] {
+        expect(lock, key, Value::is_object)?;
+    }
+    if lock.get("lockfileVersion").is_none() {
+        return Err("it has no lockfileVersion".to_owned());
+    }
     let mut pinned = BTreeMap::new();
     for (key, entry) in table(lock, "packages") {
         let (name, version) = split(key);
@@ -21,7 +28,8 @@ pub(super) fn parse(lock: &Value, found: &mut Found) {
             continue;
         }
         let from = match (text(resolution, "repo"), text(resolution, "tarball")) {
-            ("", tarball) => npm::origin(name, tarball),
+            // A registry's archive has a version in its key, another one its address.
+            ("", tarball) => npm::origin(name, tarball, grammar::version(Npm, split(key).1).is_some()),
             (repo, _) => {
                 let below = Some(text(resolution, "path")).filter(|path| !path.is_empty());
                 grammar::git(repo, text(resolution, "commit"), below.map(|path| path.trim_start_matches('/')))
@@ -32,7 +40,7 @@ pub(super) fn parse(lock: &Value, found: &mut Found) {
         } else {
             version
         };
-        let hashes = text(resolution, "integrity").split_whitespace().map(str::to_owned).collect();
+        let hashes = npm::sri(resolution);
         if let Some(at) = found.pin(Npm, name, version, from, hashes) {
             found.pins[at].dev = flag(entry, "dev");
             found.pins[at].optional = flag(entry, "optional");
@@ -47,6 +55,7 @@ pub(super) fn parse(lock: &Value, found: &mut Found) {
         }
         importer(entry, reach, &pinned, found);
     }
+    Ok(())
 }
 
 fn importer(entry: &Value, reach: Reach, pinned: &BTreeMap<String, usize>, found: &mut Found) {

@@ -1,6 +1,6 @@
 //! `uv.lock`, `poetry.lock` and `Pipfile.lock`.
 
-use super::found::{Found, flag, list, table, text};
+use super::found::{Found, expect, flag, known_version, list, table, text};
 use super::grammar;
 use super::pin::{Ecosystem::Pypi, Origin, Reach};
 use serde_json::Value;
@@ -26,7 +26,9 @@ fn below(source: &Value) -> Option<&str> {
     Some(text(source, "subdirectory")).filter(|below| !below.is_empty())
 }
 
-pub(super) fn uv(lock: &Value, found: &mut Found) {
+pub(super) fn uv(lock: &Value, found: &mut Found) -> Result<(), String> {
+    known_version(lock, "version", &["1"], found);
+    expect(lock, "package", Value::is_array)?;
     let mut pinned: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
     let mut asked: Vec<(Reach, bool, bool, &Value)> = Vec::new();
     for package in list(lock, "package") {
@@ -58,6 +60,11 @@ pub(super) fn uv(lock: &Value, found: &mut Found) {
             pinned.entry(name).or_default().push((version, at));
         }
     }
+    // A workspace whose root is no package has its groups here.
+    let workspace = lock.get("manifest").unwrap_or(&Value::Null);
+    let groups = table(workspace, "dependency-groups").filter_map(|(_, group)| group.as_array());
+    asked.extend(groups.flatten().map(|item| (Reach::Root, true, false, item)));
+    asked.extend(list(workspace, "requirements").map(|item| (Reach::Root, false, false, item)));
     for (reach, dev, optional, item) in asked {
         let version = text(item, "version");
         for (pin, at) in pinned.get(text(item, "name")).into_iter().flatten() {
@@ -68,11 +75,15 @@ pub(super) fn uv(lock: &Value, found: &mut Found) {
             }
         }
     }
+    Ok(())
 }
 
-pub(super) fn poetry(lock: &Value, manifest: &Value, found: &mut Found) {
+pub(super) fn poetry(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    expect(lock, "package", Value::is_array)?;
+    expect(lock, "metadata", Value::is_object)?;
     let asked = asked_by(manifest);
     let old = lock.get("metadata").unwrap_or(&Value::Null);
+    known_version(old, "lock-version", &["1", "2"], found);
     for package in list(lock, "package") {
         let (name, version) = (text(package, "name"), text(package, "version"));
         let source = package.get("source").unwrap_or(&Value::Null);
@@ -108,6 +119,7 @@ pub(super) fn poetry(lock: &Value, manifest: &Value, found: &mut Found) {
             found.reach(at, Reach::Root);
         }
     }
+    Ok(())
 }
 
 /// The normalised names that a `pyproject.toml` asks for.
@@ -131,9 +143,20 @@ fn asked_by(manifest: &Value) -> BTreeSet<String> {
     names.into_iter().filter_map(|name| grammar::name(Pypi, name)).collect()
 }
 
-pub(super) fn pipfile(lock: &Value, manifest: &Value, found: &mut Found) {
+pub(super) fn pipfile(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    expect(lock, "default", Value::is_object)?;
+    expect(lock, "develop", Value::is_object)?;
+    if !["_meta", "default", "develop"].iter().any(|key| lock.get(key).is_some()) {
+        return Err("it has no packages".to_owned());
+    }
     let sources = lock.get("_meta").unwrap_or(&Value::Null);
-    for (group, asks) in [("default", "packages"), ("develop", "dev-packages")] {
+    // Other categories than these two have the same name in both files.
+    for group in lock.as_object().into_iter().flat_map(|lock| lock.keys()).filter(|key| *key != "_meta") {
+        let asks = match group.as_str() {
+            "default" => "packages",
+            "develop" => "dev-packages",
+            other => other,
+        };
         let asked: BTreeSet<_> =
             table(manifest, asks).filter_map(|(name, _)| grammar::name(Pypi, name)).collect();
         for (name, entry) in table(lock, group) {
@@ -163,4 +186,5 @@ pub(super) fn pipfile(lock: &Value, manifest: &Value, found: &mut Found) {
             }
         }
     }
+    Ok(())
 }

@@ -1,13 +1,14 @@
 //! `requirements*.txt`: what is pinned with `==` or `===`, with the files it includes by `-r`.
 //!
 //! Lines are joined and options taken off as pip does; what remains is read by `pep508_rs`. Included
-//! files must lie beneath the project. Fails only if a file cannot be read.
+//! files must lie beneath the project. A repository at a whole commit id is a pin, too, and an archive
+//! whose file name says its version. What cannot be read is handed back, each file by itself.
 
 use super::file::Root;
 use super::found::Found;
-use super::grammar;
 use super::pin::{Ecosystem::Pypi, Location, Origin, Reach};
-use crate::error::Result;
+use super::{grammar, syntax};
+use crate::error::Error;
 use pep508_rs::pep440_rs::Operator;
 use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
 use std::collections::BTreeSet;
@@ -17,13 +18,35 @@ use std::str::FromStr;
 /// How many files may be included, in all: none needs near as many.
 const MAX_FILES: usize = 256;
 
-pub(super) fn read(root: &mut Root, top: Vec<PathBuf>, found: &mut Found) -> Result<()> {
+/// A file that was not read: because of an error, or because of what it says.
+type Failed = (PathBuf, Result<Error, String>);
+
+pub(super) fn read(root: &mut Root, top: Vec<PathBuf>, found: &mut Found) -> Vec<Failed> {
+    let mut failed = Vec::new();
     let mut known: BTreeSet<PathBuf> = top.iter().cloned().collect();
     let mut waiting = top;
     waiting.reverse();
     while let Some(file) = waiting.pop() {
-        let Some(text) = root.read(&file)? else { continue };
         found.begin(&file);
+        let text = match root.read(&file) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                found.note(
+                    &file.to_string_lossy(),
+                    "this file is not there",
+                    "write it, or do not include it",
+                );
+                continue;
+            }
+            Err(error) => {
+                failed.push((file, Ok(error)));
+                continue;
+            }
+        };
+        if let Err(why) = syntax::sound(&text) {
+            failed.push((file, Err(why)));
+            continue;
+        }
         let mut index = None;
         for (line, text) in logical(&text) {
             let option = |names: &[&str]| {
@@ -51,7 +74,7 @@ pub(super) fn read(root: &mut Root, top: Vec<PathBuf>, found: &mut Found) -> Res
                 index = grammar::location(&url);
             } else if let Some(path) = option(&["--editable", "-e"]) {
                 if path.contains("://") {
-                    entry(line, &path, &index, found)
+                    entry(line, path.trim_start_matches(['"', '\'']), &index, found)
                 } else {
                     found.local(Pypi, &path, Some(&path))
                 }
@@ -62,7 +85,7 @@ pub(super) fn read(root: &mut Root, top: Vec<PathBuf>, found: &mut Found) -> Res
             }
         }
     }
-    Ok(())
+    failed
 }
 
 /// The lines with continuations joined and comments gone, each with the number it begins at.
@@ -108,8 +131,31 @@ fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
     let hashes = parts.filter_map(|part| {
         part.strip_prefix("hash")?.trim_start_matches(['=', ' ']).split_whitespace().next()
     });
-    let hashes = hashes.filter(|hash| hash.starts_with("sha256:")).map(str::to_owned).collect();
+    let hashes: Vec<String> = hashes.filter(|hash| hash.starts_with("sha256:")).map(str::to_owned).collect();
     let hint = "pin it as name==version, as pip freeze does";
+    if let Some((name, url)) = address(spec) {
+        let url = url.split(" ;").next().unwrap_or(url).trim();
+        let origin = at_commit(url);
+        let version = match (&origin, url.starts_with("git+")) {
+            (None, true) => {
+                let hint = "write the whole commit id behind the @ of the url";
+                return found.note_at(Some(line), spec, "it is not pinned to a commit", hint);
+            }
+            (Some(_), _) => "",
+            (None, false) => version_of_file(url),
+        };
+        let origin = origin.or_else(|| grammar::location(url).map(|url| Origin::Archive { url }));
+        if name.is_empty() || version.is_empty() && !matches!(origin, Some(Origin::Git { .. })) {
+            let why = "its name or its version is not said";
+            return found.note_at(Some(line), spec, why, "write it as name @ url");
+        }
+        let sum = url.rsplit_once("#sha256=").map(|(_, hex)| format!("sha256:{hex}"));
+        let hashes = hashes.into_iter().chain(sum).collect();
+        if let Some(at) = found.pin(Pypi, name, version, origin, hashes) {
+            found.reach(at, Reach::Root);
+        }
+        return;
+    }
     let requirement = match Requirement::<VerbatimUrl>::from_str(spec) {
         Ok(requirement) => requirement,
         Err(error) => {
@@ -137,4 +183,39 @@ fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
     if let Some(at) = found.pin(Pypi, &name, &version, origin, hashes) {
         found.reach(at, Reach::Root);
     }
+}
+
+/// The name and the url of `name[extra] @ url` or `url#egg=name`; `None` if it is no url.
+fn address(spec: &str) -> Option<(&str, &str)> {
+    let (before, _) = spec.split_once("://")?;
+    match before.split_once('@') {
+        Some((name, _)) => {
+            let url = spec[name.len() + 1..].trim();
+            Some((name.split('[').next().unwrap_or(name).trim(), url))
+        }
+        None => {
+            let egg = spec.split(['#', '&']).find_map(|part| part.strip_prefix("egg="));
+            let file = spec.split(['#', '?']).next().and_then(|url| url.rsplit('/').next());
+            let wheel = file.filter(|file| file.ends_with(".whl")).and_then(|file| file.split('-').next());
+            Some((egg.or(wheel).map_or("", |name| name.split('[').next().unwrap_or(name)), spec))
+        }
+    }
+}
+
+/// `git+https://host/path@commit#subdirectory=below`.
+fn at_commit(url: &str) -> Option<Origin> {
+    let (address, fragment) = url.strip_prefix("git+")?.split_once('#').unwrap_or((&url[4..], ""));
+    let (repository, commit) = address.rsplit_once('@')?;
+    let below = fragment.split('&').find_map(|part| part.strip_prefix("subdirectory="));
+    grammar::git(repository, commit, below)
+}
+
+/// The version that the name of a wheel or of an sdist says; empty if it says none.
+fn version_of_file(url: &str) -> &str {
+    let file = url.split(['#', '?']).next().and_then(|url| url.rsplit('/').next()).unwrap_or("");
+    if let Some(wheel) = file.strip_suffix(".whl") {
+        return wheel.split('-').nth(1).unwrap_or("");
+    }
+    let sdist = [".tar.gz", ".zip"].iter().find_map(|end| file.strip_suffix(end));
+    sdist.and_then(|sdist| sdist.rsplit_once('-')).map_or("", |(_, version)| version)
 }

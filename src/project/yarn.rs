@@ -11,6 +11,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    // Yarn takes an empty one for the mark of a project's root.
+    if lock.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
+        return Ok(());
+    }
     // The crate's own sentence repeats the rest of the file.
     let lock =
         yarn_lock_parser::parse_str(lock).map_err(|_| "it is not a yarn.lock of version 1".to_owned())?;
@@ -26,9 +30,9 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
             continue;
         }
         let hashes = entry.integrity.split_whitespace().map(str::to_owned).collect();
-        let Some(at) = found.pin(Npm, name, entry.version, npm::origin(name, entry.resolved), hashes) else {
-            continue;
-        };
+        let by_address = entry.descriptors.iter().any(|(_, range)| range.contains("://"));
+        let origin = npm::origin(name, entry.resolved, !entry.integrity.is_empty() && !by_address);
+        let Some(at) = found.pin(Npm, name, entry.version, origin, hashes) else { continue };
         for (asked, range) in &entry.descriptors {
             asked_for(at, asked, range, manifest, found);
             found.alias(at, asked);
@@ -56,7 +60,8 @@ fn asked_for(at: usize, name: &str, range: &str, manifest: &Value, found: &mut F
     }
 }
 
-pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) {
+pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    let mut patched = Vec::new();
     let mut pinned: BTreeMap<&str, usize> = BTreeMap::new();
     let mut asked = Vec::new();
     for (key, entry) in lock.as_object().into_iter().flatten().filter(|(key, _)| *key != "__metadata") {
@@ -74,12 +79,13 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) {
             );
             continue;
         }
-        if from.starts_with("patch:") {
-            found.note(
-                name,
-                "it is patched by the project",
-                "its unpatched source is pinned under the same name",
-            );
+        if let Some(from) = from.strip_prefix("patch:") {
+            // The patches that yarn itself brings are no news to the project.
+            if !from.contains("builtin<") {
+                let hint = "what is shown is its unpatched source, which is pinned under the same name";
+                found.note(name, "it is patched by the project", hint);
+            }
+            patched.push((key, from.split('#').next().unwrap_or(from).replace("%3A", ":")));
             continue;
         }
         if ["link:", "portal:", "file:", "exec:"].iter().any(|local| from.starts_with(local)) {
@@ -88,20 +94,24 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) {
         }
         let origin = match from.strip_prefix("npm:") {
             Some(version) => match version.split_once("__archiveUrl=") {
-                Some((_, url)) => npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/")),
+                Some((_, url)) => npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), true),
                 None => Some(Origin::Registry { index: None }),
             },
             None if from.contains("#commit=") => grammar::git_with_fragment(from),
-            None => npm::origin(name, from),
+            None => npm::origin(name, from, false),
         };
         let Some(at) = found.pin(Npm, name, text(entry, "version"), origin, Vec::new()) else { continue };
-        for descriptor in key.split(", ") {
+        for descriptor in descriptors(key) {
             pinned.insert(descriptor, at);
-            if let Some(at_sign) = descriptor.get(1..).and_then(|rest| rest.find('@')) {
-                let (asked, range) = (&descriptor[..=at_sign], &descriptor[at_sign + 2..]);
-                found.alias(at, asked);
-                asked_for(at, asked, range, manifest, found);
-            }
+            asked_as(at, descriptor, manifest, found);
+        }
+    }
+    for (key, from) in patched {
+        // `name@npm:1.0.0`, which is what the patch was made for, is an entry of its own.
+        let Some(&at) = pinned.get(from.as_str()) else { continue };
+        for descriptor in descriptors(key) {
+            pinned.insert(descriptor, at);
+            asked_as(at, descriptor, manifest, found);
         }
     }
     for (reach, name, range) in asked {
@@ -110,5 +120,19 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) {
                 found.reach(at, reach);
             }
         }
+    }
+    Ok(())
+}
+
+/// What is asked for by this key, without the note from where.
+fn descriptors(key: &str) -> impl Iterator<Item = &str> {
+    key.split(", ").map(|descriptor| descriptor.split("::locator=").next().unwrap_or(descriptor))
+}
+
+fn asked_as(at: usize, descriptor: &str, manifest: &Value, found: &mut Found) {
+    if let Some(at_sign) = descriptor.get(1..).and_then(|rest| rest.find('@')) {
+        let (asked, range) = (&descriptor[..=at_sign], &descriptor[at_sign + 2..]);
+        found.alias(at, asked);
+        asked_for(at, asked, range, manifest, found);
     }
 }
