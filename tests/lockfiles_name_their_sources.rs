@@ -192,7 +192,11 @@ fn a_fork_beside_the_registry_is_told_by_its_source() {
          [[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"{git}#0123456789abcdef0123456789abcdef01234567\"\n"
     );
     let project = written("Cargo.lock", &lock);
-    assert_eq!(project.pins.len(), 2);
+    let reach = |git: bool| {
+        let mut pins = project.pins.iter();
+        pins.find(|pin| matches!(pin.origin, Origin::Git { .. }) == git).unwrap().reach
+    };
+    assert_eq!((reach(true), reach(false)), (Reach::Member, Reach::Transitive));
     for name in ["a", "a@1.0.0"] {
         let pin = project.find(Ecosystem::Crates, name).unwrap();
         assert!(matches!(pin.origin, Origin::Git { .. }), "{name}");
