@@ -104,6 +104,10 @@ pub fn read(dir: &Path) -> Result<Project> {
         broken.push(Broken { lockfile, ecosystem: Ecosystem::Pypi, error });
     }
     let Found { mut pins, locals, notes, .. } = found;
+    for pin in &mut pins {
+        pin.hashes.sort();
+        pin.hashes.dedup();
+    }
     pins.sort_by(|a, b| (a.ecosystem, &a.name).cmp(&(b.ecosystem, &b.name)).then_with(|| names::older(a, b)));
     Ok(Project { pins, locals, notes, broken, stamp: root.stamp })
 }

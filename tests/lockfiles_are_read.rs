@@ -1,7 +1,7 @@
 //! Each kind of lockfile, as its own tool wrote it, gives the exact versions; a hostile one gives
 //! sentences. The fixtures are genuine but for the registries' hosts, which are `registry.test`.
 
-use srcfs::project::{self, Ecosystem, Origin, Reach};
+use srcfs::project::{self, Ecosystem, Reach};
 use std::path::Path;
 
 fn fixture(name: &str) -> project::Project {
@@ -77,16 +77,4 @@ fn a_hostile_entry_is_a_sentence_and_no_pin() {
     let project = project::read(dir.path()).unwrap();
     assert_eq!(project.find(Ecosystem::Pypi, "a").unwrap().version, "1");
     assert_eq!(project.notes.iter().filter_map(|note| note.line).collect::<Vec<_>>(), [2, 3]);
-}
-
-#[test]
-fn a_git_dependency_of_cargo_has_its_commit() {
-    let dir = tempfile::tempdir().unwrap();
-    let commit = "0123456789abcdef0123456789abcdef01234567";
-    let lock = format!(
-        "version = 4\n[[package]]\nname = \"g\"\nversion = \"1.0.0\"\nsource = \"git+https://git.test/o/r?branch=x#{commit}\"\n"
-    );
-    std::fs::write(dir.path().join("Cargo.lock"), lock).unwrap();
-    let project = project::read(dir.path()).unwrap();
-    assert!(matches!(&project.pins[0].origin, Origin::Git { commit: id, .. } if id == commit), "{project:?}");
 }

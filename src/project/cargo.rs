@@ -1,7 +1,7 @@
 //! `Cargo.lock`, versions 1 to 4. Sources are read by the `cargo-lock` crate, which also knows the
 //! default registry; the tables leniently, so that one bad entry is a note and not the end.
 
-use super::found::{Found, expect, known_version, list, table, text};
+use super::found::{Found, MAX_VERSIONS, expect, known_version, list, table, text};
 use super::grammar;
 use super::pin::{Ecosystem, Location, Origin, Reach};
 use cargo_lock::SourceId;
@@ -43,7 +43,7 @@ pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) -> Result
         let mut words = dependency.split(' ');
         let (name, version) = (words.next().unwrap_or(""), words.next());
         let from = words.next().map(|word| without_commit(word.trim_matches(['(', ')'])));
-        for (pin, source, at) in pinned.get(name).into_iter().flatten() {
+        for (pin, source, at) in pinned.get(name).into_iter().flatten().take(MAX_VERSIONS) {
             let same = version.is_none_or(|version| version == *pin);
             if same && from.is_none_or(|from| from == without_commit(source)) {
                 found.reach(*at, reach);

@@ -11,6 +11,12 @@ use std::path::{Path, PathBuf};
 /// Notes beyond this number are dropped, for a hostile file of a million bad entries.
 const MAX_NOTES: usize = 1000;
 
+/// How many other names one package may have.
+const MAX_ALIASES: usize = 64;
+
+/// How many versions of one package may be looked through for what the root asks.
+pub(super) const MAX_VERSIONS: usize = 256;
+
 /// Collects for one lockfile at a time.
 #[derive(Default)]
 pub(super) struct Found {
@@ -18,7 +24,7 @@ pub(super) struct Found {
     pub(super) locals: Vec<Local>,
     pub(super) notes: Vec<Note>,
     file: PathBuf,
-    by_name: BTreeMap<(Ecosystem, String, String), Vec<usize>>,
+    known: BTreeMap<(Ecosystem, String, String, Origin), usize>,
 }
 
 impl Found {
@@ -76,18 +82,16 @@ impl Found {
             );
             return None;
         };
-        let known = self.by_name.entry((ecosystem, canonical.clone(), version.clone())).or_default();
-        if let Some(&at) = known.iter().find(|&&at| self.pins[at].origin == origin) {
+        let key = (ecosystem, canonical.clone(), version.clone(), origin.clone());
+        if let Some(&at) = self.known.get(&key) {
             let pin = &mut self.pins[at];
             pin.hashes.extend(hashes);
-            pin.hashes.sort();
-            pin.hashes.dedup();
             if !pin.lockfiles.contains(&self.file) {
                 pin.lockfiles.push(self.file.clone());
             }
             return Some(at);
         }
-        known.push(self.pins.len());
+        self.known.insert(key, self.pins.len());
         self.pins.push(Pin {
             ecosystem,
             name: canonical,
@@ -110,6 +114,7 @@ impl Found {
     pub(super) fn alias(&mut self, at: usize, alias: &str) {
         let pin = &mut self.pins[at];
         if alias != pin.name
+            && pin.aliases.len() < MAX_ALIASES
             && !pin.aliases.iter().any(|known| known == alias)
             && grammar::name(pin.ecosystem, alias).is_some()
         {

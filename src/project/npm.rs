@@ -37,8 +37,14 @@ pub(super) fn asks(manifest: &Value, name: &str) -> bool {
 fn paths(lock: &Value, found: &mut Found) {
     let entries = lock.get("packages").unwrap_or(&Value::Null);
     let root = entries.get("").unwrap_or(&Value::Null);
-    let members: Vec<_> = table(lock, "packages")
-        .filter(|(path, _)| !path.is_empty() && !path.contains("node_modules/"))
+    let members =
+        table(lock, "packages").filter(|(path, _)| !path.is_empty() && !path.contains("node_modules/"));
+    let by_members: BTreeSet<&str> = members
+        .flat_map(|(path, entry)| {
+            ASKED.iter().flat_map(move |key| table(entry, key)).map(move |(n, _)| (path, n))
+        })
+        .filter(|(path, name)| entries.get(format!("{path}/node_modules/{name}")).is_none())
+        .map(|(_, name)| name.as_str())
         .collect();
     // What somebody asks for by an address is no registry's, whatever the address looks like.
     let by_address: BTreeSet<&str> = table(lock, "packages")
@@ -71,10 +77,12 @@ fn paths(lock: &Value, found: &mut Found) {
         if above.is_empty() && asks(root, installed) {
             found.reach(at, Reach::Root);
         }
-        let has_own = |member: &str| entries.get(format!("{member}/node_modules/{installed}")).is_some();
-        let nearest =
-            |member: &str| above.trim_end_matches('/') == member || above.is_empty() && !has_own(member);
-        if members.iter().any(|(member, entry)| asks(entry, installed) && nearest(member)) {
+        // A member finds what is installed in it first, then what is at the top.
+        let member = match above.trim_end_matches('/') {
+            "" => by_members.contains(installed),
+            member => entries.get(member).is_some_and(|member| asks(member, installed)),
+        };
+        if member && !above.contains("node_modules/") {
             found.reach(at, Reach::Member);
         }
     }

@@ -1,6 +1,6 @@
 //! `uv.lock`, `poetry.lock` and `Pipfile.lock`.
 
-use super::found::{Found, expect, flag, known_version, list, table, text};
+use super::found::{Found, MAX_VERSIONS, expect, flag, known_version, list, table, text};
 use super::grammar;
 use super::pin::{Ecosystem::Pypi, Origin, Reach};
 use serde_json::Value;
@@ -67,7 +67,7 @@ pub(super) fn uv(lock: &Value, found: &mut Found) -> Result<(), String> {
     asked.extend(list(workspace, "requirements").map(|item| (Reach::Root, false, false, item)));
     for (reach, dev, optional, item) in asked {
         let version = text(item, "version");
-        for (pin, at) in pinned.get(text(item, "name")).into_iter().flatten() {
+        for (pin, at) in pinned.get(text(item, "name")).into_iter().flatten().take(MAX_VERSIONS) {
             if version.is_empty() || version == *pin {
                 found.reach(*at, reach);
                 found.pins[*at].dev |= dev;

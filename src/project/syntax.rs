@@ -10,9 +10,9 @@ use serde_json::Value;
 /// How deep a YAML lockfile may nest; pnpm's has 6 levels. JSON and TOML have their parsers' limits.
 const MAX_DEPTH: usize = 64;
 
-/// How many entries a lockfile may have, by the marks that begin one. A value takes near 100 bytes of
-/// memory, and a lockfile of 30,000 packages has a million.
-const MAX_ENTRIES: usize = 8 << 20;
+/// How many entries a lockfile may have, by the marks that begin one. A value may take 600 bytes of
+/// memory, and a lockfile of 30,000 packages has less than a million.
+const MAX_ENTRIES: usize = 2 << 20;
 
 /// What is said of the marks of a merge that is not finished.
 pub(super) const CONFLICT: &str = "a merge has left its conflict here";
@@ -28,7 +28,13 @@ pub(super) fn sound(text: &str) -> Result<(), String> {
     if let Some(line) = conflict {
         return Err(format!("line {}: {CONFLICT}", line + 1));
     }
-    let entries = text.bytes().filter(|b| matches!(b, b',' | b'[' | b'{' | b'\n')).count();
+    let mark = |b: u8| matches!(b, b',' | b'[' | b'{');
+    let mut last = b'\n';
+    let entries = text.bytes().filter(|&b| {
+        let before = std::mem::replace(&mut last, b);
+        mark(b) || b == b'\n' && !mark(before)
+    });
+    let entries = entries.count();
     if entries > MAX_ENTRIES {
         return Err(format!("it has {entries} entries; at most {MAX_ENTRIES} are read"));
     }

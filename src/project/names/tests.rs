@@ -95,6 +95,7 @@ fn one_version_from_two_sources_is_that_of_the_root() {
     assert_eq!(shown(&project, Ecosystem::Crates), ["a is 1.0.0", "a@1.0.0 is 1.0.0"]);
     for name in ["a", "a@1.0.0"] {
         assert_eq!(project.find(Ecosystem::Crates, name).unwrap().reach, Reach::Root);
+        assert_eq!(project.names(Ecosystem::Crates)[name].reach, Reach::Root);
     }
 }
 
