@@ -69,7 +69,7 @@ pub(super) fn version(ecosystem: Ecosystem, version: &str) -> Option<String> {
         Ecosystem::Npm | Ecosystem::Crates => {
             cargo_lock::Version::from_str(version).ok().map(|_| version.to_owned())
         }
-        Ecosystem::Pypi => pep508_rs::pep440_rs::Version::from_str(version).ok().map(|v| v.to_string()),
+        Ecosystem::Pypi => pep440_rs::Version::from_str(version).ok().map(|v| v.to_string()),
     }
 }
 

@@ -7,7 +7,6 @@
 
 use super::{Ecosystem, Pin, Project, Reach, grammar};
 use crate::error::{Error, Kind};
-use pep508_rs::pep440_rs;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! `requirements*.txt`: what is pinned with `==` or `===`, with the files it includes by `-r`.
 //!
-//! Lines are joined and options taken off as pip does; what remains is read by `pep508_rs`. Included
+//! Lines are joined and options taken off as pip does; what remains is a name with specifiers,
+//! which `pep440_rs` reads. Included
 //! files must lie beneath the project. A repository at a whole commit id is a pin, too, and an archive
 //! whose file name says its version. What cannot be read is handed back, each file by itself.
 
@@ -9,8 +10,7 @@ use super::found::Found;
 use super::pin::{Ecosystem::Pypi, Location, Origin, Reach};
 use super::{grammar, syntax};
 use crate::error::Error;
-use pep508_rs::pep440_rs::Operator;
-use pep508_rs::{Requirement, VerbatimUrl, VersionOrUrl};
+use pep440_rs::{Operator, VersionSpecifiers};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -156,33 +156,36 @@ fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
         }
         return;
     }
-    let requirement = match Requirement::<VerbatimUrl>::from_str(spec) {
-        Ok(requirement) => requirement,
+    let (name, specifiers) = parts_of(spec);
+    let specifiers = match VersionSpecifiers::from_str(specifiers) {
+        Ok(specifiers) if grammar::name(Pypi, name).is_some() => specifiers,
+        Ok(_) => return found.note_at(Some(line), spec, "this cannot be the name of a package", hint),
         Err(error) => {
-            found.note_at(
-                Some(line),
-                spec,
-                format!("it is not understood: {}", super::pin::shown(&error.message.to_string())),
-                hint,
-            );
-            return;
+            let why = format!("it is not understood: {}", super::pin::shown(&error.to_string()));
+            return found.note_at(Some(line), spec, why, hint);
         }
     };
-    let name = requirement.name.to_string();
-    let (version, origin) = match &requirement.version_or_url {
-        Some(VersionOrUrl::VersionSpecifier(specifiers)) => {
-            let exact =
-                specifiers.iter().find(|s| matches!(s.operator(), Operator::Equal | Operator::ExactEqual));
-            match exact {
-                Some(exact) => (exact.version().to_string(), Some(Origin::Registry { index: index.clone() })),
-                None => return found.note_at(Some(line), spec, "it is not pinned to one version", hint),
-            }
-        }
-        _ => return found.note_at(Some(line), spec, "it is not pinned to one version", hint),
+    let exact = specifiers.iter().find(|s| matches!(s.operator(), Operator::Equal | Operator::ExactEqual));
+    let Some(exact) = exact else {
+        return found.note_at(Some(line), spec, "it is not pinned to one version", hint);
     };
-    if let Some(at) = found.pin(Pypi, &name, &version, origin, hashes) {
+    let origin = Some(Origin::Registry { index: index.clone() });
+    if let Some(at) = found.pin(Pypi, name, &exact.version().to_string(), origin, hashes) {
         found.reach(at, Reach::Root);
     }
+}
+
+/// The name and the specifiers of `name[extra] (specifiers) ; marker`.
+fn parts_of(spec: &str) -> (&str, &str) {
+    let spec = spec.split(';').next().unwrap_or(spec).trim();
+    let end = spec.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(spec.len());
+    let (name, rest) = spec.split_at(end);
+    let rest = rest.trim();
+    let rest = match rest.strip_prefix('[').and_then(|extras| extras.split_once(']')) {
+        Some((_, rest)) => rest.trim(),
+        None => rest,
+    };
+    (name, rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(rest))
 }
 
 /// The name and the url of `name[extra] @ url` or `url#egg=name`; `None` if it is no url.
