@@ -69,7 +69,7 @@ fn trouble_with_metadata_is_not_absence_and_passes() {
             (Fault::Status(500, vec![]), "500"),
             (Fault::Status(429, vec!["Retry-After: 3600".to_owned()]), "come back"),
             (Fault::Hangup, ""),
-            (Fault::RedirectLoop, "redirect"),
+            (Fault::RedirectLoop, "sent on more than 10 times"),
             (Fault::Truncate(5), ""),
             (Fault::Garbage, ""),
             (Fault::Deep(10_000), ""),
