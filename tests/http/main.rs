@@ -20,7 +20,8 @@ const SHORT: Bounds = Bounds {
     connect: Duration::from_secs(5),
     answer: Duration::from_millis(700),
     stall: Duration::from_millis(700),
-    whole: Duration::from_secs(3),
+    document: Duration::from_secs(3),
+    archive: Duration::from_secs(3),
     pause: Duration::from_millis(5),
 };
 
@@ -29,7 +30,8 @@ const LONG: Bounds = Bounds {
     connect: Duration::from_secs(60),
     answer: Duration::from_secs(60),
     stall: Duration::from_secs(60),
-    whole: Duration::from_secs(120),
+    document: Duration::from_secs(120),
+    archive: Duration::from_secs(120),
     pause: Duration::from_millis(5),
 };
 

@@ -1,5 +1,7 @@
 //! Where a server may send us, and with what.
 
+use std::sync::Mutex;
+
 use srcfs::error::Kind;
 use srcfs::source::Progress;
 use srcfs::source::http::Request;
@@ -91,4 +93,38 @@ fn what_was_asked_conditionally_is_so_at_the_end_of_the_way() {
     let request = Request { etag: Some("\"one\""), ..Request::new(&url) };
     http(LONG).get(request, &Progress::default()).unwrap();
     assert_eq!(other.asked().len(), 1);
+}
+
+/// What srcfs itself has logged in this process.
+static LOGGED: Mutex<String> = Mutex::new(String::new());
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("srcfs")
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            LOGGED.lock().unwrap().push_str(&format!("{}\n", record.args()));
+        }
+    }
+    fn flush(&self) {}
+}
+
+#[test]
+fn nothing_secret_is_logged() {
+    log::set_logger(&Logger).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let server = Server::start(|asked, peer| match asked.target.as_str() {
+        "/logged?token=hunter2" => {
+            peer.answer(302, "Location: http://somebody:hunter2@127.0.0.1:1/?token=hunter2\r\n", "")
+        }
+        _ => peer.answer(404, "", ""),
+    });
+    let token = Credential::bearer("hunter2");
+    let url = server.url("/logged?token=hunter2");
+    assert_kind(content_of(Request { credential: Some(&token), ..Request::new(&url) }), Kind::Unreachable);
+    let logged = LOGGED.lock().unwrap();
+    assert!(logged.contains("sent on") && !logged.contains("hunter2"), "{logged}");
 }
