@@ -18,11 +18,15 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
 const CLOSE: io::ErrorKind = io::ErrorKind::Other;
 
 /// Asks for a document and for an archive; both must fail so, and their connections be left.
-fn fails(bounds: Bounds, kind: Kind, answering: fn(&Asked, &mut Peer) -> io::Result<()>) {
+fn fails(bounds: Bounds, kind: Kind, why: &str, answering: fn(&Asked, &mut Peer) -> io::Result<()>) {
     let server = Server::start(answering);
     let url = server.url("/x?token=hunter2");
-    assert_kind(http(bounds).get(Request::new(&url), &Progress::default()), kind);
-    assert_kind(download(bounds, &url), kind);
+    for error in [
+        assert_kind(http(bounds).get(Request::new(&url), &Progress::default()), kind),
+        assert_kind(download(bounds, &url), kind),
+    ] {
+        assert!(error.why().contains(why), "{error}");
+    }
     server.wait_until_left();
 }
 
@@ -32,12 +36,12 @@ fn download(bounds: Bounds, url: &Url) -> Result<Downloaded, Error> {
 
 #[test]
 fn a_server_that_says_nothing_is_left() {
-    fails(SHORT, Kind::TimedOut, |_, peer| peer.stall());
+    fails(SHORT, Kind::TimedOut, "no answer", |_, peer| peer.stall());
 }
 
 #[test]
 fn a_server_that_stops_in_the_head_is_left() {
-    fails(SHORT, Kind::TimedOut, |_, peer| {
+    fails(SHORT, Kind::TimedOut, "no answer", |_, peer| {
         peer.send("HTTP/1.1 200 OK\r\nContent-")?;
         peer.stall()
     });
@@ -45,7 +49,7 @@ fn a_server_that_stops_in_the_head_is_left() {
 
 #[test]
 fn a_server_that_dribbles_its_head_is_left() {
-    fails(SHORT, Kind::TimedOut, |_, peer| {
+    fails(SHORT, Kind::TimedOut, "no answer", |_, peer| {
         peer.send("HTTP/1.1 200 OK\r\nX: ")?;
         peer.drip(b"x", Duration::from_millis(50))
     });
@@ -53,7 +57,7 @@ fn a_server_that_dribbles_its_head_is_left() {
 
 #[test]
 fn a_server_that_stops_in_the_content_is_left() {
-    fails(SHORT, Kind::TimedOut, |_, peer| {
+    fails(SHORT, Kind::TimedOut, "nothing came", |_, peer| {
         peer.send(HEAD)?;
         peer.send("begun")?;
         peer.stall()
@@ -62,7 +66,7 @@ fn a_server_that_stops_in_the_content_is_left() {
 
 #[test]
 fn a_byte_now_and_then_ends_at_the_bound_of_the_whole() {
-    fails(SHORT, Kind::TimedOut, |_, peer| {
+    fails(SHORT, Kind::TimedOut, "not whole", |_, peer| {
         peer.send(HEAD)?;
         peer.drip(b"x", Duration::from_millis(100))
     });
@@ -70,16 +74,16 @@ fn a_byte_now_and_then_ends_at_the_bound_of_the_whole() {
 
 #[test]
 fn what_is_cut_off_is_no_answer() {
-    fails(LONG, Kind::Network, |_, peer| {
+    fails(LONG, Kind::Network, "broke off", |_, peer| {
         peer.send(HEAD)?;
         peer.send("begun")?;
         Err(CLOSE.into())
     });
-    fails(LONG, Kind::Network, |_, peer| {
+    fails(LONG, Kind::Network, "broke off", |_, peer| {
         peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")?;
         Err(CLOSE.into())
     });
-    fails(LONG, Kind::Network, |_, peer| {
+    fails(LONG, Kind::Network, "broke off", |_, peer| {
         peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nbegun")?;
         Err(CLOSE.into())
     });
