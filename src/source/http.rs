@@ -7,11 +7,11 @@
 //!
 //! Each request runs on a thread of its own, which the caller waits for ([`exchange`]): a read that hangs
 //! is ended by closing its socket. Connections are kept and used again ([`agents`]). What fails passingly
-//! before any of the content came is asked again, twice at most ([`failure::Trouble::pause`]).
+//! before any of the content came is asked again, twice at most ([`asking`]).
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use url::Url;
 
@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::source::Progress;
 
 mod agents;
+mod asking;
 mod body;
 pub mod credential;
 pub mod documents;
@@ -29,16 +30,12 @@ pub mod redirect;
 mod trust;
 
 use agents::Agents;
+use asking::Asking;
+use body::Form;
 use credential::Credential;
-use exchange::{Exchange, Message};
-use failure::Trouble;
-use redirect::Way;
 
 /// What a document of metadata may be, decoded: the largest that are known have some 100 MB.
 pub const LARGEST_DOCUMENT: u64 = 256_000_000;
-
-/// How often one request is asked again.
-const AGAIN: u32 = 2;
 
 /// How long the parts of one request may take.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +46,10 @@ pub struct Bounds {
     pub answer: Duration,
     /// Between two pieces of the content.
     pub stall: Duration,
-    /// The whole, with everything that is asked again.
-    pub whole: Duration,
+    /// A whole document, with everything that is asked again.
+    pub document: Duration,
+    /// A whole archive, likewise.
+    pub archive: Duration,
     /// Before it is asked again for the first time, where the server does not say; then twice as long.
     pub pause: Duration,
 }
@@ -61,7 +60,8 @@ impl Default for Bounds {
             connect: Duration::from_secs(15),
             answer: Duration::from_secs(30),
             stall: Duration::from_secs(30),
-            whole: Duration::from_secs(600),
+            document: Duration::from_secs(180),
+            archive: Duration::from_secs(30 * 60),
             pause: Duration::from_millis(500),
         }
     }
@@ -203,7 +203,7 @@ impl Http {
     /// request can be made of.
     pub fn get(&self, request: Request<'_>, progress: &Progress) -> Result<Answer> {
         let mut bytes = Vec::new();
-        let (head, url) = self.ask(&request, body::Form::Document, &mut bytes, progress)?;
+        let (head, url) = Asking::new(self, request, Form::Document, progress).answer(&mut bytes)?;
         let (etag, last_modified) = (head.text("etag"), head.text("last-modified"));
         Ok(match head.status {
             304 => Answer::NotModified { etag, last_modified },
@@ -224,110 +224,9 @@ impl Http {
     ) -> Result<Downloaded> {
         let request = Request { etag: None, last_modified: None, ..request };
         let mut sink = Counting { sink, bytes: 0 };
-        let (head, url) = self.ask(&request, body::Form::Archive, &mut sink, progress)?;
+        let (head, url) = Asking::new(self, request, Form::Archive, progress).answer(&mut sink)?;
         Ok(Downloaded { bytes: sink.bytes, last_modified: head.text("last-modified"), url })
     }
-
-    /// Asks until there is an answer, and writes its content to `sink`.
-    fn ask(
-        &self,
-        request: &Request<'_>,
-        form: body::Form,
-        sink: &mut dyn Write,
-        progress: &Progress,
-    ) -> Result<(exchange::Head, Url)> {
-        let what = format!("get {}", shown(request.url));
-        let deadline = Instant::now() + self.settings.bounds.whole;
-        let mut again = 0;
-        let mut way = Way::new(request.url);
-        loop {
-            let trouble = match self.ask_once(&what, request, form, &mut way, deadline, sink, progress)? {
-                Outcome::Done(head) => return Ok((head, way.here().clone())),
-                Outcome::SentOn => continue,
-                Outcome::Failed(trouble) => trouble,
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            match trouble
-                .pause(self.settings.bounds.pause, again)
-                .filter(|pause| again < AGAIN && *pause < left)
-            {
-                Some(pause) => {
-                    log::debug!("{what}: {}, asked again in {pause:?}", trouble.why());
-                    exchange::sleep(&what, pause, progress)?;
-                    again += 1;
-                }
-                None => return Err(trouble.error(&what)),
-            }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "all that one attempt of `ask` needs of it")]
-    fn ask_once(
-        &self,
-        what: &str,
-        request: &Request<'_>,
-        form: body::Form,
-        way: &mut Way,
-        deadline: Instant,
-        sink: &mut dyn Write,
-        progress: &Progress,
-    ) -> Result<Outcome> {
-        let url = way.here().clone();
-        let proxy = match request.proxy {
-            Proxy::Environment => self.settings.proxies.of(&url),
-            Proxy::Direct => None,
-            Proxy::Through(proxy) => Some(proxy),
-        };
-        let credential = request.credential.filter(|_| way.is_at_origin());
-        let agent = self.agents.take(what, &url, request.trust, proxy)?;
-        let asked = exchange::Asked { request, url: &url, credential, form };
-        let mut exchange = Exchange::begin(what, agent, &asked, self.settings.bounds, deadline)?;
-
-        let head = match exchange.next(what, progress)? {
-            Message::Head(head) => head,
-            Message::Failed(trouble) => return Ok(Outcome::Failed(trouble)),
-            // Nothing comes before the head.
-            Message::Bytes(_) | Message::End => return Ok(Outcome::Failed(Trouble::ended())),
-        };
-        match head.status {
-            200 => {}
-            304 if request.etag.is_some() || request.last_modified.is_some() => {
-                self.agents.give_back(exchange.finish());
-                return Ok(Outcome::Done(head));
-            }
-            301 | 302 | 303 | 307 | 308 if head.text("location").is_some() => {
-                way.follow(what, &head.text("location").unwrap_or_default())?;
-                self.agents.give_back(exchange.finish());
-                return Ok(Outcome::SentOn);
-            }
-            _ => return Ok(Outcome::Failed(Trouble::of_status(&head, &url, credential.is_some()))),
-        }
-
-        let mut bytes = 0;
-        loop {
-            match exchange.next(what, progress)? {
-                Message::Bytes(piece) => {
-                    sink.write_all(&piece).map_err(|error| failure::of_sink(what, &error))?;
-                    bytes += piece.len() as u64;
-                    progress.set(bytes, 0, 0);
-                }
-                Message::End => break,
-                // What was written cannot be taken back.
-                Message::Failed(trouble) if bytes == 0 => return Ok(Outcome::Failed(trouble)),
-                Message::Failed(trouble) => return Err(trouble.error(what)),
-                Message::Head(_) => return Err(Trouble::ended().error(what)),
-            }
-        }
-        self.agents.give_back(exchange.finish());
-        Ok(Outcome::Done(head))
-    }
-}
-
-/// How one attempt ended.
-enum Outcome {
-    Done(exchange::Head),
-    SentOn,
-    Failed(Trouble),
 }
 
 struct Counting<'a> {

@@ -207,11 +207,8 @@ fn encode(head: &Head, bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(MAGIC.to_vec(), Compression::fast());
     let mut written = encoder.write_all(&(head.len() as u64).to_le_bytes());
     written = written.and_then(|()| encoder.write_all(&head)).and_then(|()| encoder.write_all(bytes));
-    match written.and_then(|()| encoder.finish()) {
-        Ok(encoded) => encoded,
-        // Memory does not fail; and what is not whole is no document.
-        Err(_) => Vec::new(),
-    }
+    // Memory does not fail; and what is not whole would be no document.
+    written.and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
 /// What is kept in `file`, if it is a document of no more than `limit` bytes.
@@ -235,4 +232,44 @@ fn read(file: &Path, limit: u64) -> Option<(Head, Document)> {
     let asked = UNIX_EPOCH.checked_add(Duration::from_millis(head.asked))?;
     let document = Document { bytes, url, asked, fresh: false };
     Some((head, document))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_together_stay_below_the_bound_and_the_oldest_goes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let documents = Documents { bound: 40_000, ..Documents::new(directory.path()) };
+        std::fs::write(directory.path().join("precious"), [0; 100_000]).unwrap();
+        let url = Url::parse("https://registry.example/").unwrap();
+        let place = |index: u64| directory.path().join(format!("{index}.{EXTENSION}"));
+        for index in 0..20_u64 {
+            // Bytes that do not become fewer.
+            let hash = |at: u64| sha2::Sha256::digest((index * 1000 + at).to_le_bytes());
+            let bytes: Vec<u8> = (0..150).flat_map(hash).collect();
+            let document = Document { bytes, url: url.clone(), asked: SystemTime::now(), fresh: true };
+            documents.keep(&place(index), &Head::of(&document, None, None), &document.bytes).unwrap();
+            let time = UNIX_EPOCH + Duration::from_secs(1_000_000 + index);
+            let file = std::fs::File::options().write(true).open(place(index)).unwrap();
+            file.set_modified(time).unwrap();
+        }
+        let kept: Vec<bool> = (0..20).map(|index| read(&place(index), u64::MAX).is_some()).collect();
+        let first = kept.iter().position(|kept| *kept).unwrap();
+        assert!(first > 0 && kept[first..].iter().all(|kept| *kept), "{kept:?}");
+        assert!((20 - first) * 4800 <= 50_000, "{kept:?}");
+        assert!(directory.path().join("precious").exists());
+    }
+
+    #[test]
+    fn a_time_of_another_clock_is_not_believed() {
+        let now = SystemTime::now();
+        let day = Duration::from_secs(86_400);
+        assert!(is_younger(now - Duration::from_secs(60), day));
+        assert!(!is_younger(now - day * 2, day));
+        assert!(!is_younger(now + day, day));
+        assert!(!is_younger(now, Duration::ZERO));
+        assert!(is_younger(now - day * 2, Duration::MAX));
+    }
 }

@@ -60,6 +60,27 @@ pub(super) struct Asked<'a> {
     pub form: Form,
 }
 
+/// When the whole is to be there, with all that is asked again.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    bound: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    pub fn of(form: Form, bounds: Bounds) -> Self {
+        let bound = match form {
+            Form::Document => bounds.document,
+            Form::Archive => bounds.archive,
+        };
+        Deadline { bound, at: Instant::now() + bound }
+    }
+
+    pub fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+}
+
 /// A request under way. Dropped, it is broken off.
 pub(super) struct Exchange {
     agent: Option<Taken>,
@@ -67,7 +88,7 @@ pub(super) struct Exchange {
     bounds: Bounds,
     /// By when the next message is due.
     due: Instant,
-    deadline: Instant,
+    deadline: Deadline,
     has_answered: bool,
 }
 
@@ -78,7 +99,7 @@ impl Exchange {
         agent: Taken,
         asked: &Asked<'_>,
         bounds: Bounds,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Exchange> {
         let headers = headers(what, asked)?;
         let (sender, messages) = mpsc::sync_channel(WAITING);
@@ -106,7 +127,7 @@ impl Exchange {
     /// Waits for the next message. A bound that is reached is a message, too; only the wish to stop is
     /// an error.
     pub fn next(&mut self, what: &str, progress: &Progress) -> Result<Message> {
-        let due = self.due.min(self.deadline);
+        let due = self.due.min(self.deadline.at);
         loop {
             if progress.is_cancelled() {
                 return Err(interrupted(what));
@@ -119,8 +140,8 @@ impl Exchange {
                     return Ok(message);
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    let trouble = if due == self.deadline {
-                        Trouble::out_of_time(&format!("it was not whole within {:?}", self.bounds.whole))
+                    let trouble = if due == self.deadline.at {
+                        Trouble::out_of_time(&format!("it was not whole within {:?}", self.deadline.bound))
                     } else if self.has_answered {
                         Trouble::out_of_time(&format!("nothing came for {:?}", self.bounds.stall))
                     } else {
