@@ -143,3 +143,11 @@ fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
+
+/// `text` as the url of a proxy, which may be written without its scheme.
+fn proxy_url(text: &str) -> String {
+    if text.is_empty() || text.contains("://") { text.to_owned() } else { format!("http://{text}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::files::{Files, path};
-use super::{Proxy, registry_url, take_user};
+use super::{Proxy, proxy_url, registry_url, take_user};
 use crate::config::variables::Variables;
 use crate::error::{Error, Kind, Result};
 use crate::source::http::credential::Credential;
@@ -43,11 +43,7 @@ impl Cargo {
         let layers = Layers::read(variables, project, &mut files)?;
         let cainfo = layers.get(&["http", "cainfo"])?.filter(|found| !found.text.is_empty());
         let trust = cainfo.map(|found| path(&found.text, &found.base, None)).into_iter().collect();
-        // As curl takes it: without a scheme it is one of http.
-        let proxy = layers.get(&["http", "proxy"])?.map(|found| match found.text.trim() {
-            proxy if proxy.is_empty() || proxy.contains("://") => proxy.to_owned(),
-            proxy => format!("http://{proxy}"),
-        });
+        let proxy = layers.get(&["http", "proxy"])?.map(|found| proxy_url(found.text.trim()));
         let mut notes = Vec::new();
         for key in [&["registry", "global-credential-providers"][..], &["registry", "credential-provider"]] {
             if let Some(origin) = layers.origin_of(key) {

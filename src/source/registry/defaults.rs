@@ -4,7 +4,6 @@
 //! started, with `/` as its working directory, so that no code of a project runs. It is found in the
 //! absolute directories of `PATH` only. It sees none of the user's configuration: that was read already.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,64 +17,84 @@ use crate::config::variables::Variables;
 use crate::error::{Error, Kind, Result};
 use crate::source::git;
 
+mod kept;
+
+use kept::Kept;
+
 /// Both answer in well under a second; a cold disk takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Without `-I` the module could come from a place that somebody else writes to.
 const ASK_PIP: &str = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
 
-/// The answers so far, by the client.
+/// The answers so far.
 #[derive(Debug, Default)]
-pub struct Defaults(Mutex<HashMap<PathBuf, Url>>);
+pub struct Defaults {
+    npm: Answer,
+    pip: Answer,
+    /// Where answers are kept for the next process, if anywhere.
+    kept: Option<PathBuf>,
+}
+
+/// What a client said, once it was asked.
+type Answer = Mutex<Option<Url>>;
 
 impl Defaults {
-    /// Nobody was asked yet.
+    /// Nobody was asked yet, and answers are kept for the life of this value.
     pub fn new() -> Self {
         Defaults::default()
     }
 
+    /// As [`Defaults::new`], and answers are kept in `directory`, which need not be there, until the client
+    /// is another file.
+    pub fn kept_in(directory: impl Into<PathBuf>) -> Self {
+        Defaults { kept: Some(directory.into()), ..Defaults::default() }
+    }
+
     /// The registry that npm asks if nobody tells it another.
     pub(super) fn npm(&self, variables: &Variables) -> Result<Url> {
-        self.ask(
-            &Question {
-                client: "npm",
-                programs: &["npm"],
-                arguments: &["config", "get", "registry"],
-                hint: "write registry=https://… into ~/.npmrc, or install npm, which knows its own",
-            },
-            variables,
-        )
+        let question = Question {
+            client: "npm",
+            programs: &["npm"],
+            arguments: &["config", "get", "registry"],
+            hint: "write registry=https://… into ~/.npmrc, or install npm, which knows its own",
+        };
+        self.ask(&self.npm, &question, variables)
     }
 
     /// The index that pip asks if nobody tells it another.
     pub(super) fn pip(&self, variables: &Variables) -> Result<Url> {
-        self.ask(&Question {
+        let question = Question {
             client: "pip",
             programs: &["python3", "python"],
             arguments: &["-I", "-c", ASK_PIP],
-            hint: "write index-url = https://…/simple/ below [global] in ~/.config/pip/pip.conf, or install pip, which knows its own",
-        }, variables)
+            hint: "write index-url = https://…/simple/ below [global] in ~/.config/pip/pip.conf, \
+                   or install pip, which knows its own",
+        };
+        self.ask(&self.pip, &question, variables)
     }
 
-    fn ask(&self, question: &Question<'_>, variables: &Variables) -> Result<Url> {
+    fn ask(&self, answer: &Answer, question: &Question<'_>, variables: &Variables) -> Result<Url> {
+        // Held while asking: who comes meanwhile wants the same answer.
+        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = &*answer {
+            return Ok(answer.clone());
+        }
         let client = question.client;
         let what = format!("find the registry of {client}");
-        let programs = question.programs.iter().filter_map(|name| find(name, variables));
-        let mut last = Error::new(
-            Kind::Config,
-            what.clone(),
-            format!("none is configured, and there is no {client} on the PATH that could be asked"),
-        );
-        // Held while asking: who comes meanwhile wants the same answer.
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for program in programs {
-            if let Some(answer) = answers.get(&program) {
-                return Ok(answer.clone());
-            }
-            match run(&what, &program, question, variables) {
-                Ok(answer) => {
-                    answers.insert(program, answer.clone());
-                    return Ok(answer);
+        let why = format!("none is configured, and there is no {client} on the PATH that could be asked");
+        let mut last = Error::new(Kind::Config, what.clone(), why);
+        for program in question.programs.iter().filter_map(|name| find(name, variables)) {
+            let kept = self.kept.as_ref().map(|directory| Kept::new(directory, client, &program));
+            let before = kept.as_ref().and_then(Kept::read);
+            let said = before.map_or_else(|| run(&what, &program, question, variables), Ok);
+            match said {
+                Ok(url) => {
+                    if let Some(kept) = kept {
+                        kept.write(&url);
+                    }
+                    *answer = Some(url.clone());
+                    return Ok(url);
                 }
                 Err(error) => last = error,
             }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::defaults::Defaults;
 use super::files::{Files, path};
-use super::{Proxy, registry_url, same_server, take_user};
+use super::{Proxy, proxy_url, registry_url, same_server, take_user};
 use crate::config::variables::Variables;
 use crate::error::{Error, Kind, Result};
 use crate::source::http::credential::Credential;
@@ -73,7 +73,7 @@ impl Pypi {
     }
 
     /// As [`Pypi::read`], with another `/etc`.
-    fn read_on(etc: &Path, variables: &Variables, defaults: &Arc<Defaults>) -> Result<Pypi> {
+    pub(super) fn read_on(etc: &Path, variables: &Variables, defaults: &Arc<Defaults>) -> Result<Pypi> {
         let mut files = Files::default();
         let home = variables.home();
         let layers = Layers::read(etc, variables, &mut files)?;
@@ -106,7 +106,7 @@ impl Pypi {
             trust.extend(bundle.map(|file| path(file, Path::new("/"), home.as_deref())));
         }
         let netrc = read_netrc(variables, &mut files, &mut notes)?;
-        let proxy = layers.get("proxy").map(|found| Secret(found.text.to_owned()));
+        let proxy = layers.get("proxy").map(|found| Secret(proxy_url(found.text)));
         let (defaults, variables) = (defaults.clone(), variables.clone());
         Ok(Pypi { files, defaults, variables, index, extra, none, netrc, trust, proxy, notes })
     }

@@ -83,8 +83,7 @@ impl Layers {
 
     /// The text at `key`. What is no text there is an error.
     pub(super) fn get(&self, key: &[&str]) -> Result<Option<Found>> {
-        let variable = variable(key);
-        if let Some((name, value)) = self.environment.iter().find(|(name, _)| *name == variable) {
+        if let Some((name, value)) = self.variable(key) {
             let origin = format!("{name} in the environment");
             return Ok(Some(Found { text: value.clone(), origin, base: PathBuf::from("/") }));
         }
@@ -100,11 +99,16 @@ impl Layers {
         Ok(None)
     }
 
+    /// The variable that says what stands at `key`. Cargo has none for sources.
+    fn variable(&self, key: &[&str]) -> Option<&(String, String)> {
+        let wanted = format!("CARGO_{}", key.join("_")).replace(['-', '.'], "_").to_uppercase();
+        self.environment.iter().find(|(name, _)| *name == wanted && key.first() != Some(&"source"))
+    }
+
     /// Where `key` is set, whatever it holds.
     pub(super) fn origin_of(&self, key: &[&str]) -> Option<String> {
-        let variable = variable(key);
-        if self.environment.iter().any(|(name, _)| *name == variable) {
-            return Some(format!("{variable} in the environment"));
+        if let Some((name, _)) = self.variable(key) {
+            return Some(format!("{name} in the environment"));
         }
         let file = self.files.iter().find(|(_, table)| lookup(table, key).is_some());
         file.map(|(file, _)| format!("{} in {}", key.join("."), file.display()))
@@ -123,11 +127,6 @@ impl Layers {
         };
         self.environment.iter().filter_map(move |(variable, _)| name(variable))
     }
-}
-
-/// The variable that says what stands at `key`.
-fn variable(key: &[&str]) -> String {
-    format!("CARGO_{}", key.join("_")).replace(['-', '.'], "_").to_uppercase()
 }
 
 fn lookup<'t>(table: &'t Table, key: &[&str]) -> Option<&'t Value> {
