@@ -39,6 +39,15 @@ fn ask(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> String
     String::from_utf8(said.expect("the client fails")).unwrap()
 }
 
+/// Whether `python` has pip, with a word if it has not.
+fn has_pip(python: &Path) -> bool {
+    let found = ask(python, &["-I", "-c", "import importlib.util as u; print(u.find_spec('pip'))"], &[]);
+    if found.trim() == "None" {
+        eprintln!("skipped: {} has no pip to compare with", python.display());
+    }
+    found.trim() != "None"
+}
+
 #[test]
 fn npm_finds_the_same_registries() {
     let Some(client) = client("npm") else { return };
@@ -127,8 +136,8 @@ fn npm_sends_the_same_credentials() {
 #[test]
 fn pip_finds_the_same_indexes_and_logins() {
     let Some(python) = client("python3") else { return };
-    if ask(&python, &["-c", "import importlib.util as u; print(u.find_spec('pip'))"], &[]).trim() == "None" {
-        return eprintln!("skipped: there is no pip to compare with");
+    if !has_pip(&python) {
+        return;
     }
     let home = Home::new();
     let text = |path: &Path| path.to_str().unwrap().to_owned();
@@ -187,6 +196,22 @@ for host in sys.argv[1:]: print(*(get_netrc_auth('https://' + host + '/') or ['n
                 (login != "none").then(|| super::Credential::basic(user, password).header().to_owned());
             assert_eq!(ours, theirs, "{host}");
         }
+    }
+}
+
+#[test]
+fn where_nothing_is_configured_the_client_says_its_own() {
+    let home = Home::new();
+    let path = std::env::join_paths(Variables::read().search_path()).unwrap();
+    let variables =
+        home.variables(&[("PATH", path.to_str().unwrap()), ("npm_config_globalconfig", "/dev/null")]);
+    if client("npm").is_some() {
+        let npm = Npm::read(&variables, None, &defaults()).unwrap();
+        assert_eq!(npm.registry_of("@scope/a").unwrap().scheme(), "https");
+    }
+    if client("python3").is_some_and(|python| has_pip(&python)) {
+        let pypi = Pypi::read_on(home.path(), &variables, &defaults()).unwrap();
+        assert_eq!(pypi.indexes().unwrap()[0].path(), "/simple/");
     }
 }
 
