@@ -261,3 +261,45 @@ row_local() {
 local_verb() {
     SRCFS_CACHE_DIR=$work/local-cache SRCFS_CONFIG=$work/local.toml "$srcfs" "$1" local/tree
 }
+
+# A package that nobody has yet: from the registry that npm asks here to its first listing, and to its first
+# listing by npm itself. Then, read once already, the same search in both. The mount is there before, as npm is.
+row_packages() {
+    local round package
+    command -v npm >/dev/null || {
+        say "there is no npm here: no row packages"
+        return 0
+    }
+    [ -e "$work/config.toml" ] || printf 'refresh = "never"\n' >"$work/config.toml"
+    for package in typescript typescript@5.4.5; do
+        for round in $(seq "$(repeat 9 2)"); do
+            rm -rf --one-file-system -- "$work/cache" "$work/npm"
+            mkdir -p -- "$work/npm"
+            start_srcfs
+            timed "package-$package" ours ls "$mount/npm/$package"
+            cp -- "$work/out" "$work/listed"
+            timed "package-$package" rival npm_unpacked "$package"
+            cmp -s "$work/listed" "$work/out" || fail "npm lists something else than srcfs of $package"
+            stop_srcfs
+        done
+    done
+    start_srcfs
+    package=$mount/npm/typescript@5.4.5
+    for round in $(seq "$(repeat 15 2)"); do
+        # The first of each fills the kernel's caches, and is none of the rounds.
+        [ "$round" != 1 ] || { rg -uu -c interface "$package" && rg -uu -c interface "$work/npm/package"; } >/dev/null
+        timed package-warm ours rg -uu -c interface "$package"
+        timed package-warm rival rg -uu -c interface "$work/npm/package"
+    done
+    stop_srcfs
+}
+
+# npm_unpacked PACKAGE: fetches and unpacks it as people do without srcfs, with nothing cached.
+npm_unpacked() {
+    (
+        cd -- "$work/npm" &&
+            npm pack --silent --cache "$work/npm/cache" "$1" >/dev/null &&
+            tar -xzf ./*.tgz &&
+            ls package
+    )
+}

@@ -84,6 +84,11 @@ ROWS = [
             (f"local-import-{kind}", f"local, {text}: first import", (f"local-import-{kind}", "ours"), "", None, seconds, None),
         ]
     ),
+    *(
+        (f"package-{package}", f"nothing cached: `ls npm/{package}`", (f"package-{package}", "ours"), "`npm pack`, `tar -x`, `ls`", (f"package-{package}", "rival"), seconds, 1.0)
+        for package in ("typescript", "typescript@5.4.5")
+    ),
+    ("package-warm", "second `rg -uu` in `npm/typescript@5.4.5`", ("package-warm", "ours"), "the same unpacked by npm, on ext4", ("package-warm", "rival"), seconds, 1.10),
     ("lock-crowd", "50 processes on one cold key", ("lock-crowd", "ours"), "one alone", ("lock-crowd", "rival"), seconds, 1.3),
 ]
 
