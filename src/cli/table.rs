@@ -58,9 +58,12 @@ pub fn seconds(seconds: u64) -> String {
     }
 }
 
-/// The beginning of a commit id, which is enough for the eye.
+/// The beginning of a commit id, or the version of a package without its hash, which is enough for the eye.
 pub fn short(revision: &str) -> String {
-    revision.chars().take(12).collect()
+    match revision.split_once('_') {
+        Some((version, _)) => version.to_owned(),
+        None => revision.chars().take(12).collect(),
+    }
 }
 
 /// `1 file`, `2 files`.

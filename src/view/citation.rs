@@ -119,7 +119,11 @@ impl Citation {
         self.permalink(place).unwrap_or_else(|| {
             let lines = place.lines.map_or_else(String::new, |lines| lines.written(":", "-"));
             let hash = self.hash.as_ref().map_or_else(String::new, |hash| format!(" {hash}"));
-            format!("{}@{}:{}{lines}{hash}", self.source, self.revision, place.path.display())
+            let path = match place.path.as_os_str().is_empty() {
+                true => String::new(),
+                false => format!(":{}", place.path.display()),
+            };
+            format!("{}@{}{path}{lines}{hash}", self.source, self.revision)
         })
     }
 }

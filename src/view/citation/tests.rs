@@ -119,7 +119,7 @@ fn other_hosts_get_what_can_be_followed_by_hand() {
     let url = "https://example.org/r.git";
     assert_eq!(of(url, "a b", FILE, Some((2, 4))), "https://example.org/r.git@c0ffee:a b:2-4");
     assert_eq!(of(url, "x", FILE, Some((2, 2))), "https://example.org/r.git@c0ffee:x:2");
-    assert_eq!(of(url, "", Kind::Directory, None), "https://example.org/r.git@c0ffee:");
+    assert_eq!(of(url, "", Kind::Directory, None), "https://example.org/r.git@c0ffee");
     assert_eq!(of("file:///srv/r.git", "x", FILE, None), "file:///srv/r.git@c0ffee:x");
 }
 
