@@ -43,7 +43,8 @@ pub mod unmount;
 pub mod update;
 
 const AFTER_HELP: &str = "\
-KEY is written as below the mount: git/github.com/owner/repository@reference, or a configured name.
+KEY is written as below the mount: git/github.com/owner/repository@reference, npm/react@18, or a
+configured name.
 A / in a reference is written %2F. The path of something in a mount is a KEY too.
 
 Examples:

@@ -118,7 +118,9 @@ fn paths_of(kind: Kind) -> &'static str {
         Kind::Git => {
             "- `git/<host>/<owner>/<repository>[@<branch, tag or commit>]`: a repository; without @ its default branch\n"
         }
-        Kind::Npm => "- `npm/<package>[@<version, range or tag>]`, `npm/@<scope>/<package>`: an npm package; without @ its latest version\n",
+        Kind::Npm => {
+            "- `npm/<package>[@<version, range or tag>]`, `npm/@<scope>/<package>`: an npm package; without @ its latest version\n"
+        }
         Kind::Crates => "- `crates/<crate>[@<version or range>]`: a Rust crate; `@1.2` is the newest 1.2\n",
         Kind::Pypi => "- `pypi/<project>[@<version or range>]`: a Python project, its sdist if it has one\n",
         Kind::Local => "- `local/<name>`: a directory of this machine that the configuration names so\n",

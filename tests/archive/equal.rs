@@ -112,9 +112,7 @@ fn git_finds_every_object_whole() {
 fn the_same_archive_always_gives_the_same_ids() {
     let bytes = tgz(&[crate::packer::file("p/a", "a"), crate::packer::file("p/b", "b")]);
     let other_order = tgz(&[crate::packer::file("p/b", "b"), crate::packer::file("p/a", "a")]);
-    let ids = |bytes: &[u8]| {
-        unpack(&Rules::Npm, bytes).unwrap().tree
-    };
+    let ids = |bytes: &[u8]| unpack(&Rules::Npm, bytes).unwrap().tree;
     assert_eq!(ids(&bytes), ids(&bytes));
     assert_eq!(ids(&bytes), ids(&other_order));
 }

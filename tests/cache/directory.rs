@@ -92,7 +92,7 @@ impl Source for Directory {
             modified: UNIX_EPOCH,
             transferred: 0,
             stamp: Some(resolved.revision.to_string()),
-        about: None,
+            about: None,
         })
     }
 

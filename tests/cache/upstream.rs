@@ -305,7 +305,7 @@ impl Source for LocalGit {
             modified: UNIX_EPOCH + Duration::from_secs(time.parse().unwrap()),
             transferred: packs.map(|entry| entry.unwrap().metadata().unwrap().len()).sum(),
             stamp: None,
-        about: None,
+            about: None,
         })
     }
 }

@@ -65,7 +65,7 @@ impl Source for Copying {
             modified: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             transferred: 1,
             stamp: None,
-        about: None,
+            about: None,
         })
     }
 }

@@ -95,8 +95,11 @@ fn pypi(text: &str) -> Option<Told> {
             "project-url" => {
                 let Some((label, url)) = value.split_once(',') else { continue };
                 // As the index itself reads labels ("Well-known Project URLs in Metadata").
-                let label: String =
-                    label.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+                let label: String = label
+                    .chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .collect::<String>()
+                    .to_ascii_lowercase();
                 let url = Some(url.trim().to_owned());
                 match label.as_str() {
                     "source" | "repository" | "sourcecode" | "github" => told.repository = url,

@@ -13,7 +13,11 @@ fn git(url: &str) -> Key {
 
 fn of(url: &str, path: &str, kind: Kind, lines: Option<(u64, u64)>) -> String {
     let lines = lines.map(|(first, last)| Lines { first, last });
-    Citation::new(&git(url), "c0ffee", None, &Config::default()).of(Place { path: Path::new(path), kind, lines })
+    Citation::new(&git(url), "c0ffee", None, &Config::default()).of(Place {
+        path: Path::new(path),
+        kind,
+        lines,
+    })
 }
 
 /// A file, a directory, the root, one line, several lines, and lines of a file that is shown typeset.
