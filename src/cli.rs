@@ -25,6 +25,7 @@ pub mod explain;
 pub mod fstab;
 pub mod gc;
 pub mod get;
+pub mod import;
 pub mod interrupt;
 pub mod invocation;
 pub mod keep;
@@ -77,6 +78,7 @@ enum Verb {
     Cite(cite::Arguments),
     AgentGuide(agent_guide::Arguments),
     Add(add::Arguments),
+    Import(import::Arguments),
     Remove(remove::Arguments),
     Update(update::Arguments),
     Clear(clear::Arguments),
@@ -125,6 +127,7 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Cite(arguments) => cite::run(&arguments, invocation),
         Verb::AgentGuide(arguments) => agent_guide::run(&arguments, invocation),
         Verb::Add(arguments) => add::run(&arguments, invocation),
+        Verb::Import(arguments) => import::run(&arguments, invocation),
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),
         Verb::Clear(arguments) => clear::run(&arguments, invocation),

@@ -88,12 +88,13 @@ pub(crate) fn check_name_segment(segment: &str) -> Result<(), &'static str> {
 /// Parses the url of a resource. `hosts` are the hosts whose urls are trusted although they are
 /// private or not encrypted: names and addresses of the configured `[[host]]`s.
 pub(super) fn parse_url(text: &str, trusted: impl Fn(&GitUrl) -> bool) -> Result<GitUrl> {
+    let shown = crate::redact::redact_url(text);
     let invalid =
-        |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {text:?}"), why.to_owned());
+        |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {shown:?}"), why.to_owned());
     // Every url has a colon, also one as ssh writes it.
     if !text.is_empty() && !text.contains(':') && !text.starts_with('-') {
         return Err(invalid("it is no url").hint(format!(
-            "write a repository as https://host/path.git, and a directory of this machine as --path {text} \
+            "write a repository as https://host/path.git, and a directory of this machine as --path {shown} \
              (in the configuration: path = \"/...\")"
         )));
     }
