@@ -149,6 +149,17 @@ fn packages_get_names_as_repositories_do() {
 }
 
 #[test]
+fn two_spellings_of_one_source_are_one_line_of_the_list() {
+    let (program, repository, _) = with_repository();
+    program.json(&["get", "git/github.com/team/docs"]);
+    let url = repository.url();
+    program.json(&["add", "docs", url.strip_suffix(".git").unwrap()]);
+    let listed = program.json(&["list"]);
+    let keys: Vec<&Value> = listed["resources"].as_array().unwrap().iter().map(|row| &row["key"]).collect();
+    assert_eq!(keys, ["docs"], "{listed}");
+}
+
+#[test]
 fn update_fetches_only_what_moved() {
     let (program, mut repository, first) = with_repository();
     program.json(&["get", "git/github.com/team/docs", "git/github.com/team/docs@v1"]);

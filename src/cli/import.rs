@@ -62,7 +62,7 @@ fn text(report: &ImportReport, quiet: bool) -> String {
     let troubled = |imported: &&Imported| imported.error.is_some() || !imported.left_out.is_empty();
     let shown = report.resources.iter().filter(|imported| !quiet || troubled(imported));
     let rows: Vec<Vec<String>> = shown.flat_map(|imported| rows(imported, report.dry_run)).collect();
-    let mut text = if rows.is_empty() { String::new() } else { table(&["", "NAME", ""], &rows) };
+    let mut text = if rows.is_empty() { String::new() } else { table(&["OUTCOME", "NAME", "WHAT"], &rows) };
     if !quiet {
         text.push_str(&sum(report));
     }

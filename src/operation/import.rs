@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::barrier::{self, Unanswered};
 use super::{Context, Failure, Watch, mounts};
-use crate::config::{check_name, edit, nearest};
+use crate::config::{Config, check_name, edit, nearest};
 use crate::error::{Error, Kind, Result};
 use btca::Entry;
 use judge::Judge;
@@ -120,14 +120,26 @@ pub fn import(context: &Context, file: &Path, wish: &Wish<'_>, watch: Watch<'_>)
     };
     let entries = entries(&from)?;
     known(wish.renames, &entries)?;
-    let mut judge = Judge::new(context, wish);
-    let resources = entries.into_iter().map(|(from, entry)| judge.judge(from, entry, watch)).collect();
-    let additions = judge.additions();
-    let mut unanswered = Vec::new();
-    if !wish.dry_run && !additions.is_empty() {
-        edit::add_all(file, &additions)?;
-        unanswered = barrier::raise(&mounts::of_cache(context.cache.id())?);
-    }
+    let mut config = context.config.clone();
+    let (resources, unanswered) = loop {
+        let mut judge = Judge::new(context, wish, config.clone());
+        let judged = entries.iter().map(|(from, entry)| judge.judge(from, entry, watch)).collect();
+        let additions = judge.additions();
+        if wish.dry_run || additions.is_empty() {
+            break (judged, Vec::new());
+        }
+        match edit::add_all(file, &additions) {
+            Ok(_) => break (judged, barrier::raise(&mounts::of_cache(context.cache.id())?)),
+            // Somebody else may have added to it meanwhile. Then that is what counts.
+            Err(error) => {
+                let now = Config::load(file)?;
+                if now.resources == config.resources {
+                    return Err(error);
+                }
+                config = now;
+            }
+        }
+    };
     let (dry_run, checked) = (wish.dry_run, wish.check);
     Ok(ImportReport { file: file.to_owned(), from, dry_run, checked, resources, unanswered })
 }

@@ -35,8 +35,8 @@ impl From<Error> for Refusal {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(context: &'a Context, wish: &'a Wish<'a>) -> Self {
-        Judge { context, wish, config: context.config.clone(), seen: HashMap::new(), additions: Vec::new() }
+    pub(super) fn new(context: &'a Context, wish: &'a Wish<'a>, config: Config) -> Self {
+        Judge { context, wish, config, seen: HashMap::new(), additions: Vec::new() }
     }
 
     /// What is to be added.
@@ -45,12 +45,12 @@ impl<'a> Judge<'a> {
     }
 
     /// What becomes of `entry` of the file `from`.
-    pub(super) fn judge(&mut self, from: PathBuf, entry: Entry, watch: Watch<'_>) -> Imported {
-        let Entry { name, line, wanted } = entry;
+    pub(super) fn judge(&mut self, from: &Path, entry: &Entry, watch: Watch<'_>) -> Imported {
+        let Entry { name, line, wanted } = entry.clone();
         let mut imported = Imported {
             name: name.as_deref().map_or_else(|| format!("(line {line})"), shown),
             outcome: Outcome::Failed,
-            from: from.clone(),
+            from: from.to_owned(),
             line,
             url: None,
             reference: String::new(),
@@ -79,10 +79,10 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether a file that wins has `name`; an error if this one has it twice.
-    fn taken(&mut self, name: &str, from: PathBuf, line: usize) -> Result<bool> {
+    fn taken(&mut self, name: &str, from: &Path, line: usize) -> Result<bool> {
         match self.seen.entry(name.to_owned()) {
             Seen::Vacant(place) => {
-                place.insert((from, line));
+                place.insert((from.to_owned(), line));
                 Ok(false)
             }
             Seen::Occupied(other) if other.get().0 != from => Ok(true),
@@ -210,6 +210,7 @@ fn shown(text: &str) -> String {
 
 /// A megabyte may stand there where a name was expected.
 fn short(failure: Failure) -> Failure {
-    let cut = |text: String| text.chars().take(300).collect();
-    Failure { what: cut(failure.what), why: cut(failure.why), ..failure }
+    let cut = |text: String| text.chars().take(500).collect();
+    let Failure { kind, what, why, hint } = failure;
+    Failure { kind, what: cut(what), why: cut(why), hint: hint.map(cut) }
 }

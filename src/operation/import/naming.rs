@@ -28,7 +28,7 @@ pub(super) fn suggestion(name: &str) -> Option<String> {
 
 /// How the command line says that `name` is to be called `other`.
 pub(super) fn rename(name: &str, other: &str) -> String {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "@./_-".contains(c));
+    let plain = name.len() <= 100 && name.chars().all(|c| c.is_ascii_alphanumeric() || "@./_-".contains(c));
     match plain {
         true => format!("--rename {name}={other}"),
         false => "--rename NAME=OTHER".to_owned(),

@@ -59,7 +59,7 @@ fn unpasted<'p>(path: &'p str, url: &str, branch: Option<&str>) -> Option<&'p st
 }
 
 fn is_page(prefix: &str) -> bool {
-    ["tree/", "blob/"].iter().any(|page| prefix.trim_start_matches('/').starts_with(page))
+    ["tree/", "blob/"].iter().any(|page| prefix.starts_with(page))
 }
 
 fn shown(path: &str) -> String {
