@@ -2,7 +2,8 @@
 //!
 //! It is one TOML file, read as a whole into typed values; what is wrong in it is reported all at
 //! once, each problem with its line, its column and what to do. An absent file is the default.
-//! The environment is read in [`environment`] alone, and the file is changed in [`edit`] alone.
+//! The environment is read in [`environment`] and [`variables`] alone, and the file is changed in
+//! [`edit`] alone.
 //! Nothing here touches the cache or the network. Everything fails with `Kind::Config`.
 
 use std::io::ErrorKind;
@@ -22,10 +23,12 @@ mod forge;
 mod host;
 pub mod locking;
 mod problem;
+pub mod proxies;
 mod quota;
 mod reading;
 mod resource;
 pub mod size;
+pub mod variables;
 pub mod walkers;
 
 use locking::Locking;
@@ -74,6 +77,8 @@ pub struct Config {
     pub refresh: Option<Duration>,
     /// Whether to leave the network alone.
     pub offline: bool,
+    /// Also show packages whose registry publishes no stronger hash of them than SHA-1.
+    pub weak_hashes: bool,
     /// How long a process may be away from a name and still keep the snapshot it saw there.
     pub quiet: Duration,
     /// How long a process may keep an old snapshot at most.

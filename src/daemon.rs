@@ -80,7 +80,7 @@ pub fn run(
     let cache_options =
         cache::Options { locking: config.locking, quota: config.quota.clone(), ..cache::Options::default() };
     let cache = Cache::open(&options.cache, cache_options)?;
-    let source = Arc::new(crate::operation::sources(&config, &cache));
+    let source = Arc::new(crate::operation::sources(&config, &cache, environment));
     let about = About { directory: directory.clone(), started: SystemTime::now() };
     let mount_config = mount_config(&config, options.mount, &directory);
     let tree = SourceTree::new(cache.clone(), source, config, Some(options.config.clone()), about)?;

@@ -8,12 +8,14 @@ use std::fmt;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 
+mod address;
 mod directory;
 mod git_url;
 mod package;
 mod reference;
 mod wanted;
 
+pub(crate) use address::is_private;
 pub use directory::Directory;
 pub use git_url::{GitUrl, Transport};
 pub use package::Package;

@@ -10,6 +10,7 @@
 //! | [`cache`] | layout, locks, staging, mirrors, snapshots, pins, clear, reaping |
 //! | [`store`] | git objects on disk: the table of a snapshot's nodes, and its blobs |
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
+//! | [`project`] | which exact versions a project's lockfiles pin |
 //! | [`config`], [`key`], [`error`], [`redact`], [`mod@fault`] | the words that all of them use |
 //! | `sync` | locks and maps of the cache, which a test may schedule |
 
@@ -21,6 +22,7 @@ pub mod error;
 pub mod fault;
 pub mod key;
 pub mod operation;
+pub mod project;
 pub mod redact;
 pub mod source;
 pub mod store;

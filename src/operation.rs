@@ -19,7 +19,10 @@ use crate::error::Result;
 use crate::error::failure::snake_case;
 use crate::key::Key;
 use crate::source::git::{Git, GitOptions};
+use crate::source::http::{self, Http, documents::Documents};
 use crate::source::local::Local;
+use crate::source::package::{PackageOptions, Packages};
+use crate::source::registry::{Defaults, Registries};
 use crate::source::{Progress, Source, Sources};
 
 pub mod add;
@@ -62,7 +65,7 @@ impl Context {
     pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
         let (locking, quota) = (config.locking, config.quota.clone());
         let cache = Cache::open(cache, cache::Options { locking, quota, ..Default::default() })?;
-        let source = Box::new(sources(&config, &cache));
+        let source = Box::new(sources(&config, &cache, &environment));
         Ok(Context { config, cache, source, environment })
     }
 
@@ -73,10 +76,18 @@ impl Context {
 }
 
 /// All sources, as the configuration lets them be used. They remember what saves them work in `cache`.
-pub fn sources(config: &Config, cache: &Cache) -> Sources {
+pub fn sources(config: &Config, cache: &Cache, environment: &Environment) -> Sources {
     let git = git(config);
+    let proxies = environment.proxies.clone();
+    let packages = Packages::new(
+        Http::new(http::Settings { proxies, ..http::Settings::default() }),
+        Documents::new(cache.memory_of_sources()),
+        // What a project's own files say counts in that project, and a mount is for all of them.
+        Registries::new(environment.variables.clone(), None, Arc::new(Defaults::new())),
+        PackageOptions { offline: config.offline, weak_hashes: config.weak_hashes },
+    );
     let local = Local::new(git.clone(), cache.directory(), cache.memory_of_sources());
-    Sources { git, local }
+    Sources { git, packages, local }
 }
 
 /// The user's git, as the configuration lets it be used.

@@ -16,8 +16,11 @@ use crate::key::{Key, Origin, Reference};
 mod about;
 pub mod archive;
 pub mod git;
+pub mod http;
 pub mod local;
-mod package;
+mod memory;
+pub mod package;
+pub mod registry;
 
 pub use about::{About, LeftOut};
 
@@ -130,6 +133,8 @@ pub struct Workplace<'a> {
 pub struct Sources {
     /// Repositories.
     pub git: git::Git,
+    /// Packages.
+    pub packages: package::Packages,
     /// Directories.
     pub local: local::Local,
 }
@@ -138,7 +143,7 @@ impl Sources {
     fn of(&self, key: &Key) -> &dyn Source {
         match key.origin() {
             Origin::Git(_) => &self.git,
-            Origin::Package(_) => todo!(),
+            Origin::Package(_) => &self.packages,
             Origin::Local(_) => &self.local,
         }
     }

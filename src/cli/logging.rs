@@ -21,6 +21,10 @@ pub fn start(verbose: u8, quiet: bool, filter: Option<&str>) {
     if let Some(filter) = filter {
         builder.parse_filters(filter);
     }
+    // No filter raises these: in detail they tell where a server sends us, which may hold a secret.
+    for module in ["ureq", "ureq_proto", "rustls"] {
+        builder.filter_module(module, level.min(LevelFilter::Warn));
+    }
     builder.format(|out, record| {
         let time = out.timestamp_millis();
         let message = clean(&record.args().to_string()).replace('\n', "\n  ");

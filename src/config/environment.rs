@@ -7,6 +7,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::proxies::Proxies;
+use super::variables::Variables;
 use crate::error::{Error, Kind, Result};
 
 /// What the environment says.
@@ -24,13 +26,18 @@ pub struct Environment {
     pub notify_socket: Option<OsString>,
     /// The directories of `PATH`.
     pub search_path: Vec<PathBuf>,
+    /// The proxies that `HTTPS_PROXY` and its kin name.
+    pub proxies: Proxies,
+    /// All of it, for what the clients of registries read there.
+    pub variables: Variables,
 }
 
 impl Environment {
     /// Reads the environment of this process.
     pub fn read() -> Environment {
         #[allow(clippy::disallowed_methods, reason = "this is the place where it is read")]
-        Environment::from(|name| std::env::var_os(name))
+        let known = Environment::from(|name| std::env::var_os(name));
+        Environment { variables: Variables::read(), ..known }
     }
 
     /// What the environment would say if it were `lookup`.
@@ -48,6 +55,8 @@ impl Environment {
             log: set("SRCFS_LOG").map(|filter| filter.to_string_lossy().into_owned()),
             notify_socket: set("NOTIFY_SOCKET"),
             search_path: set("PATH").map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default(),
+            proxies: Proxies::from(&lookup),
+            variables: Variables::default(),
         }
     }
 

@@ -1,11 +1,10 @@
 //! Urls of git repositories, by an allow-list grammar.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use url::{Host, Url};
+use url::Url;
 
-use super::refuse_invisible;
+use super::{address, refuse_invisible};
 use crate::error::{Error, Kind, Result};
 
 /// How git reaches a repository. Anything else (`ext::`, `fd::`, `git://`) is refused.
@@ -164,23 +163,7 @@ impl GitUrl {
     /// Whether the host is written as an address, or as a name, of this machine or a private network.
     /// What a public name resolves to is not looked at.
     pub fn is_private(&self) -> bool {
-        let Ok(url) = Url::parse(&self.url) else { return true };
-        match url.host() {
-            None => false,
-            Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.').to_ascii_lowercase();
-                if let Ok(address) = name.parse::<IpAddr>() {
-                    return is_private(address);
-                }
-                name == "localhost"
-                    || !name.contains('.')
-                    || [".localhost", ".local", ".internal", ".lan", ".home.arpa"]
-                        .iter()
-                        .any(|suffix| name.ends_with(suffix))
-            }
-            Some(Host::Ipv4(address)) => is_private(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => is_private(IpAddr::V6(address)),
-        }
+        Url::parse(&self.url).map_or(true, |url| address::is_private(&url))
     }
 }
 
@@ -223,32 +206,6 @@ fn scp_like(text: &str) -> Option<String> {
         return None;
     }
     Some(format!("ssh://{user}@{host}/{}", path.trim_start_matches('/')))
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || (a == 100 && (64..128).contains(&b))
-                || a == 0
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_private(IpAddr::V4(v4)),
-            None => {
-                v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || (v6.segments()[0] & 0xfe00) == 0xfc00
-                    || (v6.segments()[0] & 0xffc0) == 0xfe80
-            }
-        },
-    }
 }
 
 #[cfg(test)]

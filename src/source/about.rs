@@ -16,7 +16,8 @@ pub struct About {
     /// Why that one is shown, where a version has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<String>,
-    /// The hash that the registry publishes of the archive: `sha512:` and hexadecimal digits.
+    /// The hash that the registry publishes of the archive, as it writes it: `sha512-` and base64 (npm), or
+    /// `sha256:` and hexadecimal digits.
     pub hash: String,
     /// When it was published, in seconds since 1970, if the registry says so.
     #[serde(skip_serializing_if = "Option::is_none")]

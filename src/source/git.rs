@@ -8,6 +8,7 @@
 //! | `redirect` | where a redirect may lead |
 //! | `resolve`, `fetch`, `repository` | the two questions of a source |
 //! | `work_tree` | what git lists of a directory of this machine |
+//! | `other` | runs another program as git is run |
 //!
 //! Nothing is ever checked out, so no hook, filter, submodule or large-file helper of a source runs.
 //! The network is reached by git alone, with the user's credentials, proxies and ssh; git2 only reads
@@ -30,6 +31,7 @@ mod command;
 mod failure;
 mod fetch;
 mod group;
+mod other;
 mod redirect;
 mod repository;
 mod resolve;
@@ -38,6 +40,7 @@ mod work_tree;
 
 use child::{Bounds, Ended, Patience};
 use command::{Command, Listing};
+pub(crate) use other::run as run_other;
 use resolve::Question;
 pub(crate) use work_tree::{WorkTree, WorkTreeEntry};
 

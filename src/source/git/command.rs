@@ -184,6 +184,17 @@ impl Command {
         self.arguments.extend(texts.into_iter().map(|text| text.as_ref().to_owned()));
     }
 
+    /// Another program than git, with this environment and nothing else.
+    pub(super) fn other(
+        program: &Path,
+        arguments: &[&OsStr],
+        environment: Vec<(OsString, OsString)>,
+    ) -> Self {
+        let mut command = Command { arguments: vec![program.as_os_str().to_owned()], environment };
+        command.options(arguments);
+        command
+    }
+
     /// Sets variables, as if srcfs had been started with them.
     pub(super) fn with_environment(mut self, extra: &[(OsString, OsString)]) -> Self {
         for (name, value) in extra {

@@ -10,22 +10,19 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::stat::FileStat;
-use sha2::Digest;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::source::memory;
 use crate::store::ObjectId;
 
 /// The coarsest time stamps of file systems in use are 2 s apart.
 const RACY: Duration = Duration::from_secs(2);
 const MAGIC: &[u8; 8] = b"srcfsst1";
-/// What files begin with that are being written.
-const UNFINISHED: &str = "tmp_";
 const FIXED: usize = 4 + 8 * 5 + 4 + 20;
 
 /// By what it is seen that a file is the same.
@@ -91,7 +88,7 @@ pub(super) struct Stats {
 impl Stats {
     /// What `file` remembers; nothing if it does not exist or is not what was written.
     pub(super) fn load(file: &Path) -> Stats {
-        let read = std::fs::read(file).ok().and_then(|bytes| decode(&bytes));
+        let read = memory::load(file).and_then(|bytes| decode(&bytes));
         Stats { files: read.unwrap_or_default() }
     }
 
@@ -126,35 +123,11 @@ pub(super) fn save<'f>(
         bytes.extend(object.0);
         bytes.extend(path);
     }
-    bytes.extend(sha2::Sha256::digest(&bytes));
-    let directory = file.parent().unwrap_or(Path::new("."));
-    let failed = |error: std::io::Error| Error::io("write", file, &error);
-    forget_unfinished(directory);
-    let mut new = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory).map_err(failed)?;
-    new.write_all(&bytes).map_err(failed)?;
-    // Not forced to the disk: what is lost is read again.
-    new.persist(file).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// Removes what others began to write an hour ago: they died.
-fn forget_unfinished(directory: &Path) {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = modified.ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default();
-        if entry.file_name().as_bytes().starts_with(UNFINISHED.as_bytes()) && age > Duration::from_secs(3600)
-        {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
+    memory::store(file, bytes)
 }
 
 fn decode(bytes: &[u8]) -> Option<HashMap<OsString, (Stat, ObjectId)>> {
-    let (content, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
-    if sha2::Sha256::digest(content).as_slice() != digest {
-        return None;
-    }
-    let mut rest = content.strip_prefix(MAGIC)?;
+    let mut rest = bytes.strip_prefix(MAGIC)?;
     let mut files = HashMap::new();
     while !rest.is_empty() {
         let (fixed, after) = rest.split_at_checked(FIXED)?;

@@ -80,7 +80,8 @@ impl<'o> Ranked<'o, nodejs_semver::Version> {
     fn npm(&self, reference: &Reference, offer: &'o Offer) -> Option<&'o Release> {
         let tagged = |tag: &str| {
             let named = offer.tags.get(tag)?;
-            offer.releases.iter().find(|release| release.version == *named)
+            // Of those alone that the grammar of versions lets be.
+            self.exactly(|version| version.to_string() == *named)
         };
         match reference {
             Reference::Default => {
@@ -249,9 +250,9 @@ mod tests {
             published: None,
         };
         Offer {
-            name: "x".to_owned(),
             releases: versions.iter().map(release).collect(),
             tags: tags.iter().map(|(tag, version)| ((*tag).to_owned(), (*version).to_owned())).collect(),
+            ..Offer::of("x", &url::Url::parse("https://registry.test").unwrap())
         }
     }
 

@@ -2,14 +2,22 @@
 //!
 //! <https://doc.rust-lang.org/cargo/reference/registry-index.html>
 
-use serde::Deserialize;
+use std::time::Duration;
 
+use serde::Deserialize;
+use url::Url;
+
+use super::asker::{self, Asker, When};
 use super::hash;
 use super::offer::{Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
+use crate::key::Package;
+use crate::source::archive::Rules;
+use crate::source::http::credential::Credential;
+use crate::source::registry::Cargo;
 
 /// The file of an index that says where its archives are.
-pub(super) const CONFIG: &str = "config.json";
+const CONFIG: &str = "config.json";
 
 #[derive(Deserialize)]
 struct Line {
@@ -28,17 +36,73 @@ struct Line {
 
 /// What [`CONFIG`] says.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(super) struct IndexConfig {
+struct IndexConfig {
     /// Where archives are: a url, perhaps with markers.
     dl: String,
     /// Whether everything there, the index too, needs a token.
     #[serde(default, rename = "auth-required")]
-    pub(super) auth_required: bool,
+    auth_required: bool,
+}
+
+/// How long what [`CONFIG`] says is good. It changes when a registry moves.
+const CONFIG_AGE: Duration = Duration::from_secs(3600);
+
+/// What the index has of `package`.
+///
+/// A token is sent where the registry wants one, as cargo does: the one for the default registry is for
+/// publishing, and nobody is to see it who need not.
+pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Result<Option<Offer>> {
+    let index = match package.registry() {
+        Some(url) => asker::registry_at(url)?,
+        None => cargo.default_index()?,
+    };
+    let token = cargo.credential_for(&index);
+    let Some(config) = config(&index, token.as_ref(), asker)? else { return Ok(None) };
+    let credential = token.filter(|_| config.auth_required);
+    for spelled in spellings(package.name()) {
+        let url = asker::below(&index, &path(&spelled))?;
+        if let Some(document) = asker.document(&url, None, credential.as_ref(), Duration::ZERO)? {
+            let (name, releases) = read(package.name(), &document.bytes, &config)?;
+            let authorized = config.auth_required;
+            return Ok(Some(Offer { releases, authorized, ..Offer::of(&name, &index) }));
+        }
+    }
+    Ok(None)
+}
+
+/// The archive of a version: there is one.
+pub(super) fn archive<'r>(
+    offer: &Offer,
+    release: &'r Release,
+) -> Option<(&'r Published, Rules, Option<&'static str>)> {
+    let top = format!("{}-{}", offer.name, release.version);
+    Some((release.archives.first()?, Rules::Crate { top }, None))
+}
+
+/// The configuration of an index; `None` if it is not at hand. One that wants to know who asks says so by
+/// refusing.
+fn config(index: &Url, token: Option<&Credential>, asker: &Asker<'_>) -> Result<Option<IndexConfig>> {
+    let url = asker::below(index, CONFIG)?;
+    let ask = |credential| asker.document(&url, None, credential, CONFIG_AGE);
+    let document = match (ask(None), token) {
+        (Ok(None), Some(_)) => ask(token)?,
+        (Err(error), Some(_)) if error.kind() == Kind::NotFoundOrPrivate => ask(token)?,
+        (answer, _) => answer?,
+    };
+    match document {
+        Some(document) => IndexConfig::read(index.as_str(), &document.bytes).map(Some),
+        None if asker.when == When::AtHand => Ok(None),
+        None => {
+            let what = format!("ask the index {}", crate::source::http::shown(index));
+            Err(Error::new(Kind::Config, what, format!("it has no {CONFIG}"))
+                .hint("check that the configured registry is a sparse index of crates"))
+        }
+    }
 }
 
 impl IndexConfig {
     /// Reads the file; [`Kind::Corrupt`] if it is not one.
-    pub(super) fn read(index: &str, document: &[u8]) -> Result<IndexConfig> {
+    fn read(index: &str, document: &[u8]) -> Result<IndexConfig> {
         serde_json::from_slice(document).map_err(|error| {
             let what = format!("read {CONFIG} of the index {}", crate::redact::redact(index));
             Error::new(Kind::Corrupt, what, error.to_string())
@@ -70,14 +134,14 @@ fn prefix(name: &str) -> String {
 }
 
 /// The path of a crate below its index. A name is ASCII: the grammar of keys has seen to that.
-pub(super) fn path(name: &str) -> String {
+fn path(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     format!("{}/{name}", prefix(&name))
 }
 
 /// The spellings under which an index may have a crate: an index file has the name as it was published,
 /// in lower case, and a user need not know the sort of its dashes. At most this many are asked for.
-pub(super) fn spellings(name: &str) -> Vec<String> {
+fn spellings(name: &str) -> Vec<String> {
     const MOST: usize = 8;
     let name = name.to_ascii_lowercase();
     let dashes: Vec<usize> = name.match_indices(['-', '_']).map(|(at, _)| at).collect();
@@ -101,13 +165,14 @@ pub(super) fn spellings(name: &str) -> Vec<String> {
     spellings
 }
 
-/// Reads the file of a crate. Lines that are for later clients are left out.
-pub(super) fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<Offer> {
+/// Reads the file of a crate: its name as it was published, and its versions. Lines that are for later
+/// clients are left out.
+fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Vec<Release>)> {
     let broken = |why: String| {
         Error::new(Kind::Corrupt, format!("read what the index says of crates/{name}"), why)
             .hint("check that the configured registry is a sparse index of crates")
     };
-    let mut offer = Offer::default();
+    let (mut own, mut releases) = (String::new(), Vec::new());
     for line in document.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let line: Line = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
         if !super::same_crate(&line.name, name) {
@@ -118,7 +183,7 @@ pub(super) fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<
         }
         let hash = hash::hex(Algorithm::Sha256, &line.cksum);
         let hash = hash.ok_or_else(|| broken(format!("{:?} is no checksum", line.cksum)))?;
-        offer.releases.push(Release {
+        releases.push(Release {
             archives: vec![Published {
                 file: format!("{}-{}.crate", line.name, line.vers),
                 url: config.archive(&line.name, &line.vers, &line.cksum),
@@ -131,11 +196,11 @@ pub(super) fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<
             deprecated: false,
             published: line.pubtime.as_deref().and_then(super::time::parse),
         });
-        offer.name = line.name;
+        own = line.name;
     }
-    match offer.releases.is_empty() {
+    match releases.is_empty() {
         true => Err(broken("it has no line".to_owned())),
-        false => Ok(offer),
+        false => Ok((own, releases)),
     }
 }
 
@@ -157,12 +222,12 @@ mod tests {
             + &line("serde_json", "1.0.1", ",\"yanked\":true,\"pubtime\":\"2025-01-02T03:04:05Z\"")
             + "\n"
             + &line("serde_json", "9.0.0", ",\"v\":3");
-        let offer = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
-        assert_eq!(offer.name, "serde_json");
-        let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+        let (name, releases) = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
+        assert_eq!(name, "serde_json");
+        let versions: Vec<_> = releases.iter().map(|release| release.version.as_str()).collect();
         assert_eq!(versions, ["1.0.0", "1.0.1"]);
-        assert!(offer.releases[1].yanked.is_some() && offer.releases[1].published.is_some());
-        assert_eq!(offer.releases[0].archives[0].url, "https://r.test/api/serde_json/1.0.0/download");
+        assert!(releases[1].yanked.is_some() && releases[1].published.is_some());
+        assert_eq!(releases[0].archives[0].url, "https://r.test/api/serde_json/1.0.0/download");
         for text in [
             "",
             "<html>",

@@ -3,6 +3,7 @@
 use base64::Engine;
 
 use super::offer::{Algorithm, Hash};
+use crate::key::Kind;
 
 /// The strongest hash of a subresource integrity string, as npm's `dist.integrity` is one: words of
 /// algorithm and base64, perhaps with options. Of two of one algorithm the first.
@@ -41,6 +42,20 @@ fn length(algorithm: Algorithm) -> usize {
     }
 }
 
+/// As its registry writes it: npm's as subresource integrity, others' in hexadecimal digits.
+pub(super) fn written(kind: Kind, hash: &Hash) -> String {
+    let algorithm = hash.algorithm.as_str();
+    let bytes =
+        (0..hash.hex.len()).step_by(2).filter_map(|at| u8::from_str_radix(&hash.hex[at..at + 2], 16).ok());
+    match kind {
+        Kind::Npm => {
+            let bytes: Vec<u8> = bytes.collect();
+            format!("{algorithm}-{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+        }
+        _ => format!("{algorithm}:{}", hash.hex),
+    }
+}
+
 pub(super) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -63,5 +78,7 @@ mod tests {
         let empty = strongest_of_integrity(sha1).unwrap();
         assert_eq!(empty.hex, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
         assert_eq!(super::sha1("da39"), None);
+        assert_eq!(written(Kind::Npm, &empty), sha1);
+        assert_eq!(written(Kind::Crates, &empty), format!("sha1:{}", empty.hex));
     }
 }

@@ -3,16 +3,22 @@
 //! <https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md>
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use url::Url;
 
+use super::asker::{self, Asker};
 use super::hash;
 use super::offer::{Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
+use crate::key::Package;
+use crate::source::archive::Rules;
+use crate::source::registry::Npm;
 
 /// Asks for the form that has what installing needs, a tenth of the whole.
-pub(super) const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
+const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
 
 #[derive(Deserialize)]
 struct Packument {
@@ -43,13 +49,30 @@ struct Dist {
     shasum: Option<String>,
 }
 
+/// What the registry of `package` has of it.
+pub(super) fn offer(package: &Package, npm: &Npm, asker: &Asker<'_>) -> Result<Option<Offer>> {
+    let registry = match package.registry() {
+        Some(url) => asker::registry_at(url)?,
+        None => npm.registry_of(package.name())?,
+    };
+    let url = asker::below(&registry, &path(package.name()))?;
+    let credential = npm.credential_for(&url);
+    let document = asker.document(&url, Some(ACCEPT), credential.as_ref(), Duration::ZERO)?;
+    document.map(|document| read(package.name(), &document.bytes, &registry)).transpose()
+}
+
+/// The archive of a version: there is one.
+pub(super) fn archive(release: &Release) -> Option<(&Published, Rules, Option<&'static str>)> {
+    Some((release.archives.first()?, Rules::Npm, None))
+}
+
 /// The path of a package below its registry.
-pub(super) fn path(name: &str) -> String {
+fn path(name: &str) -> String {
     name.replace('/', "%2f")
 }
 
 /// Reads a packument. [`Kind::Corrupt`] if it is none, or is about another package.
-pub(super) fn read(name: &str, document: &[u8]) -> Result<Offer> {
+fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
     let broken = |why: String| {
         Error::new(Kind::Corrupt, format!("read what the registry says of npm/{name}"), why)
             .hint("check that the configured registry is one of npm")
@@ -86,7 +109,7 @@ pub(super) fn read(name: &str, document: &[u8]) -> Result<Offer> {
             published,
         }
     };
-    Ok(Offer { name, releases: versions.into_iter().map(release).collect(), tags })
+    Ok(Offer { releases: versions.into_iter().map(release).collect(), tags, ..Offer::of(&name, registry) })
 }
 
 #[cfg(test)]
@@ -109,9 +132,13 @@ mod tests {
             "2.0.0-rc.1": {"dist": {"tarball": "http://registry.test/x.tgz"}}
         }}"#;
 
+    fn registry() -> Url {
+        Url::parse("https://registry.test/").unwrap()
+    }
+
     #[test]
     fn a_packument_is_read_with_its_tags_and_strongest_hashes() {
-        let offer = read("@scope/lib", REACT.as_bytes()).unwrap();
+        let offer = read("@scope/lib", REACT.as_bytes(), &registry()).unwrap();
         assert_eq!(offer.tags["next"], "2.0.0-rc.1");
         let by = |version: &str| offer.releases.iter().find(|release| release.version == version).unwrap();
         let hash = |version: &str| by(version).archives[0].hash.as_ref().map(|hash| hash.algorithm);
@@ -128,7 +155,11 @@ mod tests {
     fn what_is_no_packument_of_that_package_is_refused() {
         for document in ["", "<html>", "[]", "{}", r#"{"name": "other"}"#, r#"{"name": "x", "versions": []}"#]
         {
-            assert_eq!(read("x", document.as_bytes()).unwrap_err().kind(), Kind::Corrupt, "{document}");
+            assert_eq!(
+                read("x", document.as_bytes(), &registry()).unwrap_err().kind(),
+                Kind::Corrupt,
+                "{document}"
+            );
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use url::Url;
+
 /// Everything that a registry has of one package.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Offer {
     /// The name as the registry writes it.
     pub(super) name: String,
@@ -12,6 +14,23 @@ pub(super) struct Offer {
     pub(super) releases: Vec<Release>,
     /// What dist-tags name (npm).
     pub(super) tags: BTreeMap<String, String>,
+    /// The registry that says so.
+    pub(super) registry: Url,
+    /// Whether that registry wants to know who asks, for its archives too (crates).
+    pub(super) authorized: bool,
+}
+
+impl Offer {
+    /// Of a package with that name, nothing yet.
+    pub(super) fn of(name: &str, registry: &Url) -> Self {
+        Offer {
+            name: name.to_owned(),
+            releases: Vec::new(),
+            tags: BTreeMap::new(),
+            registry: registry.clone(),
+            authorized: false,
+        }
+    }
 }
 
 /// One version.

@@ -1,20 +1,30 @@
 //! What a Python index says of a project, and which of its archives is shown.
 //!
-//! The simple API in JSON: <https://packaging.python.org/en/latest/specifications/simple-repository-api/>.
+//! The simple API: <https://packaging.python.org/en/latest/specifications/simple-repository-api/>, in JSON and,
+//! from indexes that have no other, in HTML ([`html`]), which tells no times.
 //! Of a version the sdist is shown: it is the source. Without one, the wheel for any platform; else the
 //! newest wheel for this one.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use pep440_rs::Version;
 use serde::Deserialize;
+use url::Url;
 
+use super::asker::{self, Asker};
 use super::hash;
 use super::offer::{Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
+use crate::key::Package;
+use crate::source::archive::Rules;
+use crate::source::registry::Pypi;
 
-/// Asks for JSON.
-pub(super) const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
+mod html;
+
+/// Asks for JSON, and takes HTML.
+const ACCEPT: &str =
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.1";
 
 #[derive(Deserialize)]
 struct Project {
@@ -37,27 +47,70 @@ struct File {
     uploaded: Option<String>,
 }
 
+/// What the indexes have of `package`, all of them together: of one version the first that has it names its
+/// archives, as for pip the order of indexes decides nothing else.
+pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result<Option<Offer>> {
+    let indexes = match package.registry() {
+        Some(url) => vec![asker::registry_at(url)?],
+        None => pypi.indexes()?,
+    };
+    let mut found: Option<Offer> = None;
+    for index in indexes {
+        let url = asker::below(&index, &format!("{}/", package.name()))?;
+        let credential = pypi.credential_for(&url);
+        let Some(document) = asker.document(&url, Some(ACCEPT), credential.as_ref(), Duration::ZERO)? else {
+            continue;
+        };
+        let mut offer = read(package.name(), &document.bytes, &index, &document.url)?;
+        for archive in offer.releases.iter_mut().flat_map(|release| &mut release.archives) {
+            // They may be relative to the page.
+            if let Ok(url) = document.url.join(&archive.url) {
+                archive.url = url.into();
+            }
+        }
+        match &mut found {
+            None => found = Some(offer),
+            Some(found) => {
+                let is_new =
+                    |release: &Release| !found.releases.iter().any(|own| own.version == release.version);
+                let new: Vec<Release> = offer.releases.into_iter().filter(is_new).collect();
+                found.releases.extend(new);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// What an archive is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+enum Sort {
     Sdist,
     Wheel,
 }
 
-/// Reads the page of a project. [`Kind::Corrupt`] if it is none, or is about another project.
-pub(super) fn read(name: &str, document: &[u8]) -> Result<Offer> {
+/// Reads the page of a project, which is at `page`. [`Kind::Corrupt`] if it is none, or is about another
+/// project.
+fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
     let broken = |why: String| {
         Error::new(Kind::Corrupt, format!("read what the index says of pypi/{name}"), why)
-            .hint("check that the configured index speaks the simple API in JSON (PEP 691)")
+            .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
     };
-    let project: Project = serde_json::from_slice(document).map_err(|error| broken(error.to_string()))?;
     let normal = |name: &str| crate::key::Package::new(crate::key::Kind::Pypi, name).ok();
     let own = normal(name).ok_or_else(|| broken("its name is none".to_owned()))?;
-    if normal(&project.name).as_ref() != Some(&own) {
-        return Err(broken(format!("it is about {:?}", project.name)));
-    }
-    let mut offer = Offer { name: own.name().to_owned(), ..Offer::default() };
-    for file in project.files {
+    let is_html = document.trim_ascii_start().starts_with(b"<");
+    let files = if is_html {
+        // Its title says nothing that could be relied on: what it names are the files.
+        html::files(document, page)
+    } else {
+        let project: Project = serde_json::from_slice(document).map_err(|error| broken(error.to_string()))?;
+        if normal(&project.name).as_ref() != Some(&own) {
+            return Err(broken(format!("it is about {:?}", project.name)));
+        }
+        project.files
+    };
+    let mut offer = Offer::of(own.name(), index);
+    let named = files.len();
+    for file in files {
         // Old formats (eggs, installers) have no source that pip would take.
         let Some((_, version)) = sort_of(own.name(), &file.filename) else { continue };
         let algorithms =
@@ -91,6 +144,9 @@ pub(super) fn read(name: &str, document: &[u8]) -> Result<Offer> {
             }),
         }
     }
+    if is_html && offer.releases.is_empty() && named == 0 {
+        return Err(broken("it is a page that names no file".to_owned()));
+    }
     for release in &mut offer.releases {
         // A version is yanked when all of it is.
         if release.archives.iter().all(|archive| archive.yanked.is_some()) {
@@ -102,7 +158,7 @@ pub(super) fn read(name: &str, document: &[u8]) -> Result<Offer> {
 
 /// What a file of the project is and of which version, by its name; `None` if it is neither an sdist nor
 /// a wheel.
-pub(super) fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
+fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
     if let Some(stem) = file.strip_suffix(".whl") {
         let parts: Vec<&str> = stem.split('-').collect();
         return match parts[..] {
@@ -125,7 +181,10 @@ pub(super) fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
 }
 
 /// The archive of a version that is shown, and why that one; `None` if none can be.
-pub(super) fn archive<'r>(project: &str, release: &'r Release) -> Option<(&'r Published, &'static str)> {
+pub(super) fn archive<'r>(
+    project: &str,
+    release: &'r Release,
+) -> Option<(&'r Published, Rules, Option<&'static str>)> {
     let exact = release.yanked.is_some();
     let good = || release.archives.iter().filter(move |archive| exact || archive.yanked.is_none());
     let is = |archive: &&Published, sort: Sort| {
@@ -137,17 +196,22 @@ pub(super) fn archive<'r>(project: &str, release: &'r Release) -> Option<(&'r Pu
         file if file.ends_with(".zip") => 1,
         _ => 2,
     };
-    if let Some(sdist) = good().filter(|archive| is(archive, Sort::Sdist)).min_by_key(rank) {
-        return Some((sdist, "the sdist"));
+    // The formats that PEP 527 took out of use cannot be read here.
+    let is_read =
+        |archive: &&Published| ![".tar.bz2", ".tar.xz"].iter().any(|end| archive.file.ends_with(end));
+    let sdists = good().filter(|archive| is(archive, Sort::Sdist) && is_read(archive));
+    if let Some(sdist) = sdists.min_by_key(rank) {
+        return Some((sdist, Rules::Sdist, Some("it is the sdist")));
     }
     let wheels = || good().filter(|archive| is(archive, Sort::Wheel));
     if let Some(pure) = wheels().find(|wheel| wheel.file.ends_with("-none-any.whl")) {
-        return Some((pure, "the wheel for any platform, because there is no sdist"));
+        return Some((pure, Rules::Wheel, Some("it is the wheel for any platform, and there is no sdist")));
     }
     let here = wheels().filter(|wheel| is_for_this_platform(&wheel.file));
     // Of several the one for the newest interpreter.
     let newest = here.max_by_key(|wheel| interpreter(&wheel.file));
-    newest.map(|wheel| (wheel, "the newest wheel for this platform, because there is no other archive"))
+    let why = "it is the newest wheel for this platform, and there is neither an sdist nor a wheel for any platform";
+    newest.map(|wheel| (wheel, Rules::Wheel, Some(why)))
 }
 
 /// Whether the platform tag of a wheel means a Linux machine of this architecture.
@@ -177,6 +241,10 @@ fn interpreter(file: &str) -> (u32, u32) {
 mod tests {
     use super::*;
 
+    fn index() -> Url {
+        Url::parse("https://index.test/simple/").unwrap()
+    }
+
     fn page(files: &[(&str, &str)]) -> String {
         let files: Vec<String> = files
             .iter()
@@ -192,8 +260,8 @@ mod tests {
 
     fn chosen(files: &[&str]) -> Option<String> {
         let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
-        let offer = read("my-lib", page(&files).as_bytes()).unwrap();
-        archive("my-lib", &offer.releases[0]).map(|(archive, _)| archive.file.clone())
+        let offer = read("my-lib", page(&files).as_bytes(), &index(), &index()).unwrap();
+        archive("my-lib", &offer.releases[0]).map(|(archive, ..)| archive.file.clone())
     }
 
     #[test]
@@ -210,6 +278,8 @@ mod tests {
                 ("my_lib-x.tar.gz", ""),
             ])
             .as_bytes(),
+            &index(),
+            &index(),
         )
         .unwrap();
         let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
@@ -219,8 +289,30 @@ mod tests {
         assert_eq!(offer.releases[1].yanked.as_deref(), Some("broken"));
         assert_eq!(offer.name, "my-lib");
         for document in ["", "<html>", "{}", "{\"name\": \"other\", \"files\": []}"] {
-            assert_eq!(read("my-lib", document.as_bytes()).unwrap_err().kind(), Kind::Corrupt, "{document}");
+            assert_eq!(
+                read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err().kind(),
+                Kind::Corrupt,
+                "{document}"
+            );
         }
+    }
+
+    #[test]
+    fn a_page_of_html_says_the_same() {
+        let page = Url::parse("https://index.test/simple/my-lib/").unwrap();
+        let hash = "c".repeat(64);
+        let html = format!(
+            "<!DOCTYPE html><html><head><title>Links</title></head><body>\n\
+             <a href=\"../../files/my_lib-1.0%2Blocal.tar.gz#sha256={hash}\" data-requires-python=\"&gt;=3\">x</a>\n\
+             <A HREF='https://other.test/My-Lib-0.9.zip#md5=00' data-yanked='bad &amp; broken'>y</A>\n\
+             <a href=\"/simple/\">up</a> <a>nothing</a></body></html>"
+        );
+        let offer = read("my-lib", html.as_bytes(), &index(), &page).unwrap();
+        let [new, old] = &offer.releases[..] else { panic!("{offer:?}") };
+        assert_eq!(new.version, "1.0+local");
+        assert_eq!(new.archives[0].url, "https://index.test/files/my_lib-1.0%2Blocal.tar.gz");
+        assert_eq!(new.archives[0].hash.as_ref().unwrap().hex, hash);
+        assert_eq!((old.yanked.as_deref(), &old.archives[0].hash), (Some("bad & broken"), &None));
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! What the parsers find: the one place where an entry becomes a pin, a local package or a note.
+//!
+//! Every name, version and url passes the grammar here or is noted. Calls `grammar`; never fails.
+
+use super::grammar;
+use super::pin::{Ecosystem, Local, Note, Origin, Pin, Reach, shown};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Notes beyond this number are dropped, for a hostile file of a million bad entries.
+const MAX_NOTES: usize = 1000;
+
+/// How many other names one package may have.
+const MAX_ALIASES: usize = 64;
+
+/// How many versions of one package may be looked through for what the root asks.
+pub(super) const MAX_VERSIONS: usize = 256;
+
+/// Collects for one lockfile at a time.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) pins: Vec<Pin>,
+    pub(super) locals: Vec<Local>,
+    pub(super) notes: Vec<Note>,
+    file: PathBuf,
+    known: BTreeMap<(Ecosystem, String, String, Origin), usize>,
+}
+
+impl Found {
+    pub(super) fn begin(&mut self, file: &Path) {
+        self.file = file.to_owned();
+    }
+
+    pub(super) fn note(&mut self, what: &str, why: impl Into<String>, hint: &str) {
+        self.note_at(None, what, why, hint);
+    }
+
+    pub(super) fn note_at(&mut self, line: Option<usize>, what: &str, why: impl Into<String>, hint: &str) {
+        if self.notes.len() < MAX_NOTES {
+            let (lockfile, what, hint) = (self.file.clone(), shown(what), hint.to_owned());
+            self.notes.push(Note { lockfile, line, what, why: why.into(), hint });
+        }
+    }
+
+    pub(super) fn local(&mut self, ecosystem: Ecosystem, name: &str, path: Option<&str>) {
+        let (name, path, lockfile) = (shown(name), path.map(shown), self.file.clone());
+        self.locals.push(Local { ecosystem, name, path, lockfile });
+    }
+
+    /// Adds one pin, or joins it with the same that is known; its index, or `None` if it was noted.
+    pub(super) fn pin(
+        &mut self,
+        ecosystem: Ecosystem,
+        name: &str,
+        version: &str,
+        origin: Option<Origin>,
+        hashes: Vec<String>,
+    ) -> Option<usize> {
+        let Some(canonical) = grammar::name(ecosystem, name) else {
+            self.note(
+                name,
+                "this cannot be the name of a package",
+                "write the lockfile again with its own tool",
+            );
+            return None;
+        };
+        let Some(origin) = origin else {
+            let why = "its source is no registry, no archive and no repository at a whole commit id";
+            self.note(name, why, "write the lockfile again with its own tool");
+            return None;
+        };
+        let exact = match &origin {
+            Origin::Git { commit, .. } if version.is_empty() => Some(commit.clone()),
+            _ => grammar::version(ecosystem, version),
+        };
+        let Some(version) = exact else {
+            self.note(
+                &format!("{name} {version}"),
+                "this is not an exact version",
+                "write the lockfile again with its own tool",
+            );
+            return None;
+        };
+        let key = (ecosystem, canonical.clone(), version.clone(), origin.clone());
+        if let Some(&at) = self.known.get(&key) {
+            let pin = &mut self.pins[at];
+            pin.hashes.extend(hashes);
+            if !pin.lockfiles.contains(&self.file) {
+                pin.lockfiles.push(self.file.clone());
+            }
+            return Some(at);
+        }
+        self.known.insert(key, self.pins.len());
+        self.pins.push(Pin {
+            ecosystem,
+            name: canonical,
+            version,
+            origin,
+            hashes,
+            reach: Reach::Transitive,
+            dev: false,
+            optional: false,
+            aliases: Vec::new(),
+            lockfiles: vec![self.file.clone()],
+        });
+        Some(self.pins.len() - 1)
+    }
+
+    pub(super) fn reach(&mut self, at: usize, reach: Reach) {
+        self.pins[at].reach = self.pins[at].reach.max(reach);
+    }
+
+    pub(super) fn alias(&mut self, at: usize, alias: &str) {
+        let pin = &mut self.pins[at];
+        if alias != pin.name
+            && pin.aliases.len() < MAX_ALIASES
+            && !pin.aliases.iter().any(|known| known == alias)
+            && grammar::name(pin.ecosystem, alias).is_some()
+        {
+            pin.aliases.push(alias.to_owned());
+        }
+    }
+}
+
+/// The text under `key`, or the empty one.
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or("")
+}
+
+/// The entries of the table under `key`; none if it is absent or no table.
+pub(super) fn table<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    value.get(key).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// The items of the list under `key`; none if it is absent or no list.
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+pub(super) fn flag(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// That what is under `key` is of its type, or absent.
+pub(super) fn expect(value: &Value, key: &str, is: fn(&Value) -> bool) -> Result<(), String> {
+    match value.get(key) {
+        Some(other) if !is(other) && !other.is_null() => {
+            Err(format!("what it has under {key} is not of the type that belongs there"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes if the format says a version that is not one of `known`: what it means may have changed.
+pub(super) fn known_version(value: &Value, key: &str, known: &[&str], found: &mut Found) {
+    let Some(version) = value.get(key) else { return };
+    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
+    if !known.iter().any(|known| version == *known || version.starts_with(&format!("{known}."))) {
+        found.note(
+            &format!("{key} {version}"),
+            "this version of the format is not known; it is read as the newest known one",
+            "see whether a newer srcfs knows it",
+        );
+    }
+}

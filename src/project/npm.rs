@@ -1,0 +1,188 @@
+//! `package-lock.json` and `npm-shrinkwrap.json`, versions 1 to 3.
+//!
+//! Version 2 has both shapes; the table of paths is the one that npm itself reads then. Fails only if
+//! what should be a table is none.
+
+use super::found::{Found, expect, flag, known_version, table, text};
+use super::grammar;
+use super::pin::{Ecosystem::Npm, Origin, Reach};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The tables of a `package.json` that name dependencies. npm and pnpm install a root's peers, too.
+pub(super) const ASKED: [&str; 4] =
+    ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+
+pub(super) fn parse(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    known_version(lock, "lockfileVersion", &["1", "2", "3"], found);
+    expect(lock, "packages", Value::is_object)?;
+    expect(lock, "dependencies", Value::is_object)?;
+    match (lock.get("packages"), lock.get("dependencies"), lock.get("lockfileVersion")) {
+        (Some(_), ..) => paths(lock, found),
+        (None, None, None) => return Err("it has neither packages nor a lockfileVersion".to_owned()),
+        _ => {
+            let asked: Vec<_> = ASKED.iter().flat_map(|key| table(manifest, key)).collect();
+            let asked = asked.iter().map(|(name, _)| (name.as_str(), Reach::Root)).collect();
+            nested(lock, asked, found);
+        }
+    }
+    Ok(())
+}
+
+/// Whether `manifest` asks for `name`.
+pub(super) fn asks(manifest: &Value, name: &str) -> bool {
+    ASKED.iter().any(|key| manifest.get(key).and_then(|table| table.get(name)).is_some())
+}
+
+fn paths(lock: &Value, found: &mut Found) {
+    let entries = lock.get("packages").unwrap_or(&Value::Null);
+    let root = entries.get("").unwrap_or(&Value::Null);
+    let members =
+        table(lock, "packages").filter(|(path, _)| !path.is_empty() && !path.contains("node_modules/"));
+    let by_members: BTreeSet<&str> = members
+        .flat_map(|(path, entry)| {
+            ASKED.iter().flat_map(move |key| table(entry, key)).map(move |(n, _)| (path, n))
+        })
+        .filter(|(path, name)| entries.get(format!("{path}/node_modules/{name}")).is_none())
+        .map(|(_, name)| name.as_str())
+        .collect();
+    // What somebody asks for by an address is no registry's, whatever the address looks like.
+    let by_address: BTreeSet<&str> = table(lock, "packages")
+        .flat_map(|(_, entry)| ASKED.iter().flat_map(move |key| table(entry, key)))
+        .filter(|(_, range)| range.as_str().is_some_and(|range| range.contains("://")))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for (path, entry) in table(lock, "packages") {
+        let Some((above, installed)) = path.rsplit_once("node_modules/") else {
+            if !path.is_empty() {
+                let name = Some(text(entry, "name")).filter(|name| !name.is_empty());
+                let name = name.unwrap_or(path.rsplit_once('/').map_or(path, |(_, last)| last));
+                found.local(Npm, name, Some(path));
+            }
+            continue;
+        };
+        if flag(entry, "link") || text(entry, "resolved").starts_with("file:") {
+            // The target of a link has its own entry, so it is listed there.
+            if !flag(entry, "link") {
+                found.local(Npm, installed, Some(text(entry, "resolved")));
+            }
+            continue;
+        }
+        let name = if text(entry, "name").is_empty() { installed } else { text(entry, "name") };
+        let hashes = sri(entry);
+        let published = !hashes.is_empty() && !by_address.contains(installed);
+        let from = origin(name, text(entry, "resolved"), published);
+        let Some(at) = found.pin(Npm, name, text(entry, "version"), from, hashes) else { continue };
+        facts(at, entry, installed, found);
+        if above.is_empty() && asks(root, installed) {
+            found.reach(at, Reach::Root);
+        }
+        // A member finds what is installed in it first, then what is at the top.
+        let member = match above.trim_end_matches('/') {
+            "" => by_members.contains(installed),
+            member => entries.get(member).is_some_and(|member| asks(member, installed)),
+        };
+        if member && !above.contains("node_modules/") {
+            found.reach(at, Reach::Member);
+        }
+    }
+}
+
+/// The shape of version 1; `asked` are the names that the root or a member looks for here.
+fn nested<'a>(lock: &'a Value, mut asked: BTreeMap<&'a str, Reach>, found: &mut Found) {
+    let local = |entry: &Value| ["file:", "link:"].iter().any(|s| text(entry, "version").starts_with(s));
+    for (_, entry) in table(lock, "dependencies").filter(|(_, entry)| local(entry)) {
+        // What a member has not of its own, it has from here.
+        let own = entry.get("dependencies").unwrap_or(&Value::Null);
+        for (name, _) in table(entry, "requires").filter(|(name, _)| own.get(name).is_none()) {
+            asked.entry(name).or_insert(Reach::Member);
+        }
+    }
+    for (installed, entry) in table(lock, "dependencies") {
+        let version = text(entry, "version");
+        let alias = version.strip_prefix("npm:").and_then(|real| real.rsplit_once('@'));
+        let (name, version) = alias.unwrap_or((installed, version));
+        if local(entry) {
+            found.local(Npm, name, Some(version));
+            let members = table(entry, "requires").map(|(name, _)| (name.as_str(), Reach::Member));
+            nested(entry, members.collect(), found);
+            continue;
+        }
+        let hashes = sri(entry);
+        let (exact, from) = if version.contains(':') {
+            (version_of_file(name, version), git_or_archive(name, version))
+        } else {
+            (version, origin(name, text(entry, "resolved"), !hashes.is_empty()))
+        };
+        if let Some(at) = found.pin(Npm, name, exact, from, hashes) {
+            facts(at, entry, installed, found);
+            if let Some(reach) = asked.get(installed.as_str()) {
+                found.reach(at, *reach);
+            }
+        }
+        // The JSON parser allows 128 levels, so this ends.
+        nested(entry, BTreeMap::new(), found);
+    }
+}
+
+/// `1.0.0` of `https://host/name-1.0.0.tgz`; empty if it cannot be seen.
+fn version_of_file<'a>(name: &str, url: &'a str) -> &'a str {
+    let address = url.split(['#', '?']).next().unwrap_or(url);
+    let file = address.rsplit('/').next().and_then(|file| file.strip_suffix(".tgz"));
+    let bare = name.rsplit('/').next().unwrap_or(name);
+    file.and_then(|file| file.strip_prefix(bare)?.strip_prefix('-')).unwrap_or("")
+}
+
+fn facts(at: usize, entry: &Value, installed: &str, found: &mut Found) {
+    found.pins[at].dev = flag(entry, "dev") || flag(entry, "devOptional");
+    found.pins[at].optional = flag(entry, "optional") || flag(entry, "devOptional");
+    found.alias(at, installed);
+}
+
+pub(super) fn sri(entry: &Value) -> Vec<String> {
+    text(entry, "integrity").split_whitespace().map(str::to_owned).collect()
+}
+
+fn git_or_archive(name: &str, url: &str) -> Option<Origin> {
+    let short = url.strip_prefix("github:").map(|rest| format!("git+ssh://git@github.com/{rest}"));
+    origin(name, short.as_deref().unwrap_or(url), false)
+}
+
+/// What `resolved` says; nothing said is the default registry. `published` says that the lockfile has
+/// a hash and nobody asked for an address: then it is from a registry, whatever its addresses look
+/// like.
+pub(super) fn origin(name: &str, resolved: &str, published: bool) -> Option<Origin> {
+    if resolved.is_empty() {
+        return Some(Origin::Registry { index: None });
+    }
+    if resolved.starts_with("git") || resolved.contains(".git#") {
+        return grammar::git_with_fragment(resolved);
+    }
+    let url = grammar::location(resolved)?;
+    if let Some(commit) = archive_of_commit(resolved) {
+        return Some(commit);
+    }
+    // Most registries serve `<index>/<name>/-/<file>.tgz`.
+    let address = resolved.split(['#', '?']).next().unwrap_or(resolved);
+    let index = address.rsplit_once("/-/").and_then(|(before, _)| {
+        let escaped = name.replace('/', "%2f");
+        [name, escaped.as_str(), &escaped.replace("%2f", "%2F")]
+            .iter()
+            .find_map(|name| before.strip_suffix(*name))
+    });
+    match index.and_then(grammar::location) {
+        Some(index) => Some(Origin::Registry { index: Some(index) }),
+        None if published => Some(Origin::Registry { index: None }),
+        None => Some(Origin::Archive { url }),
+    }
+}
+
+/// `https://codeload.<host>/<owner>/<repository>/tar.gz/<commit>`, in which yarn and pnpm write a
+/// repository on GitHub.
+fn archive_of_commit(resolved: &str) -> Option<Origin> {
+    let rest = resolved.strip_prefix("https://codeload.")?;
+    let mut parts = rest.split('#').next()?.splitn(5, '/');
+    let (host, owner, repository) = (parts.next()?, parts.next()?, parts.next()?);
+    let commit = (parts.next()? == "tar.gz").then_some(parts.next()?)?;
+    grammar::git(&format!("https://{host}/{owner}/{repository}"), commit, None)
+}

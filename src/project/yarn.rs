@@ -1,0 +1,138 @@
+//! `yarn.lock`: version 1 by the `yarn-lock-parser` crate, berry's as the YAML that it is.
+//!
+//! Version 1 does not know the root: its `package.json` says what it asks for. Berry's checksums are
+//! those of its own cache, not published ones, and are not taken.
+
+use super::found::{Found, table, text};
+use super::grammar;
+use super::npm::{self, ASKED};
+use super::pin::{Ecosystem::Npm, Origin, Reach};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    // Yarn takes an empty one for the mark of a project's root.
+    if lock.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
+        return Ok(());
+    }
+    // The crate's own sentence repeats the rest of the file.
+    let lock =
+        yarn_lock_parser::parse_str(lock).map_err(|_| "it is not a yarn.lock of version 1".to_owned())?;
+    for entry in &lock.entries {
+        let real = entry.descriptors.iter().find_map(|(_, range)| alias(range));
+        let name = real.unwrap_or(entry.name);
+        let local = entry
+            .descriptors
+            .iter()
+            .any(|(_, range)| range.starts_with("file:") || range.starts_with("link:"));
+        if local && !entry.resolved.contains("://") {
+            found.local(Npm, name, None);
+            continue;
+        }
+        let hashes = entry.integrity.split_whitespace().map(str::to_owned).collect();
+        let by_address = entry.descriptors.iter().any(|(_, range)| range.contains("://"));
+        let origin = npm::origin(name, entry.resolved, !entry.integrity.is_empty() && !by_address);
+        let Some(at) = found.pin(Npm, name, entry.version, origin, hashes) else { continue };
+        for (asked, range) in &entry.descriptors {
+            asked_for(at, asked, range, manifest, found);
+            found.alias(at, asked);
+        }
+    }
+    Ok(())
+}
+
+fn alias(range: &str) -> Option<&str> {
+    let real = range.strip_prefix("npm:")?;
+    match real.rsplit_once('@') {
+        Some((name, _)) if !name.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
+fn asked_for(at: usize, name: &str, range: &str, manifest: &Value, found: &mut Found) {
+    for key in ASKED {
+        let asked = manifest.get(key).map_or("", |table| text(table, name));
+        if !asked.is_empty() && (asked == range || range.strip_prefix("npm:") == Some(asked)) {
+            found.reach(at, Reach::Root);
+            found.pins[at].dev |= key == "devDependencies";
+            found.pins[at].optional |= key == "optionalDependencies";
+        }
+    }
+}
+
+pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+    let mut patched = Vec::new();
+    let mut pinned: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut asked = Vec::new();
+    for (key, entry) in lock.as_object().into_iter().flatten().filter(|(key, _)| *key != "__metadata") {
+        let resolution = text(entry, "resolution");
+        let Some(split) = resolution.get(1..).and_then(|rest| rest.find('@')).map(|at| at + 1) else {
+            found.note(key, "it has no resolution", "write the lockfile again with yarn");
+            continue;
+        };
+        let (name, from) = (&resolution[..split], &resolution[split + 1..]);
+        if let Some(path) = from.strip_prefix("workspace:") {
+            found.local(Npm, name, Some(path));
+            let reach = if path == "." { Reach::Root } else { Reach::Member };
+            asked.extend(
+                table(entry, "dependencies").map(|(name, range)| (reach, name, range.as_str().unwrap_or(""))),
+            );
+            continue;
+        }
+        if let Some(from) = from.strip_prefix("patch:") {
+            // The patches that yarn itself brings are no news to the project.
+            if !from.contains("builtin<") {
+                let hint = "what is shown is its unpatched source, which is pinned under the same name";
+                found.note(name, "it is patched by the project", hint);
+            }
+            patched.push((key, from.split('#').next().unwrap_or(from).replace("%3A", ":")));
+            continue;
+        }
+        if ["link:", "portal:", "file:", "exec:"].iter().any(|local| from.starts_with(local)) {
+            found.local(Npm, name, Some(from));
+            continue;
+        }
+        let origin = match from.strip_prefix("npm:") {
+            Some(version) => match version.split_once("__archiveUrl=") {
+                Some((_, url)) => npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), true),
+                None => Some(Origin::Registry { index: None }),
+            },
+            None if from.contains("#commit=") => grammar::git_with_fragment(from),
+            None => npm::origin(name, from, false),
+        };
+        let Some(at) = found.pin(Npm, name, text(entry, "version"), origin, Vec::new()) else { continue };
+        for descriptor in descriptors(key) {
+            pinned.insert(descriptor, at);
+            asked_as(at, descriptor, manifest, found);
+        }
+    }
+    for (key, from) in patched {
+        // `name@npm:1.0.0`, which is what the patch was made for, is an entry of its own.
+        let Some(&at) = pinned.get(from.as_str()) else { continue };
+        for descriptor in descriptors(key) {
+            pinned.insert(descriptor, at);
+            asked_as(at, descriptor, manifest, found);
+        }
+    }
+    for (reach, name, range) in asked {
+        for key in [format!("{name}@{range}"), format!("{name}@npm:{range}")] {
+            if let Some(&at) = pinned.get(key.as_str()) {
+                found.reach(at, reach);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is asked for by this key, without the note from where.
+fn descriptors(key: &str) -> impl Iterator<Item = &str> {
+    key.split(", ").map(|descriptor| descriptor.split("::locator=").next().unwrap_or(descriptor))
+}
+
+fn asked_as(at: usize, descriptor: &str, manifest: &Value, found: &mut Found) {
+    if let Some(at_sign) = descriptor.get(1..).and_then(|rest| rest.find('@')) {
+        let (asked, range) = (&descriptor[..=at_sign], &descriptor[at_sign + 2..]);
+        found.alias(at, asked);
+        asked_for(at, asked, range, manifest, found);
+    }
+}

@@ -1,0 +1,148 @@
+//! How a registry is asked: with the credentials, certificates and proxy that its own client is told to use.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::error::{Error, Kind, Result};
+use crate::source::Progress;
+use crate::source::http::credential::Credential;
+use crate::source::http::documents::{Document, Documents};
+use crate::source::http::{Downloaded, Http, Proxy, Request};
+use crate::source::registry::{Cargo, Npm, Pypi};
+
+/// What the configuration of a client says of asking.
+pub(super) trait Access {
+    /// Files of certificates that are trusted beside those of the system.
+    fn trust(&self) -> &[PathBuf];
+    /// How a url is reached.
+    fn proxy(&self, url: &Url) -> Proxy<'_>;
+}
+
+impl Access for Npm {
+    fn trust(&self) -> &[PathBuf] {
+        self.trust()
+    }
+    fn proxy(&self, url: &Url) -> Proxy<'_> {
+        self.proxy(url)
+    }
+}
+
+impl Access for Cargo {
+    fn trust(&self) -> &[PathBuf] {
+        self.trust()
+    }
+    fn proxy(&self, url: &Url) -> Proxy<'_> {
+        self.proxy(url)
+    }
+}
+
+impl Access for Pypi {
+    fn trust(&self) -> &[PathBuf] {
+        self.trust()
+    }
+    fn proxy(&self, url: &Url) -> Proxy<'_> {
+        self.proxy(url)
+    }
+}
+
+/// Whether a document is to be the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// The server is asked.
+    Now,
+    /// Nobody is.
+    AtHand,
+}
+
+/// Asks registries, for one purpose.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) http: &'a Http,
+    pub(super) documents: &'a Documents,
+    pub(super) access: &'a dyn Access,
+    pub(super) progress: &'a Progress,
+    pub(super) when: When,
+}
+
+impl Asker<'_> {
+    /// The document at `url`; `None` if the server says that there is none, or if it is not at hand. One
+    /// that is younger than `max_age` is not asked for.
+    pub(super) fn document(
+        &self,
+        url: &Url,
+        accept: Option<&str>,
+        credential: Option<&Credential>,
+        max_age: Duration,
+    ) -> Result<Option<Document>> {
+        let request = Request { credential, accept, ..self.request(url) };
+        if self.when == When::AtHand {
+            return Ok(self.documents.at_hand(&request));
+        }
+        match self.documents.fetch(self.http, request, max_age, self.progress) {
+            Ok(document) => Ok(Some(document)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fetches an archive of at most `limit` bytes into `sink`.
+    pub(super) fn archive(
+        &self,
+        url: &Url,
+        credential: Option<Credential>,
+        limit: u64,
+        sink: &mut dyn Write,
+    ) -> Result<Downloaded> {
+        let request = Request { credential: credential.as_ref(), limit, ..self.request(url) };
+        self.http.download(request, sink, self.progress)
+    }
+
+    fn request<'r>(&'r self, url: &'r Url) -> Request<'r> {
+        Request { trust: self.access.trust(), proxy: self.access.proxy(url), ..Request::new(url) }
+    }
+}
+
+/// The url of what is at `path` below `registry`.
+pub(super) fn below(registry: &Url, path: &str) -> Result<Url> {
+    let mut base = registry.clone();
+    base.set_query(None);
+    base.set_fragment(None);
+    if !base.path().ends_with('/') {
+        let directory = format!("{}/", base.path());
+        base.set_path(&directory);
+    }
+    base.join(path).map_err(|error| {
+        let what = format!("ask {}", crate::source::http::shown(registry));
+        Error::new(Kind::Config, what, error.to_string()).hint("correct the url of the registry")
+    })
+}
+
+/// The url of a registry that a project names.
+pub(super) fn registry_at(url: &str) -> Result<Url> {
+    Url::parse(url).map_err(|error| {
+        Error::new(
+            Kind::Invalid,
+            format!("read the registry {:?}", crate::redact::redact(url)),
+            error.to_string(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_lies_below_the_registry() {
+        for (registry, path, url) in [
+            ("https://r.test", "@a%2fb", "https://r.test/@a%2fb"),
+            ("https://r.test/npm?x#y", "x", "https://r.test/npm/x"),
+            ("https://r.test/npm/", "se/rd/serde", "https://r.test/npm/se/rd/serde"),
+        ] {
+            assert_eq!(below(&Url::parse(registry).unwrap(), path).unwrap().as_str(), url);
+        }
+    }
+}

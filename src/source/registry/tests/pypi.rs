@@ -1,0 +1,130 @@
+use super::{Credential, Home, defaults, header, url};
+use crate::source::registry::{Proxy, Pypi};
+
+fn read(home: &Home, variables: &[(&str, &str)]) -> Pypi {
+    Pypi::read_on(&home.path().join("etc"), &home.variables(variables), &defaults()).unwrap()
+}
+
+fn indexes(pypi: &Pypi) -> Vec<String> {
+    pypi.indexes().unwrap().iter().map(|url| url.host_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn later_files_and_the_environment_count_more() {
+    let home = Home::new();
+    let index = |name: &str| format!("[global]\nindex-url = https://{name}/simple\n");
+    let virtual_environment = home.path().join("venv");
+    let virtual_environment = [("VIRTUAL_ENV", virtual_environment.to_str().unwrap())];
+    for (file, host) in [
+        ("etc/xdg/pip/pip.conf", "xdg"),
+        ("etc/pip.conf", "machine"),
+        (".pip/pip.conf", "legacy"),
+        (".config/pip/pip.conf", "user"),
+        ("venv/pip.conf", "venv"),
+    ] {
+        home.write(file, &index(host));
+        assert_eq!(indexes(&read(&home, &virtual_environment)), [host]);
+    }
+    let named = home.write("named.conf", &index("named"));
+    let named = ("PIP_CONFIG_FILE", named.to_str().unwrap());
+    assert_eq!(indexes(&read(&home, &[virtual_environment[0], named])), ["named"]);
+    let variable = ("PIP_INDEX_URL", "https://variable/");
+    assert_eq!(indexes(&read(&home, &[virtual_environment[0], named, variable])), ["variable"]);
+    home.write("named.conf", "");
+    assert_eq!(indexes(&read(&home, &[named])), ["machine"], "it takes the place of the user's files");
+    let nothing = read(&home, &[("PIP_CONFIG_FILE", "/dev/null")]).indexes().unwrap_err().to_string();
+    assert!(nothing.contains("index-url = https://"), "{nothing}");
+}
+
+#[test]
+fn sections_of_commands_count_before_the_global_one_even_of_a_later_file() {
+    let home = Home::new();
+    home.write("etc/pip.conf", "[install]\nindex-url=https://install/\n");
+    home.write(
+        ".config/pip/pip.conf",
+        "[global]\nindex-url=https://global/\n[list]\nindex-url=https://list/",
+    );
+    assert_eq!(indexes(&read(&home, &[])), ["install"]);
+    home.write(
+        "etc/pip.conf",
+        "[install]\nindex_url=https://install/\n[download]\n--index-url: https://download/",
+    );
+    assert_eq!(indexes(&read(&home, &[])), ["download"]);
+    assert_eq!(
+        indexes(&read(&home, &[("PIP_INDEX_URL", "")])),
+        ["download"],
+        "an empty variable says nothing"
+    );
+}
+
+#[test]
+fn extra_indexes_follow_in_their_order() {
+    let home = Home::new();
+    home.write(
+        ".config/pip/pip.conf",
+        "[global]\nindex-url = https://a/\nextra-index-url =\n    https://b/\n    # a comment\n    https://c/ https://a/\n",
+    );
+    assert_eq!(indexes(&read(&home, &[])), ["a", "b", "c"]);
+    assert_eq!(indexes(&read(&home, &[("PIP_EXTRA_INDEX_URL", "https://d/\nhttps://e/")])), ["a", "d", "e"]);
+    let none = read(&home, &[("PIP_NO_INDEX", "1")]).indexes().unwrap_err().to_string();
+    assert!(none.contains("PIP_NO_INDEX"), "{none}");
+}
+
+#[test]
+fn a_password_of_an_index_goes_to_its_server_only() {
+    let home = Home::new();
+    home.write(
+        ".config/pip/pip.conf",
+        "[global]\nindex-url = https://u%40x:p%2F@a.example/one/simple\nextra-index-url = https://v:q@a.example/two/simple https://token@b.example/",
+    );
+    let pypi = read(&home, &[]);
+    assert_eq!(pypi.indexes().unwrap()[0], url("https://a.example/one/simple/"));
+    let sent = |to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    assert_eq!(sent("https://a.example/one/simple/x/"), basic("u@x", "p/"));
+    assert_eq!(sent("https://a.example/two/files/x.whl"), basic("v", "q"));
+    assert_eq!(sent("https://a.example/other"), basic("u@x", "p/"));
+    assert_eq!(sent("https://b.example/x"), basic("token", ""));
+    for elsewhere in ["http://a.example/one/simple/", "https://a.example:81/one/", "https://files.example/"] {
+        assert_eq!(sent(elsewhere), None, "{elsewhere}");
+    }
+}
+
+#[test]
+fn netrc_is_for_its_hosts_and_its_default_for_indexes_only() {
+    let home = Home::new();
+    home.write(".netrc", "machine files.example login f password g\ndefault login d password e");
+    let pypi = read(
+        &home,
+        &[("PIP_INDEX_URL", "https://a.example/"), ("PIP_EXTRA_INDEX_URL", "http://plain.example/")],
+    );
+    let sent = |to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    assert_eq!(sent("https://files.example/x"), basic("f", "g"));
+    assert_eq!(sent("https://a.example/x"), basic("d", "e"));
+    assert_eq!(sent("http://plain.example/x"), basic("d", "e"));
+    assert_eq!(sent("http://files.example/x"), None);
+    assert_eq!(sent("https://elsewhere.example/x"), None);
+    let other = home.write("other", "machine a.example login o password p");
+    let pypi = read(&home, &[("NETRC", other.to_str().unwrap())]);
+    assert_eq!(header(pypi.credential_for(&url("https://a.example/"))), basic("o", "p"));
+    home.write(".netrc", "machine a.example\nlogin o pasword s3cret\n");
+    let notes = read(&home, &[]).notes().join("\n");
+    assert!(notes.contains(".netrc is not used: line 2") && !notes.contains("s3cret"), "{notes}");
+}
+
+#[test]
+fn certificates_and_proxies_are_told_and_nothing_is_trusted_blindly() {
+    let home = Home::new();
+    home.write(
+        ".config/pip/pip.conf",
+        "[global]\ncert=~/ca.pem\nproxy=p.example:3128\ntrusted-host=a.example",
+    );
+    let pypi = read(&home, &[]);
+    assert_eq!(pypi.trust(), [home.path().join("ca.pem")]);
+    assert_eq!(pypi.proxy(&url("https://a.example/")), Proxy::Through("http://p.example:3128"));
+    assert!(pypi.notes()[0].starts_with("trusted-host in "), "{:?}", pypi.notes());
+    let pypi = read(&Home::new(), &[("PIP_CERT", "/ca.pem")]);
+    assert_eq!(pypi.trust(), [std::path::PathBuf::from("/ca.pem")]);
+    assert_eq!(pypi.proxy(&url("https://a.example/")), Proxy::Environment);
+}

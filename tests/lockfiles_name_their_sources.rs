@@ -1,0 +1,204 @@
+//! Repositories, archives, aliases, workspaces, patches: each lockfile's way to say that a package is
+//! not simply from the registry, and who asks for it. The fixtures are genuine but for the hosts, which
+//! are `registry.test` and `git.test`; of Cargo's, versions 1, 2 and 4 were written from version 3 and
+//! found correct by `cargo metadata --locked`.
+
+use srcfs::project::{self, Ecosystem, Origin, Pin, Project, Reach};
+use std::path::Path;
+
+const NPM: [&str; 8] = [
+    "npm-v1-sources",
+    "npm-v2-sources",
+    "npm-v3-sources",
+    "pnpm-v5-sources",
+    "pnpm-v6-sources",
+    "pnpm-v9-sources",
+    "yarn1-sources",
+    "berry-sources",
+];
+
+fn fixture(name: &str) -> Project {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lockfiles").join(name);
+    let project = project::read(&dir).unwrap();
+    assert!(project.broken.is_empty(), "{name}: {:?}", project.broken);
+    project
+}
+
+fn written(name: &str, text: &str) -> Project {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(name), text).unwrap();
+    project::read(dir.path()).unwrap()
+}
+
+/// What is shown, with the version and with who asks for it.
+fn shown(project: &Project, ecosystem: Ecosystem) -> Vec<String> {
+    let reach = |pin: &Pin| match pin.reach {
+        Reach::Root => "root",
+        Reach::Member => "member",
+        Reach::Transitive => "-",
+    };
+    let names = project.names(ecosystem);
+    names.iter().map(|(name, pin)| format!("{name} {} {}", pin.version, reach(pin))).collect()
+}
+
+fn locals(project: &Project) -> Vec<&str> {
+    let mut names: Vec<&str> = project.locals.iter().map(|local| local.name.as_str()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn git(pin: &Pin) -> (&str, &str) {
+    match &pin.origin {
+        Origin::Git { url, commit, subdirectory: None } => (url.reveal(), commit),
+        other => panic!("{}: {other:?}", pin.name),
+    }
+}
+
+#[test]
+fn npm_repositories_archives_aliases_and_members() {
+    for name in NPM {
+        let project = fixture(name);
+        let npmgit = project.find(Ecosystem::Npm, "npmgit").unwrap();
+        let commit = "84268900a277c055bcd2f2d1cd2cc83cb4583656";
+        assert_eq!(git(npmgit), ("https://git.test/npmgit.git", commit), "{name}");
+        // Version 1 of npm's does not say the version of a repository's package.
+        let version = if name == "npm-v1-sources" { commit } else { "1.2.3" };
+        assert_eq!((npmgit.version.as_str(), npmgit.reach), (version, Reach::Root), "{name}");
+        let npmtar = project.find(Ecosystem::Npm, "npmtar@3.0.0").unwrap();
+        assert!(
+            matches!(&npmtar.origin, Origin::Archive { url } if url.reveal().contains("npmtar-3.0.0.tgz"))
+        );
+        assert_eq!(npmtar.reach, Reach::Root, "{name}");
+        assert_eq!(project.find(Ecosystem::Npm, "old-ms").unwrap().version, "0.7.1", "{name}");
+        let ms: Vec<_> =
+            shown(&project, Ecosystem::Npm).into_iter().filter(|s| s.starts_with("ms")).collect();
+        // The alias is the root's only wish for ms, so it is nearest. Yarn 1 does not say what members ask.
+        let member = if name == "yarn1-sources" { "-" } else { "member" };
+        let member = format!("ms@2.1.3 2.1.3 {member}");
+        assert_eq!(ms, ["ms 0.7.1 root", "ms@0.7.1 0.7.1 root", "ms@2.0.0 2.0.0 -", &member], "{name}");
+        assert!(project.find(Ecosystem::Npm, "loc").is_none(), "{name}");
+        assert!(locals(&project).contains(&"loc"), "{name}: {:?}", project.locals);
+        let notes: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+        match name {
+            "berry-sources" => {
+                assert!(notes.len() == 1 && notes[0].contains("fnd: it is patched"), "{notes:?}")
+            }
+            _ => assert!(notes.is_empty(), "{name}: {notes:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_patched_package_of_yarn_is_the_one_that_the_root_asks_for() {
+    let project = fixture("berry-sources");
+    let patched = project.find(Ecosystem::Npm, "fnd").unwrap();
+    assert_eq!((patched.name.as_str(), patched.reach), ("function-bind", Reach::Root));
+    assert_eq!(project.find(Ecosystem::Npm, "typescript").unwrap().reach, Reach::Root);
+}
+
+#[test]
+fn a_registry_on_any_host_is_one_if_there_is_a_hash_and_nobody_asked_for_an_address() {
+    let lock = r#"{"lockfileVersion":3,"packages":{"":{"dependencies":{"a":"^1.0.0","b":"https://x.test/b"}},
+        "node_modules/a":{"version":"1.0.0","resolved":"https://x.test/download/a/1.0.0/f00","integrity":"sha512-eA=="},
+        "node_modules/b":{"version":"1.0.0","resolved":"https://x.test/b","integrity":"sha512-eA=="},
+        "node_modules/c":{"version":"1.0.0","resolved":"https://x.test/npm/c/-/c-1.0.0.tgz"},
+        "node_modules/d":{"version":"1.0.0","resolved":"https://codeload.x.test/o/r/tar.gz/0123456789abcdef0123456789abcdef01234567"}}}"#;
+    let project = written("package-lock.json", lock);
+    let origin = |name| project.find(Ecosystem::Npm, name).unwrap().origin.clone();
+    assert_eq!(origin("a"), Origin::Registry { index: None });
+    assert!(matches!(origin("b"), Origin::Archive { .. }));
+    assert!(
+        matches!(origin("c"), Origin::Registry { index: Some(i) } if i.reveal() == "https://x.test/npm/")
+    );
+    assert_eq!(git(project.find(Ecosystem::Npm, "d").unwrap()).0, "https://x.test/o/r");
+}
+
+#[test]
+fn every_version_of_cargo_lock_says_the_same() {
+    for name in ["cargo-v1", "cargo-v2", "cargo-v3", "cargo-v4"] {
+        let project = fixture(name);
+        assert!(project.notes.is_empty(), "{name}: {:?}", project.notes);
+        assert_eq!(
+            shown(&project, Ecosystem::Crates),
+            [
+                "bitflags 1.3.2 member",
+                "cfg-if 1.0.0 root",
+                "cfg-if@0.1.10 0.1.10 member",
+                "cfg-if@1.0.0 1.0.0 root",
+                "fnv 1.0.7 root",
+                "itoa 1.0.11 root",
+                "itoa@0.4.8 0.4.8 -",
+                "itoa@1.0.11 1.0.11 root",
+                "rsgit 0.2.0 root",
+                "rsother 0.3.0 root",
+            ],
+            "{name}"
+        );
+        let tag = git(project.find(Ecosystem::Crates, "rsgit").unwrap());
+        assert_eq!(tag, ("https://git.test/rsgit.git", "24619426a7fe91a0102aa2829aef86e0d9c50647"));
+        assert_eq!(
+            git(project.find(Ecosystem::Crates, "rsother").unwrap()).0,
+            "https://git.test/rsother.git"
+        );
+        let registry = project.pins.iter().filter(|pin| matches!(pin.origin, Origin::Registry { .. }));
+        assert!(registry.into_iter().all(|pin| pin.hashes.len() == 1), "{name}");
+        assert_eq!(locals(&project), ["fixture", "member"], "{name}");
+    }
+}
+
+#[test]
+fn the_sources_of_cargo() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let default = cargo_lock::SourceId::default().to_string();
+    let source = |source: &str| {
+        let lock = format!(
+            "version = 4\n[[package]]\nname = \"r\"\nversion = \"0.1.0\"\ndependencies = [\"g\"]\n\
+             [[package]]\nname = \"g\"\nversion = \"1.0.0\"\nsource = \"{source}\"\n"
+        );
+        written("Cargo.lock", &lock)
+    };
+    for query in ["", "?rev=0123456", "?branch=a%2Fb", "?tag=v1", "?ref=x"] {
+        let project = source(&format!("git+https://git.test/o/r{query}#{commit}"));
+        assert_eq!(git(&project.pins[0]), ("https://git.test/o/r", commit), "{query}");
+        assert_eq!(project.pins[0].reach, Reach::Member);
+    }
+    assert_eq!(source(&default).pins[0].origin, Origin::Registry { index: None });
+    for (text, index) in [
+        ("registry+https://registry.test/i", "https://registry.test/i"),
+        ("sparse+https://registry.test/i/", "sparse+https://registry.test/i/"),
+    ] {
+        let project = source(text);
+        let Origin::Registry { index: Some(found) } = &project.pins[0].origin else { panic!("{text}") };
+        assert_eq!(found.reveal(), index);
+    }
+    for bad in [
+        "git+https://git.test/o/r?branch=x",
+        "git+https://git.test/o/r#main",
+        "local-registry+file:///x",
+        "x",
+    ] {
+        let project = source(bad);
+        assert!(project.pins.is_empty() && project.notes.len() == 1, "{bad}: {project:?}");
+    }
+}
+
+#[test]
+fn a_fork_beside_the_registry_is_told_by_its_source() {
+    let git = "git+https://git.test/a?branch=x";
+    let lock = format!(
+        "version = 4\n[[package]]\nname = \"r\"\nversion = \"0.1.0\"\ndependencies = [\"a 1.0.0 ({git})\"]\n\
+         [[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"sparse+https://registry.test/\"\n\
+         [[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"{git}#0123456789abcdef0123456789abcdef01234567\"\n"
+    );
+    let project = written("Cargo.lock", &lock);
+    let reach = |git: bool| {
+        let mut pins = project.pins.iter();
+        pins.find(|pin| matches!(pin.origin, Origin::Git { .. }) == git).unwrap().reach
+    };
+    assert_eq!((reach(true), reach(false)), (Reach::Member, Reach::Transitive));
+    for name in ["a", "a@1.0.0"] {
+        let pin = project.find(Ecosystem::Crates, name).unwrap();
+        assert!(matches!(pin.origin, Origin::Git { .. }), "{name}");
+    }
+}

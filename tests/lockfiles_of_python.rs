@@ -1,0 +1,128 @@
+//! What `uv.lock`, `poetry.lock`, `Pipfile.lock` and requirement files pin beyond the simple case. The
+//! fixtures are genuine but for the hosts, and Poetry's of version 2 has no blocks that name its
+//! registry, as it has none for the default one.
+
+use srcfs::project::{self, Ecosystem::Pypi, Origin, Project, Reach};
+use std::path::Path;
+
+const COMMIT: &str = "5c634f78415f8f3d620a792cacee181ddc884e72";
+
+fn fixture(name: &str) -> Project {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lockfiles").join(name);
+    let project = project::read(&dir).unwrap();
+    assert!(project.broken.is_empty() && project.notes.is_empty(), "{name}: {project:?}");
+    project
+}
+
+fn reach(project: &Project, name: &str) -> Reach {
+    project.find(Pypi, name).unwrap_or_else(|| panic!("no {name} in {:?}", project.names(Pypi).keys())).reach
+}
+
+fn assert_git(project: &Project, name: &str) {
+    let pin = project.find(Pypi, name).unwrap();
+    let url = "https://git.test/pygit.git";
+    assert!(
+        matches!(&pin.origin, Origin::Git { url: u, commit, .. } if u.reveal() == url && commit == COMMIT),
+        "{pin:?}"
+    );
+}
+
+#[test]
+fn uv_knows_repositories_editables_members_and_forks() {
+    let project = fixture("uv-sources");
+    assert_git(&project, "pygit@0.4.0");
+    assert_eq!(project.locals.len(), 3, "{:?}", project.locals);
+    let names: Vec<String> = project.names(Pypi).into_keys().collect();
+    assert_eq!(names, ["idna", "idna@3.6", "idna@3.7", "iniconfig", "pygit", "six", "typing-extensions"]);
+    assert_eq!(project.find(Pypi, "idna").unwrap().version, "3.7", "both are the root's: the highest");
+    assert_eq!(reach(&project, "idna@3.6"), Reach::Root);
+    assert_eq!(reach(&project, "typing-extensions"), Reach::Member);
+    let (dev, extra) = (project.find(Pypi, "iniconfig").unwrap(), project.find(Pypi, "six").unwrap());
+    assert!(dev.dev && dev.reach == Reach::Root && extra.optional && extra.reach == Reach::Root);
+    let archive = fixture("uv-url");
+    let pin = archive.find(Pypi, "pygit").unwrap();
+    assert!(matches!(&pin.origin, Origin::Archive { url } if url.reveal().ends_with(".whl")), "{pin:?}");
+    assert_eq!((pin.hashes.len(), pin.reach), (1, Reach::Root));
+}
+
+#[test]
+fn both_formats_of_poetry_say_the_same() {
+    for (name, index) in [("poetry-v11", Some("https://registry.test/simple")), ("poetry-v2", None)] {
+        let project = fixture(name);
+        let names: Vec<String> = project.names(Pypi).into_keys().collect();
+        assert_eq!(names, ["anyio", "idna", "iniconfig", "pygit", "six", "sniffio", "typing-extensions"]);
+        for direct in ["Typing_Extensions", "anyio", "iniconfig", "pygit", "six"] {
+            assert_eq!(reach(&project, direct), Reach::Root, "{name}: {direct}");
+        }
+        assert_eq!(reach(&project, "idna"), Reach::Transitive, "{name}");
+        assert_git(&project, "pygit");
+        let anyio = project.find(Pypi, "anyio").unwrap();
+        let Origin::Registry { index: found } = &anyio.origin else { panic!("{anyio:?}") };
+        assert_eq!(found.as_ref().map(|found| found.reveal()), index, "{name}");
+        assert_eq!((anyio.hashes.len(), anyio.dev, anyio.optional), (2, false, false), "{name}");
+        assert!(project.find(Pypi, "iniconfig").unwrap().dev && project.find(Pypi, "six").unwrap().optional);
+        assert_eq!(project.locals.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn pipenv_has_repositories_and_categories() {
+    let project = fixture("pipenv-sources");
+    assert_git(&project, "pygit");
+    for direct in ["anyio", "iniconfig", "six", "pygit"] {
+        assert_eq!(reach(&project, direct), Reach::Root, "{direct}");
+    }
+    assert_eq!(reach(&project, "sniffio"), Reach::Transitive);
+    assert!(project.find(Pypi, "iniconfig").unwrap().dev);
+}
+
+#[test]
+fn requirement_files_in_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let sum = "ab".repeat(32);
+    let text = format!(
+        "# comment\n--index-url https://registry.test/simple\n-c constraints.txt\n-r more/base.txt\n\
+         Plain_One==1.0  # why\nextras[a,b] == 2.0 ; python_version >= '3.8' and os_name == 'posix'\n\
+         exact===1.5\nhashed==3.0 \\\n    --hash=sha256:{sum} \\\n    --hash=sha512:00\n\
+         at @ git+https://git.test/pygit.git@{COMMIT}#subdirectory=a/b\n\
+         git+https://git.test/pygit.git@{COMMIT}#egg=egg\n-e git+ssh://git@git.test/pygit.git@{COMMIT}#egg=edit\n\
+         wheel[x] @ https://host.test/wheel-1.2-py3-none-any.whl#sha256={sum} ; os_name == 'nt'\n\
+         -e ./here\n./there\n"
+    );
+    std::fs::create_dir(dir.path().join("more")).unwrap();
+    std::fs::write(dir.path().join("requirements.txt"), text).unwrap();
+    std::fs::write(dir.path().join("more/base.txt"), "-r ../requirements.txt\n-r leaf.txt\nbase==1\n")
+        .unwrap();
+    std::fs::write(dir.path().join("more/leaf.txt"), "leaf==1\n").unwrap();
+    let project = project::read(dir.path()).unwrap();
+    assert!(project.notes.is_empty() && project.broken.is_empty(), "{project:?}");
+    for name in ["plain-one@1.0", "extras@2.0", "exact@1.5", "base@1", "leaf@1"] {
+        assert_eq!(reach(&project, name), Reach::Root, "{name}");
+    }
+    assert_eq!(project.find(Pypi, "hashed").unwrap().hashes, [format!("sha256:{sum}")]);
+    assert_git(&project, "egg");
+    let at = &project.find(Pypi, "at").unwrap().origin;
+    assert!(matches!(at, Origin::Git { subdirectory: Some(below), .. } if below == "a/b"), "{at:?}");
+    let edit = &project.find(Pypi, "edit").unwrap().origin;
+    assert!(
+        matches!(edit, Origin::Git { url, .. } if url.reveal() == "ssh://git@git.test/pygit.git"),
+        "{edit:?}"
+    );
+    let wheel = project.find(Pypi, "wheel@1.2").unwrap();
+    assert!(matches!(wheel.origin, Origin::Archive { .. }) && wheel.hashes == [format!("sha256:{sum}")]);
+    assert_eq!(project.locals.len(), 2);
+}
+
+#[test]
+fn a_requirement_without_a_pin_is_a_sentence_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "a>=1\nb==1.*\nc\nd @ git+https://git.test/d@main\ne @ git+https://git.test/e\nhttps://host.test/f.tar.gz\n\
+                ../../x==1\ng===../../x\n-r ../outside.txt\n-r absent.txt\nfine==1\n";
+    std::fs::write(dir.path().join("requirements.txt"), text).unwrap();
+    let project = project::read(dir.path()).unwrap();
+    assert_eq!(project.pins.iter().map(|pin| &*pin.name).collect::<Vec<_>>(), ["fine"]);
+    // `../../x` is a directory to pip; the absent file has no line of its own.
+    let lines: Vec<_> = project.notes.iter().filter_map(|note| note.line).collect();
+    assert_eq!(lines, [1, 2, 3, 4, 5, 6, 8, 9], "{:?}", project.notes);
+    assert!(project.notes.iter().any(|note| note.what == "absent.txt"), "{:?}", project.notes);
+}

@@ -1,0 +1,166 @@
+//! What registries do wrong: never shown as content, always said, and passing when the fault passes.
+
+use super::mounted2::errno;
+use super::place::{Place, tgz};
+use super::registry::{Fault, Hashes};
+
+const FILES: [(&str, &str); 1] = [("a", "1")];
+
+/// A package of each kind.
+const ALL: [(&str, &str); 3] = [("npm", "lib"), ("crates", "lib"), ("pypi", "lib")];
+
+fn all() -> Place {
+    let place = Place::new();
+    place.registry.npm("lib").version("1.0.0", &FILES);
+    place.registry.crates("lib").version("1.0.0", &FILES);
+    place.registry.pypi("lib").sdist("1.0.0", &FILES);
+    place
+}
+
+#[test]
+fn an_archive_that_is_not_what_was_published_is_never_visible() {
+    let mut place = all();
+    let forged = tgz(&[("package/a", "evil")]);
+    place.registry.npm("lib").forged(forged.clone());
+    place.registry.crates("lib").forged(forged.clone());
+    place.registry.pypi("lib").forged(forged);
+    place.mount();
+    for (kind, name) in ALL {
+        let path = place.path(&format!("{kind}/{name}/a"));
+        assert_eq!(errno(std::fs::read(&path)), libc::EIO, "{kind}");
+        let explained = place.json(&["explain", path.parent().unwrap().to_str().unwrap()]).to_string();
+        assert!(
+            explained.contains("the registry publishes") && explained.contains("nothing of it is shown"),
+            "{explained}"
+        );
+    }
+    // A bit that flips on the way is the same, and passes.
+    let place = all();
+    for (kind, name) in ALL {
+        let path = place.registry.archives_path(kind, name);
+        place.registry.misbehave_times(&path, 1, Fault::Flip);
+        assert!(place.refused(&format!("{kind}/{name}")).contains("nothing of it is shown"), "{kind}");
+        assert_eq!(place.version(&format!("{kind}/{name}")), "1.0.0", "{kind}");
+    }
+}
+
+#[test]
+fn without_a_strong_hash_nothing_is_shown_unless_it_is_allowed() {
+    let place = all();
+    place.registry.npm("lib").hashes(Hashes::Weak);
+    place.registry.pypi("lib").hashes(Hashes::Weak);
+    let error = place.refused("npm/lib");
+    assert!(error.contains("only a SHA-1") && error.contains("weak_hashes = true"), "{error}");
+    assert!(place.refused("pypi/lib").contains("no hash"), "MD5 is none");
+    place.site.configure("weak_hashes = true");
+    assert_eq!(place.version("npm/lib"), "1.0.0");
+    place.json(&["clear", "npm/lib"]);
+    place.registry.npm("lib").hashes(Hashes::None);
+    assert!(place.refused("npm/lib").contains("no hash"), "that is never allowed");
+}
+
+#[test]
+fn trouble_with_metadata_is_not_absence_and_passes() {
+    let place = all();
+    for (kind, name) in ALL {
+        let path = place.registry.metadata_path(kind, name);
+        let key = format!("{kind}/{name}");
+        for (fault, why) in [
+            (Fault::Status(500, vec![]), "500"),
+            (Fault::Status(429, vec!["Retry-After: 3600".to_owned()]), "come back"),
+            (Fault::Hangup, ""),
+            (Fault::RedirectLoop, "sent on more than 10 times"),
+            (Fault::Truncate(5), ""),
+            (Fault::Garbage, ""),
+            (Fault::Deep(10_000), ""),
+        ] {
+            place.registry.misbehave(&path, fault.clone());
+            let error = place.refused(&key);
+            assert!(error.contains(why), "{key} {fault:?}: {error}");
+            assert!(!error.contains("the registry has no"), "{key} {fault:?}: {error}");
+        }
+        place.registry.behave(&path);
+        assert_eq!(place.version(&key), "1.0.0", "{key}");
+    }
+}
+
+#[test]
+fn what_the_registry_says_is_not_there_is_not_there() {
+    let mut place = all();
+    place.mount();
+    for (kind, name) in ALL {
+        for status in [404, 410] {
+            place
+                .registry
+                .misbehave(&place.registry.metadata_path(kind, name), Fault::Status(status, vec![]));
+            let error = place.refused(&format!("{kind}/{name}"));
+            assert!(error.contains(&format!("the registry has no {kind}/{name}")), "{error}");
+        }
+        assert_eq!(errno(std::fs::metadata(place.path(&format!("{kind}/{name}")))), libc::ENOENT);
+    }
+}
+
+#[test]
+fn an_archive_that_breaks_off_is_not_shown_and_comes_again() {
+    let place = all();
+    for (kind, name) in ALL {
+        let (path, key) = (place.registry.archives_path(kind, name), format!("{kind}/{name}"));
+        for fault in
+            [Fault::Truncate(20), Fault::TooLong(10), Fault::TooShort(10), Fault::Status(404, vec![])]
+        {
+            place.registry.misbehave(&path, fault.clone());
+            let run = place.run(&["get", &key]);
+            assert_ne!(run.code, 0, "{key} {fault:?}: {run:?}");
+        }
+        place.registry.behave(&path);
+        assert_eq!(place.version(&key), "1.0.0", "{key}");
+    }
+}
+
+#[test]
+fn metadata_that_is_too_large_is_refused_and_not_held() {
+    let place = all();
+    let path = place.registry.metadata_path("npm", "lib");
+    for fault in [Fault::Announced(500 << 20), Fault::Bomb(500 << 20)] {
+        place.registry.misbehave(&path, fault.clone());
+        let error = place.refused("npm/lib");
+        assert!(error.contains("larger than"), "{fault:?}: {error}");
+    }
+}
+
+#[test]
+fn a_version_that_no_grammar_allows_is_never_chosen() {
+    let mut place = Place::new();
+    let lib = place.registry.npm("lib").version("1.0.0", &FILES);
+    lib.archive("../../x", tgz(&[("package/a", "evil")])).tag("latest", "1.0.0").tag("evil", "../../x");
+    place.mount();
+    assert_eq!(place.cat("npm/lib/a"), "1");
+    assert_eq!(errno(std::fs::metadata(place.path("npm/lib@evil"))), libc::ENOENT);
+    assert_eq!(place.ls("npm"), ["lib"]);
+}
+
+#[test]
+fn a_registry_that_hangs_slows_nothing_that_is_cached() {
+    let mut place = all();
+    place.mount();
+    assert_eq!(place.cat("npm/lib/a"), "1");
+    place.registry.npm("slow").version("1.0.0", &FILES);
+    place.registry.misbehave("/npm/slow", Fault::StallBeforeHeaders);
+    let mut waiting = std::process::Command::new("cat").arg(place.path("npm/slow/a")).spawn().unwrap();
+    place.registry.wait_until_held(1);
+    assert_eq!(place.cat("npm/lib/a"), "1");
+    assert!(place.ls("npm").contains(&"lib".to_owned()));
+    assert!(waiting.try_wait().unwrap().is_none(), "it waits still");
+    place.registry.behave("/npm/slow");
+    place.registry.release();
+    waiting.wait().unwrap();
+}
+
+#[test]
+fn a_mirror_that_speaks_only_html_is_understood() {
+    let mut place = all();
+    place.registry.html_only();
+    place.registry.full_only();
+    place.mount();
+    assert_eq!(place.cat("pypi/lib/a") + &place.cat("npm/lib/a"), "11");
+}

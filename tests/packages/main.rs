@@ -1,0 +1,20 @@
+//! Packages of npm, crates and pypi: real mounts and processes, and registries on the loopback that hand out
+//! real archives, recorded or packed for the test, and go wrong on request.
+#![allow(clippy::disallowed_methods, reason = "tests start programs of their own")]
+
+#[path = "../harness.rs"]
+mod harness;
+#[path = "../harness/mounted2.rs"]
+mod mounted2;
+#[path = "../harness/program.rs"]
+mod program;
+#[path = "../harness/registry.rs"]
+mod registry;
+
+mod archives;
+mod faults;
+mod names;
+mod place;
+mod processes;
+mod references;
+mod secrets;

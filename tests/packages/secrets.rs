@@ -1,0 +1,81 @@
+//! P17: a credential goes to its own registry and nowhere else, and is seen nowhere.
+
+use super::mounted2::files_below;
+use super::place::Place;
+use super::registry::Registry;
+
+const TOKEN: &str = "hunter2-very-secret-token";
+
+/// A place whose registry wants a token for everything, and gets it.
+fn private() -> Place {
+    let mut place = Place::new();
+    place.client = place.registry.configure_with_token(place.site.program.path(), TOKEN);
+    for path in ["/npm/", "/crates/", "/pypi/"] {
+        place.registry.require_token(path, TOKEN);
+    }
+    place.registry.npm("@team/lib").version("1.0.0", &[("a", "npm")]);
+    place.registry.crates("lib").version("1.0.0", &[("a", "crate")]);
+    place.registry.pypi("lib").sdist("1.0", &[("a", "sdist")]);
+    place
+}
+
+#[test]
+fn private_packages_are_had_with_the_clients_own_credentials() {
+    let mut place = private();
+    place.mount();
+    assert_eq!(place.cat("npm/@team/lib/a"), "npm");
+    assert_eq!(place.cat("crates/lib/a"), "crate");
+    assert_eq!(place.cat("pypi/lib/a"), "sdist");
+    for file in files_below(&place.site.program.cache()) {
+        let content = std::fs::read(&file).unwrap();
+        let found = content.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+        assert!(!found, "{} holds the token", file.display());
+    }
+    assert!(!place.site.log().contains(TOKEN));
+    assert!(!place.json(&["status"]).to_string().contains(TOKEN));
+}
+
+#[test]
+fn without_a_credential_it_does_not_exist_or_is_private() {
+    let mut place = private();
+    place.client = place.registry.configure(place.site.program.path());
+    std::fs::remove_file(place.site.program.path().join(".netrc")).unwrap();
+    std::fs::remove_file(place.site.program.path().join(".cargo/credentials.toml")).unwrap();
+    for key in ["npm/@team/lib", "crates/lib", "pypi/lib"] {
+        let error = place.refused(key);
+        assert!(error.contains("private"), "{key}: {error}");
+    }
+}
+
+#[test]
+fn a_refused_credential_is_said_and_not_shown() {
+    let mut place = private();
+    place.client = place.registry.configure_with_token(place.site.program.path(), "wrong-secret");
+    let error = place.refused("npm/@team/lib");
+    assert!(error.contains("credential") && !error.contains("wrong-secret"), "{error}");
+}
+
+#[test]
+fn an_archive_on_another_host_is_fetched_without_the_credential() {
+    let place = private();
+    let other = Registry::start_at("127.0.0.2");
+    let lib = place.registry.npm("@team/lib");
+    other.npm("@team/lib").archive("1.0.0", lib.bytes("1.0.0"));
+    lib.elsewhere(&other.url(""));
+    assert_eq!(place.version("npm/@team/lib"), "1.0.0");
+    let seen: Vec<_> =
+        other.requests().iter().map(|request| request.authorization().map(str::to_owned)).collect();
+    assert_eq!(seen, [None]);
+}
+
+#[test]
+fn a_redirect_to_another_host_loses_the_credential() {
+    let place = private();
+    let other = Registry::start_at("127.0.0.2");
+    other.npm("@team/lib").archive("1.0.0", place.registry.npm("@team/lib").bytes("1.0.0"));
+    let path = place.registry.archives_path("npm", "@team/lib");
+    place.registry.misbehave(&path, super::registry::Fault::Redirect(other.url("")));
+    assert_eq!(place.version("npm/@team/lib"), "1.0.0");
+    assert!(other.requests().iter().all(|request| request.authorization().is_none()));
+    assert_eq!(other.requests().len(), 1);
+}
