@@ -83,7 +83,11 @@ pub fn sources(config: &Config, cache: &Cache, environment: &Environment) -> Sou
         Http::new(http::Settings { proxies, ..http::Settings::default() }),
         Documents::new(cache.memory_of_sources()),
         // What a project's own files say counts in that project, and a mount is for all of them.
-        Registries::new(environment.variables.clone(), None, Arc::new(Defaults::new())),
+        Registries::new(
+            environment.variables.clone(),
+            None,
+            Arc::new(Defaults::kept_in(cache.memory_of_sources())),
+        ),
         PackageOptions { offline: config.offline, weak_hashes: config.weak_hashes },
     );
     let local = Local::new(git.clone(), cache.directory(), cache.memory_of_sources());

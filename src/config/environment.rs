@@ -1,4 +1,5 @@
-//! The only place that reads environment variables (those that git reads are git's own matter).
+//! The only place that reads environment variables (those that git reads are git's own matter, and those
+//! that the clients of registries read are in [`super::variables`]).
 //!
 //! They are read once, into a value, so that the rest of the program is a function of that value.
 //! An empty variable counts as absent; a relative path counts from the working directory, except in

@@ -186,7 +186,7 @@ fn what_does_not_pass_is_asked_once() {
     for failure in [
         &b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"[..],
         b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 429 X\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 429 X\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 503 X\r\nRetry-After: Sat, 21 Nov 2099 10:00:00 GMT\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 X\r\nContent-Length: 10\r\n\r\nbegun",
     ] {

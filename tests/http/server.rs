@@ -50,12 +50,14 @@ impl Peer {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// Sends the same again and again until the other end gives up.
+    /// Sends the same again and again until the other end gives up, or long after it should have.
     pub fn drip(&mut self, bytes: &[u8], every: Duration) -> io::Result<()> {
-        loop {
+        let until = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < until {
             self.send(bytes)?;
             std::thread::sleep(every);
         }
+        Err(io::ErrorKind::TimedOut.into())
     }
 }
 

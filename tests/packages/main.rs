@@ -12,6 +12,7 @@ mod program;
 mod registry;
 
 mod archives;
+mod clients;
 mod faults;
 mod names;
 mod place;

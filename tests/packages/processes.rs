@@ -43,7 +43,8 @@ fn two_daemons_and_twenty_processes_on_a_cold_package_cause_one_download() {
         place.registry.hold(&place.registry.archives_path(kind, name));
         let at = |point: std::path::PathBuf| point.join(format!("{kind}/{name}/{file}"));
         let cat = |number: usize| {
-            let point = if number % 2 == 0 { place.site.mount_point() } else { second.point.clone() };
+            let point =
+                if number.is_multiple_of(2) { place.site.mount_point() } else { second.point.clone() };
             Command::new("cat").arg(at(point)).stdout(Stdio::piped()).spawn().unwrap()
         };
         let readers: Vec<Child> = (0..20).map(cat).collect();

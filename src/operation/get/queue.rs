@@ -68,7 +68,7 @@ struct State {
 }
 
 enum Next {
-    Entry(String, Wanted),
+    Entry(String, Box<Wanted>),
     NotYet,
     End,
 }
@@ -115,7 +115,7 @@ impl<'p> Queue<'p> {
                 match state.next(self.parse) {
                     Next::Entry(mirror, wanted) => {
                         state.begun += 1;
-                        let entry = Entry { wanted, mirror, turn: self.turns.enter() };
+                        let entry = Entry { wanted: *wanted, mirror, turn: self.turns.enter() };
                         state.waiting.push_back(entry);
                         continue;
                     }
@@ -182,7 +182,7 @@ impl State {
                             let shown = text.unwrap_or_else(|_| place.clone());
                             return Next::Entry(
                                 String::new(),
-                                Wanted::Unreadable(shown, error.during(place)),
+                                Box::new(Wanted::Unreadable(shown, error.during(place))),
                             );
                         }
                     },
@@ -192,7 +192,7 @@ impl State {
             };
             // What is called the same is the same.
             if self.seen.insert(target.text.clone()) {
-                return Next::Entry(target.key.digest(), Wanted::Tree(target));
+                return Next::Entry(target.key.digest(), Box::new(Wanted::Tree(target)));
             }
         }
     }

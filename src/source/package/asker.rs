@@ -57,6 +57,17 @@ pub(super) enum When {
     AtHand,
 }
 
+/// A document of a registry.
+#[derive(Clone, Copy)]
+pub(super) struct Page<'a> {
+    pub(super) url: &'a Url,
+    /// The media types that are understood.
+    pub(super) accept: Option<&'a str>,
+    pub(super) credential: Option<&'a Credential>,
+    /// One that is younger is not asked for.
+    pub(super) max_age: Duration,
+}
+
 /// Asks registries, for one purpose.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
@@ -68,23 +79,33 @@ pub(super) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// The document at `url`; `None` if the server says that there is none, or if it is not at hand. One
-    /// that is younger than `max_age` is not asked for.
-    pub(super) fn document(
+    /// What `read` makes of a document; `None` if the server says that there is none, or if it is not at
+    /// hand. A document that cannot be read is not kept, so the next question brings it again.
+    pub(super) fn read<T>(
         &self,
-        url: &Url,
-        accept: Option<&str>,
-        credential: Option<&Credential>,
-        max_age: Duration,
-    ) -> Result<Option<Document>> {
+        page: &Page<'_>,
+        read: impl FnOnce(&Document) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Page { url, accept, credential, max_age } = *page;
         let request = Request { credential, accept, ..self.request(url) };
-        if self.when == When::AtHand {
-            return Ok(self.documents.at_hand(&request));
-        }
-        match self.documents.fetch(self.http, request, max_age, self.progress) {
-            Ok(document) => Ok(Some(document)),
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let document = match self.when {
+            When::AtHand => self.documents.at_hand(&request),
+            When::Now => match self.documents.fetch(self.http, request, max_age, self.progress) {
+                Ok(document) => Some(document),
+                Err(error) if error.kind() == Kind::NotFound => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let Some(document) = document else { return Ok(None) };
+        match read(&document) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                self.documents.forget(&request);
+                match self.when {
+                    When::AtHand => Ok(None),
+                    When::Now => Err(error),
+                }
+            }
         }
     }
 

@@ -184,9 +184,10 @@ fn part_of(text: &str) -> Option<Vec<u64>> {
 fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Error {
     let newest = |count: usize| {
         let mut names: Vec<&str> = match kind {
-            Kind::Npm => ranked(offer, |text| nodejs_semver::Version::parse(text)).names(),
-            Kind::Crates => ranked(offer, semver::Version::parse).names(),
-            _ => ranked(offer, PepVersion::from_str).names(),
+            Kind::Npm => ranked(offer, |text| nodejs_semver::Version::parse(text))
+                .names(nodejs_semver::Version::is_prerelease),
+            Kind::Crates => ranked(offer, semver::Version::parse).names(|version| !version.pre.is_empty()),
+            _ => ranked(offer, PepVersion::from_str).names(PepVersion::any_prerelease),
         };
         names.truncate(count);
         names.join(", ")
@@ -216,9 +217,12 @@ fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Erro
 }
 
 impl<'o, V> Ranked<'o, V> {
-    fn names(&self) -> Vec<&'o str> {
-        let good = self.versions.iter().filter(|(_, release)| release.yanked.is_none());
-        good.map(|(_, release)| release.version.as_str()).collect()
+    /// The highest first, prereleases after all others.
+    fn names(&self, is_prerelease: impl Fn(&V) -> bool) -> Vec<&'o str> {
+        let good = || self.versions.iter().filter(|(_, release)| release.yanked.is_none());
+        let stable = good().filter(|(version, _)| !is_prerelease(version));
+        let others = good().filter(|(version, _)| is_prerelease(version));
+        stable.chain(others).map(|(_, release)| release.version.as_str()).collect()
     }
 }
 

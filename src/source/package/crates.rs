@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
-use super::asker::{self, Asker, When};
+use super::asker::{self, Asker, Page, When};
 use super::hash;
 use super::offer::{Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
@@ -61,8 +61,9 @@ pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Resu
     let credential = token.filter(|_| config.auth_required);
     for spelled in spellings(package.name()) {
         let url = asker::below(&index, &path(&spelled))?;
-        if let Some(document) = asker.document(&url, None, credential.as_ref(), Duration::ZERO)? {
-            let (name, releases) = read(package.name(), &document.bytes, &config)?;
+        let page = Page { url: &url, accept: None, credential: credential.as_ref(), max_age: Duration::ZERO };
+        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &config))?;
+        if let Some((name, releases)) = found {
             let authorized = config.auth_required;
             return Ok(Some(Offer { releases, authorized, ..Offer::of(&name, &index) }));
         }
@@ -83,14 +84,17 @@ pub(super) fn archive<'r>(
 /// refusing.
 fn config(index: &Url, token: Option<&Credential>, asker: &Asker<'_>) -> Result<Option<IndexConfig>> {
     let url = asker::below(index, CONFIG)?;
-    let ask = |credential| asker.document(&url, None, credential, CONFIG_AGE);
-    let document = match (ask(None), token) {
+    let ask = |credential| {
+        let page = Page { url: &url, accept: None, credential, max_age: CONFIG_AGE };
+        asker.read(&page, |document| IndexConfig::read(index.as_str(), &document.bytes))
+    };
+    let found = match (ask(None), token) {
         (Ok(None), Some(_)) => ask(token)?,
         (Err(error), Some(_)) if error.kind() == Kind::NotFoundOrPrivate => ask(token)?,
         (answer, _) => answer?,
     };
-    match document {
-        Some(document) => IndexConfig::read(index.as_str(), &document.bytes).map(Some),
+    match found {
+        Some(config) => Ok(Some(config)),
         None if asker.when == When::AtHand => Ok(None),
         None => {
             let what = format!("ask the index {}", crate::source::http::shown(index));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::Url;
 
-use super::asker::{self, Asker};
+use super::asker::{self, Asker, Page};
 use super::hash;
 use super::offer::{Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
@@ -57,8 +57,9 @@ pub(super) fn offer(package: &Package, npm: &Npm, asker: &Asker<'_>) -> Result<O
     };
     let url = asker::below(&registry, &path(package.name()))?;
     let credential = npm.credential_for(&url);
-    let document = asker.document(&url, Some(ACCEPT), credential.as_ref(), Duration::ZERO)?;
-    document.map(|document| read(package.name(), &document.bytes, &registry)).transpose()
+    let page =
+        Page { url: &url, accept: Some(ACCEPT), credential: credential.as_ref(), max_age: Duration::ZERO };
+    asker.read(&page, |document| read(package.name(), &document.bytes, &registry))
 }
 
 /// The archive of a version: there is one.

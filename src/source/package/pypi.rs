@@ -12,12 +12,13 @@ use pep440_rs::Version;
 use serde::Deserialize;
 use url::Url;
 
-use super::asker::{self, Asker};
+use super::asker::{self, Asker, Page};
 use super::hash;
 use super::offer::{Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
+use crate::source::http::documents::Document;
 use crate::source::registry::Pypi;
 
 mod html;
@@ -58,16 +59,23 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
     for index in indexes {
         let url = asker::below(&index, &format!("{}/", package.name()))?;
         let credential = pypi.credential_for(&url);
-        let Some(document) = asker.document(&url, Some(ACCEPT), credential.as_ref(), Duration::ZERO)? else {
-            continue;
+        let page = Page {
+            url: &url,
+            accept: Some(ACCEPT),
+            credential: credential.as_ref(),
+            max_age: Duration::ZERO,
         };
-        let mut offer = read(package.name(), &document.bytes, &index, &document.url)?;
-        for archive in offer.releases.iter_mut().flat_map(|release| &mut release.archives) {
-            // They may be relative to the page.
-            if let Ok(url) = document.url.join(&archive.url) {
-                archive.url = url.into();
+        let read = |document: &Document| {
+            let mut offer = read(package.name(), &document.bytes, &index, &document.url)?;
+            for archive in offer.releases.iter_mut().flat_map(|release| &mut release.archives) {
+                // They may be relative to the page.
+                if let Ok(url) = document.url.join(&archive.url) {
+                    archive.url = url.into();
+                }
             }
-        }
+            Ok(offer)
+        };
+        let Some(offer) = asker.read(&page, read)? else { continue };
         match &mut found {
             None => found = Some(offer),
             Some(found) => {

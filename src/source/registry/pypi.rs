@@ -98,7 +98,7 @@ impl Pypi {
         }
         let mut trust: Vec<PathBuf> = layers
             .get("cert")
-            .map(|found| path(found.text, &found.base, home.as_deref()))
+            .map(|found| path(found.text, found.base, home.as_deref()))
             .into_iter()
             .collect();
         if trust.is_empty() {
