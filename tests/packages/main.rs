@@ -14,6 +14,7 @@ mod registry;
 mod archives;
 mod clients;
 mod faults;
+mod named;
 mod names;
 mod place;
 mod processes;
