@@ -25,6 +25,7 @@ pub mod explain;
 pub mod fstab;
 pub mod gc;
 pub mod get;
+pub mod import;
 pub mod interrupt;
 pub mod invocation;
 pub mod keep;
@@ -43,7 +44,8 @@ pub mod unmount;
 pub mod update;
 
 const AFTER_HELP: &str = "\
-KEY is written as below the mount: git/github.com/owner/repository@reference, or a configured name.
+KEY is written as below the mount: git/github.com/owner/repository@reference, npm/react@18, or a
+configured name.
 A / in a reference is written %2F. The path of something in a mount is a KEY too.
 
 Examples:
@@ -76,6 +78,7 @@ enum Verb {
     Cite(cite::Arguments),
     AgentGuide(agent_guide::Arguments),
     Add(add::Arguments),
+    Import(import::Arguments),
     Remove(remove::Arguments),
     Update(update::Arguments),
     Clear(clear::Arguments),
@@ -124,6 +127,7 @@ fn run(verb: Verb, invocation: &Invocation) -> Result<(), Failed> {
         Verb::Cite(arguments) => cite::run(&arguments, invocation),
         Verb::AgentGuide(arguments) => agent_guide::run(&arguments, invocation),
         Verb::Add(arguments) => add::run(&arguments, invocation),
+        Verb::Import(arguments) => import::run(&arguments, invocation),
         Verb::Remove(arguments) => remove::run(&arguments, invocation),
         Verb::Update(arguments) => update::run(&arguments, invocation),
         Verb::Clear(arguments) => clear::run(&arguments, invocation),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::error::{Error, Kind, Result};
-use crate::key::{Directory, GitUrl, Key, Kind as KeyKind, Package};
+use crate::key::{Directory, GitUrl, Key, Kind as KeyKind};
 
 mod document;
 pub mod duration;
@@ -152,8 +152,22 @@ impl Config {
         self.resources.iter().enumerate().find(|(_, resource)| resource.name == name)
     }
 
-    /// Parses what `srcfs add` was given into a resource that this configuration could take.
+    /// Parses what `srcfs add` was given into a resource that this configuration can take.
     pub fn new_resource(
+        &self,
+        name: &str,
+        origin: NewOrigin<'_>,
+        reference: Option<&str>,
+        subpaths: &[&str],
+        note: Option<&str>,
+    ) -> Result<Resource> {
+        let resource = self.parse_resource(name, origin, reference, subpaths, note)?;
+        self.check_new(&resource)?;
+        Ok(resource)
+    }
+
+    /// The same, but its name may be taken.
+    pub fn parse_resource(
         &self,
         name: &str,
         origin: NewOrigin<'_>,
@@ -167,18 +181,16 @@ impl Config {
         check_name(name)?;
         let key = match origin {
             NewOrigin::Git(url) => Key::git(resource::parse_url(url, |url| trusts(&self.hosts, url))?),
-            NewOrigin::Package(kind, package) => Key::package(Package::new(kind, package)?),
+            NewOrigin::Package(kind, package) => Key::package(resource::parse_package(kind, package)?),
             NewOrigin::Path { path, ignore } => Key::local(Directory::new(path, ignore.iter().copied())?),
         };
-        let resource = Resource {
+        Ok(Resource {
             name: Resource::path_of(name, &key),
             reference: key.reference(reference.unwrap_or_default())?,
             key,
             subpaths: parse_subpaths(subpaths)?,
             note: note.map(str::to_owned),
-        };
-        self.check_new(&resource)?;
-        Ok(resource)
+        })
     }
 
     /// How old an answer about something of this kind may be before it is asked for again; none if it
@@ -187,23 +199,22 @@ impl Config {
         self.refresh.filter(|_| !self.offline || !kind.needs_network())
     }
 
-    /// Refuses a resource whose name is invalid or taken.
-    fn check_new(&self, resource: &Resource) -> Result<()> {
-        check_name(resource.name_in_file())?;
-        match self.resources.iter().find(|other| collide(&other.name, &resource.name)) {
+    /// Refuses a resource whose name is invalid or taken. Directories are shown elsewhere, but the names in
+    /// the file are told apart without that.
+    pub(crate) fn check_new(&self, resource: &Resource) -> Result<()> {
+        let name = resource.name_in_file();
+        check_name(name)?;
+        let taken = |why: String| Error::new(Kind::Invalid, format!("add {:?}", resource.name), why);
+        match self.resources.iter().find(|other| collide(other.name_in_file(), name)) {
             None => Ok(()),
-            Some(other) if other.name == resource.name => Err(Error::new(
-                Kind::Invalid,
-                format!("add {:?}", resource.name),
-                "a resource of that name is configured already",
-            )
-            .hint(format!("choose another name, or `srcfs remove {}` first", other.name))),
-            Some(other) => Err(Error::new(
-                Kind::Invalid,
-                format!("add {:?}", resource.name),
-                format!("it and {:?} would be one directory", other.name),
-            )
-            .hint("choose another name")),
+            Some(other) if other.name_in_file() == name => {
+                Err(taken("a resource of that name is configured already".to_owned())
+                    .hint(format!("choose another name, or `srcfs remove {}` first", other.name)))
+            }
+            Some(other) => {
+                Err(taken(format!("it and {:?} would be one directory", other.name))
+                    .hint("choose another name"))
+            }
         }
     }
 

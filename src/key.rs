@@ -61,6 +61,21 @@ impl Kind {
     pub fn parse(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
+
+    /// What stands after `@` of a resource of it; empty means the default.
+    pub fn reference(self, text: &str) -> Result<Reference> {
+        match self {
+            Kind::Git => Reference::parse(text),
+            kind @ (Kind::Npm | Kind::Crates | Kind::Pypi) => wanted::parse(kind, text),
+            Kind::Local if text.is_empty() => Ok(Reference::Default),
+            Kind::Local => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("read the reference {text:?}"),
+                "a directory has one state, the present one",
+            )
+            .hint("leave the reference out")),
+        }
+    }
 }
 
 /// Where a resource comes from.
@@ -162,17 +177,7 @@ impl Key {
 
     /// What stands after `@`, as this kind writes it; empty means the default.
     pub fn reference(&self, text: &str) -> Result<Reference> {
-        match self.kind() {
-            Kind::Git => Reference::parse(text),
-            kind @ (Kind::Npm | Kind::Crates | Kind::Pypi) => wanted::parse(kind, text),
-            Kind::Local if text.is_empty() => Ok(Reference::Default),
-            Kind::Local => Err(Error::new(
-                ErrorKind::Invalid,
-                format!("read the reference {text:?}"),
-                "a directory has one state, the present one",
-            )
-            .hint("leave the @ and what follows out")),
-        }
+        self.kind().reference(text)
     }
 
     /// The same for what stands in a path; see [`Reference::parse_path`].

@@ -36,6 +36,7 @@ pub mod doctor;
 pub mod explain;
 pub mod gc;
 pub mod get;
+pub mod import;
 pub mod keep;
 pub mod list;
 pub mod mounts;

@@ -101,6 +101,65 @@ fn add_checks_then_edits_and_remove_takes_the_mirror_along() {
 }
 
 #[test]
+fn packages_get_names_as_repositories_do() {
+    let program = Program::new();
+    for (name, kind, package, reference) in [
+        ("ui", "--npm", "react", Some("^18")),
+        ("types/node", "--npm", "@types/node", None),
+        ("json", "--crates", "serde-json", Some("1.0")),
+        ("http", "--pypi", "Requests", Some("~=2.31")),
+    ] {
+        let mut arguments = vec!["add", name, kind, package, "--no-check"];
+        arguments.extend(reference.iter().flat_map(|reference| ["--ref", reference]));
+        program.json(&arguments);
+    }
+    let listed = program.json(&["list"]);
+    let row = |index: usize| {
+        let row = &listed["resources"][index];
+        ["key", "kind", "reference", "path"].map(|key| row[key].as_str().unwrap_or("none").to_owned())
+    };
+    assert_eq!(row(0), ["ui", "npm", "^18", "npm/react@^18"]);
+    assert_eq!(row(1), ["types/node", "npm", "", "npm/@types/node"]);
+    assert_eq!(row(2), ["json", "crates", "1.0", "crates/serde-json@1.0"]);
+    assert_eq!(row(3), ["http", "pypi", "~=2.31", "pypi/requests@~=2.31"]);
+    assert!(program.run(&["list"]).out.contains("types/node  latest"));
+    for key in ["ui", "npm/react@^18"] {
+        let explained = program.json(&["explain", key]);
+        assert_eq!(explained["state"], "it is not cached yet; nothing failed so far", "{key}");
+        assert_eq!(program.json(&["clear", key])["mirrors"][0]["was_cached"], false);
+    }
+    let before = std::fs::read_to_string(program.config()).unwrap();
+    for (wrong, told) in [
+        (&["--npm", "react@18"][..], "write react, and 18 as ref"),
+        (&["--npm", "react", "--ref", "a/b"], "version, range or tag"),
+        (&["--crates", "serde", "--ref", "main"], "no such version or range"),
+        (&["--npm", "x", "--pypi", "x"], "cannot be used with"),
+        (&["--npm", "x", "https://example.org/a"], "cannot be used with"),
+        (&["--npm", "x", "--ignore", "*.csv"], "cannot be used with"),
+        (&[], "--npm <PKG>"),
+    ] {
+        let run = program.run(&[&["add", "more"], wrong].concat());
+        assert!(run.code == 2 && run.err.contains(told), "{wrong:?}: {run:?}");
+    }
+    assert_eq!(std::fs::read_to_string(program.config()).unwrap(), before);
+    for name in ["ui", "types/node", "json", "http"] {
+        program.json(&["remove", name]);
+    }
+    assert_eq!(program.json(&["list"])["resources"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn two_spellings_of_one_source_are_one_line_of_the_list() {
+    let (program, repository, _) = with_repository();
+    program.json(&["get", "git/github.com/team/docs"]);
+    let url = repository.url();
+    program.json(&["add", "docs", url.strip_suffix(".git").unwrap()]);
+    let listed = program.json(&["list"]);
+    let keys: Vec<&Value> = listed["resources"].as_array().unwrap().iter().map(|row| &row["key"]).collect();
+    assert_eq!(keys, ["docs"], "{listed}");
+}
+
+#[test]
 fn update_fetches_only_what_moved() {
     let (program, mut repository, first) = with_repository();
     program.json(&["get", "git/github.com/team/docs", "git/github.com/team/docs@v1"]);

@@ -47,7 +47,8 @@ fn cells(row: &Row) -> Vec<String> {
         row.key.clone(),
         match (row.kind, row.reference.as_str()) {
             ("git", "") => "HEAD".to_owned(),
-            (_, "") => "-".to_owned(),
+            ("local", "") => "-".to_owned(),
+            (_, "") => "latest".to_owned(),
             (_, reference) => reference.to_owned(),
         },
         row.revision.as_deref().map_or_else(dash, short),

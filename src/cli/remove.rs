@@ -6,7 +6,7 @@ use super::table::unanswered;
 use crate::operation::remove;
 
 const AFTER_HELP: &str = "\
-The mirror of its repository is cleared too, unless another name uses it.
+Its mirror is cleared too, unless another name uses it.
 
 Example:
   srcfs remove docs --keep-cache";

@@ -20,6 +20,7 @@ fn every_verb_says_what_it_does_with_an_example() {
         "cite",
         "agent-guide",
         "add",
+        "import",
         "remove",
         "update",
         "clear",

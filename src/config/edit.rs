@@ -28,17 +28,24 @@ const MOST_LINKS: usize = 40;
 /// Adds `resource` at the end of the named ones and answers the configuration as it is then. The
 /// file and its directories are made if they are missing.
 pub fn add(file: &Path, resource: &Resource) -> Result<Config> {
-    let what = || format!("add {:?} to {}", resource.name, file.display());
+    add_all(file, std::slice::from_ref(resource))
+}
+
+/// Adds all `resources`, in their order, or none of them.
+pub fn add_all(file: &Path, resources: &[Resource]) -> Result<Config> {
     change(file, |text, config| {
-        config.check_new(resource).map_err(|error| error.during(what()))?;
         let mut document = parse(file, text)?;
         let list = document.entry("resource").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-        match list {
-            Item::ArrayOfTables(tables) => tables.push(as_table(resource)),
-            Item::Value(Value::Array(array)) => array.push(as_table(resource).into_inline_table()),
-            _ => {
-                return Err(Error::new(Kind::Config, what(), "`resource` there is no list")
-                    .hint("write [[resource]] above its keys"));
+        for resource in resources {
+            let what = || format!("add {:?} to {}", resource.name, file.display());
+            config.check_new(resource).map_err(|error| error.during(what()))?;
+            match list {
+                Item::ArrayOfTables(tables) => tables.push(as_table(resource)),
+                Item::Value(Value::Array(array)) => array.push(as_table(resource).into_inline_table()),
+                _ => {
+                    return Err(Error::new(Kind::Config, what(), "`resource` there is no list")
+                        .hint("write [[resource]] above its keys"));
+                }
             }
         }
         Ok(document.to_string())

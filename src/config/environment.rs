@@ -94,6 +94,11 @@ impl Environment {
         }
     }
 
+    /// The user's own directory, if that is known.
+    pub fn home_directory(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
     fn home(&self, what: &str, instead: &str) -> Result<&Path> {
         self.home.as_deref().ok_or_else(|| {
             Error::new(Kind::Config, format!("find {what}"), "HOME is not set to an absolute path")

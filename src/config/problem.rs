@@ -39,9 +39,9 @@ impl<'t> Problems<'t> {
     pub(super) fn add(&mut self, at: &Range<usize>, why: impl Into<String>, hint: impl Into<String>) {
         let start = at.start.min(self.text.len());
         let (line, column) = position(self.text, start);
-        // User text stands in `why`; a pasted credential must not travel on into logs.
-        let why = crate::redact::redact(&why.into());
-        self.found.push((start, Problem { line, column, why, hint: hint.into() }));
+        // User text stands in them; a pasted credential must not travel on into logs.
+        let (why, hint) = (crate::redact::redact(&why.into()), crate::redact::redact(&hint.into()));
+        self.found.push((start, Problem { line, column, why, hint }));
     }
 
     /// An error of a typed parser, at the place where its text stands.

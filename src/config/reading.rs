@@ -17,7 +17,7 @@ use super::{
     Config, DAY, Forge, HOUR, Host, MINUTE, Resource, SECOND, check_name, check_note, collide, parse_subpath,
     parse_subpaths, resource, trusts,
 };
-use crate::key::{self, Directory, Key, Package, Reference};
+use crate::key::{self, Directory, Key, Reference};
 
 const REFRESH: DurationField =
     DurationField { key: "refresh", least: SECOND, most: DAY.saturating_mul(365), default: HOUR };
@@ -172,17 +172,7 @@ fn read_resources(file: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems
     for fields in file.tables("resource", RESOURCE_KEYS, problems) {
         let name = required(&fields, "name", "name = \"docs\"", problems);
         let key = read_origin(&fields, hosts, problems);
-        let reference = match (fields.text("ref", problems), &key) {
-            (None, _) => Reference::Default,
-            (Some(text), key) => {
-                let parse =
-                    |text| key.as_ref().map_or_else(|| Reference::parse(text), |key| key.reference(text));
-                parse(text.text).unwrap_or_else(|error| {
-                    problems.add_error(&text.at, &error, "write a branch, a tag or a full commit id");
-                    Reference::Default
-                })
-            }
-        };
+        let reference = read_reference(&fields, problems);
         let subpaths = read_subpaths(&fields, problems);
         let note = fields.text("note", problems).map(|note| {
             if let Err(error) = check_note(note.text) {
@@ -235,7 +225,7 @@ fn read_origin(fields: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems<
             let name = fields.text(kind, problems)?;
             let kind = key::Kind::parse(kind)?;
             let refused = |error| problems.add_error(&name.at, &error, "write the name of a package");
-            Package::new(kind, name.text).map_err(refused).ok().map(Key::package)
+            resource::parse_package(kind, name.text).map_err(refused).ok().map(Key::package)
         }
         _ => {
             let git = required(fields, "git", "git = \"https://example.org/team/docs.git\"", problems)?;
@@ -244,6 +234,17 @@ fn read_origin(fields: &Fields<'_, '_>, hosts: &[Host], problems: &mut Problems<
             url.map_err(refused).ok().map(Key::git)
         }
     }
+}
+
+/// What is shown of it, as its kind writes that: also where the rest of what it is was wrong.
+fn read_reference(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Reference {
+    let Some(text) = fields.text("ref", problems) else { return Reference::Default };
+    let given = ORIGINS.into_iter().find(|key| fields.has(key)).unwrap_or("git");
+    let kind = key::Kind::parse(given).unwrap_or(key::Kind::Local);
+    kind.reference(text.text).unwrap_or_else(|error| {
+        problems.add_error(&text.at, &error, resource::reference_hint(kind));
+        Reference::Default
+    })
 }
 
 fn read_directory(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Option<Key> {

@@ -4,7 +4,7 @@
 //! disk or the network. Every function fails with [`ErrorKind::Invalid`] and says what to do.
 
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::key::{GitUrl, Key, Kind, Reference, refuse_invisible};
+use crate::key::{GitUrl, Key, Kind, Package, Reference, refuse_invisible};
 
 /// What may not be the first component of a resource's name: the kinds that the mount has or will
 /// have, and its own files. Names that begin with a dot are refused everywhere.
@@ -88,12 +88,13 @@ pub(crate) fn check_name_segment(segment: &str) -> Result<(), &'static str> {
 /// Parses the url of a resource. `hosts` are the hosts whose urls are trusted although they are
 /// private or not encrypted: names and addresses of the configured `[[host]]`s.
 pub(super) fn parse_url(text: &str, trusted: impl Fn(&GitUrl) -> bool) -> Result<GitUrl> {
+    let shown = crate::redact::redact_url(text);
     let invalid =
-        |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {text:?}"), why.to_owned());
+        |why: &str| Error::new(ErrorKind::Invalid, format!("read the git url {shown:?}"), why.to_owned());
     // Every url has a colon, also one as ssh writes it.
     if !text.is_empty() && !text.contains(':') && !text.starts_with('-') {
         return Err(invalid("it is no url").hint(format!(
-            "write a repository as https://host/path.git, and a directory of this machine as --path {text} \
+            "write a repository as https://host/path.git, and a directory of this machine as --path {shown} \
              (in the configuration: path = \"/...\")"
         )));
     }
@@ -116,6 +117,29 @@ pub(super) fn parse_url(text: &str, trusted: impl Fn(&GitUrl) -> bool) -> Result
         )));
     }
     Ok(url)
+}
+
+/// Parses the name of a package; a version that stands behind it is refused with what to write instead.
+pub(super) fn parse_package(kind: Kind, text: &str) -> Result<Package> {
+    Package::new(kind, text).map_err(|error| {
+        // The first of npm may be that of a scope.
+        let end = text.char_indices().skip(1).find(|(_, c)| "@=<>~^! ".contains(*c)).map(|(at, _)| at);
+        let parts = end.map(|end| (&text[..end], text[end..].trim_start_matches(['@', ' '])));
+        match parts.filter(|(name, version)| !version.is_empty() && Package::new(kind, name).is_ok()) {
+            Some((name, version)) => error.hint(format!("write {name}, and {version} as ref")),
+            None => error,
+        }
+    })
+}
+
+/// What to write as the reference of a resource of `kind`, where nothing better can be said.
+pub(super) fn reference_hint(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Git => "write a branch, a tag or a full commit id",
+        Kind::Npm => "write a version, a range or a dist-tag",
+        Kind::Crates | Kind::Pypi => "write a version or a range",
+        Kind::Local => "leave it out",
+    }
 }
 
 /// The url of the repository whose web page `url` is, and what marks it as a page.

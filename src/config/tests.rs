@@ -309,3 +309,36 @@ fn what_a_process_may_cause_has_a_range_or_no_limit() {
         assert!(Config::parse(&format!("walkers_allowed = [{name:?}]")).is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_reference_that_is_wrong_is_told_as_its_kind_writes_it() {
+    for (lines, told) in [
+        ("npm = \"react\"\nref = \"../x\"", "write one like 18.2.0, ^18, 18 or next"),
+        ("npm = \"react\"\nref = \"a\\u200bb\"", "write a version, a range or a dist-tag"),
+        ("crates = \"tokio\"\nref = \"next\"", "write one like 1.38.0"),
+        ("crates = \"tokio\"\nref = \"a\\u200bb\"", "write a version or a range"),
+        ("pypi = \"requests\"\nref = \"main\"", "write one like 2.31.0"),
+        ("path = \"/srv\"\nref = \"main\"", "leave the reference out"),
+        ("git = \"https://example.org/a\"\nref = \"^1\"", "a branch, a tag or a full commit id"),
+        ("pypi = \"requests==2.31\"", "write requests, and ==2.31 as ref"),
+        ("npm = \"@types/node@20\"", "write @types/node, and 20 as ref"),
+        ("crates = \"tokio@1\"", "write tokio, and 1 as ref"),
+    ] {
+        let found = problems(&format!("[[resource]]\nname = \"x\"\n{lines}\n"));
+        assert!(found.len() == 1 && found[0].contains(told), "{lines}: {found:#?}");
+        let git = lines.starts_with("git");
+        assert_eq!(found[0].contains("branch"), git, "{lines}: {found:#?}");
+    }
+    // A range is no reference of git, but nobody said that this is one.
+    let found = problems("[[resource]]\nname = \"x\"\nnpm = \".x\"\nref = \"^18\"\n");
+    assert!(found.len() == 1 && found[0].starts_with("line 3"), "{found:#?}");
+}
+
+#[test]
+fn names_in_the_file_are_told_apart_before_it_is_changed() {
+    let config = Config::parse("[[resource]]\nname = \"work\"\npath = \"/srv\"\n").unwrap();
+    for name in ["work", "work/inner"] {
+        let origin = NewOrigin::Git("https://example.org/a");
+        assert!(config.new_resource(name, origin, None, &[], None).is_err(), "{name}");
+    }
+}

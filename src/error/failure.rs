@@ -24,7 +24,7 @@ impl From<&Error> for Failure {
             kind: snake_case(&format!("{:?}", error.kind())),
             what: crate::redact::redact(error.what()),
             why: crate::redact::redact(error.why()),
-            hint: error.advice().map(str::to_owned),
+            hint: error.advice().map(crate::redact::redact),
         }
     }
 }

@@ -51,11 +51,11 @@ impl GitUrl {
         let invalid = |why: &str| {
             Error::new(
                 Kind::Invalid,
-                format!("read the git url {:?}", crate::redact::redact(text)),
+                format!("read the git url {:?}", crate::redact::redact_url(text)),
                 why.to_owned(),
             )
         };
-        refuse_invisible("the git url", text)?;
+        refuse_invisible("the git url", text).map_err(|error| invalid(error.why()))?;
         if text.len() > 2048 {
             return Err(invalid("it is longer than 2048 bytes"));
         }

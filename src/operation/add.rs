@@ -8,10 +8,10 @@ use super::barrier::{self, Unanswered};
 use super::target::Target;
 use super::{Context, Watch, get, mounts};
 use crate::cache::Freshness;
-use crate::config::{NewOrigin, edit};
+use crate::config::{NewOrigin, Resource, edit};
 use crate::error::{Error, Kind, Result};
 use crate::key::Origin;
-use crate::source::local;
+use crate::source::{Resolved, local};
 
 /// What to add, as it was written.
 #[derive(Clone, Debug)]
@@ -39,13 +39,15 @@ pub struct AddReport {
     pub file: std::path::PathBuf,
     /// The revision that it shows, if that was checked.
     pub revision: Option<String>,
+    /// The version that it shows, if that was checked and it is a package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Mounts that have not noticed yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<Unanswered>,
 }
 
-/// Adds a resource to `file`. With `check` only if the repository, the reference and the subpaths
-/// exist; that fetches the tree if there are subpaths to look for.
+/// Adds a resource to `file`. With `check` only if what it is, the reference and the subpaths exist; that fetches the tree if there are subpaths to look for.
 pub fn add(
     context: &Context,
     file: &Path,
@@ -55,26 +57,19 @@ pub fn add(
 ) -> Result<AddReport> {
     let Addition { name, origin, reference, subpaths, note } = *addition;
     let resource = context.config.new_resource(name, origin, reference, subpaths, note)?;
-    let target = Target {
-        text: resource.name.clone(),
-        key: resource.key.clone(),
-        reference: resource.reference.clone(),
-        subpaths: resource.subpaths.clone(),
-        resource: None,
-    };
-    if let Origin::Local(directory) = resource.key.origin() {
-        local::check_place(directory.path(), context.cache.directory())?;
-    }
-    let revision = match check {
-        true => Some(exists(context, &target, watch).map_err(|error| not_added(name, error))?),
+    check_place(context, &resource)?;
+    let shown = match check {
+        true => Some(exists(context, &resource, "add", watch).map_err(|error| not_added(name, error))?),
         false => None,
     };
     edit::add(file, &resource)?;
+    let is_package = matches!(resource.key.origin(), Origin::Package(_));
     Ok(AddReport {
         name: resource.name.clone(),
         url: resource.key.source().to_owned(),
         file: file.to_owned(),
-        revision,
+        revision: shown.as_ref().map(|shown| shown.revision.to_string()),
+        version: shown.filter(|_| is_package).and_then(|shown| shown.full_name),
         unanswered: barrier::raise(&mounts::of_cache(context.cache.id())?),
     })
 }
@@ -95,17 +90,35 @@ pub fn real_directory(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The revision of `target`, whose repository, reference and subpaths exist.
-fn exists(context: &Context, target: &Target, watch: Watch<'_>) -> Result<String> {
+/// Refuses a directory that is no place for sources.
+pub(super) fn check_place(context: &Context, resource: &Resource) -> Result<()> {
+    match resource.key.origin() {
+        Origin::Local(directory) => local::check_place(directory.path(), context.cache.directory()),
+        Origin::Git(_) | Origin::Package(_) => Ok(()),
+    }
+}
+
+/// What `resource` shows; an error unless its source, its reference and its subpaths exist.
+pub(super) fn exists(
+    context: &Context,
+    resource: &Resource,
+    verb: &'static str,
+    watch: Watch<'_>,
+) -> Result<Resolved> {
+    let target = Target {
+        text: resource.name.clone(),
+        key: resource.key.clone(),
+        reference: resource.reference.clone(),
+        subpaths: resource.subpaths.clone(),
+        resource: None,
+    };
     if !target.subpaths.is_empty() {
-        let fetched = get::materialize(context, target, Freshness::Now, "add", watch)?;
+        let fetched = get::materialize(context, &target, Freshness::Now, verb, watch)?;
         fetched.snapshot.table().narrowed(&target.subpaths)?;
-        return Ok(fetched.snapshot.revision().to_string());
+        return Ok(fetched.snapshot.resolved().clone());
     }
     let progress = watch(&target.text);
-    let resolved =
-        context.cache.resolve(&*context.source, &target.key, &target.reference, Freshness::Now, &progress)?;
-    Ok(resolved.revision.to_string())
+    context.cache.resolve(&*context.source, &target.key, &target.reference, Freshness::Now, &progress)
 }
 
 fn not_added(name: &str, error: Error) -> Error {

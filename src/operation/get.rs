@@ -17,7 +17,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::barrier::{self, Unanswered};
-use super::target::Target;
+use super::target::{self, Target};
 use super::{Context, Failure, Watch, mounts, who};
 use crate::cache::{Fetched, Freshness};
 use crate::error::{Error, Kind, Result};
@@ -176,7 +176,7 @@ pub fn get(
     total.seconds = started.elapsed().as_secs_f64();
     if total.keys() == 0 && !total.interrupted {
         return Err(Error::new(Kind::Invalid, format!("read the keys in {from}"), "there is none")
-            .hint("write one a line: git/github.com/owner/repository, or a configured name"));
+            .hint(format!("write one a line: {}", target::EXAMPLES)));
     }
     if total.changed {
         total.unanswered = barrier::raise(&mounts::of_cache(context.cache.id())?);

@@ -1,5 +1,6 @@
 //! What is configured and what is cached.
 
+use std::collections::HashSet;
 use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
@@ -21,7 +22,7 @@ pub struct Row {
     pub names: Vec<String>,
     /// The path below the mount that needs no name, if a configured host has it.
     pub path: Option<String>,
-    /// `git`, `local`, ...
+    /// `git`, `npm`, `local`, ...
     pub kind: &'static str,
     /// Where it comes from, as a url.
     pub url: String,
@@ -69,7 +70,8 @@ pub fn list(context: &Context) -> Result<ListReport> {
     let row = |key: &Key, reference: &Reference, state: Option<&State>| {
         row(context, key, reference, state, &readers, &kept)
     };
-    let mut resources = Vec::new();
+    // Two spellings of one source are one key.
+    let (mut resources, mut listed) = (Vec::new(), HashSet::new());
     for (index, resource) in config.resources.iter().enumerate() {
         let Some(target) = Target::of_resource(index, config) else { continue };
         let state = context.cache.state(&target.key)?;
@@ -78,6 +80,7 @@ pub fn list(context: &Context) -> Result<ListReport> {
         row.note.clone_from(&resource.note);
         row.subpaths.clone_from(&resource.subpaths);
         resources.push(row);
+        listed.insert((target.key, target.reference));
     }
     let mut cached = Vec::new();
     for state in context.cache.mirrors()? {
@@ -87,16 +90,13 @@ pub fn list(context: &Context) -> Result<ListReport> {
         }
         for text in state.references.keys() {
             let Ok(reference) = key.reference(text) else { continue };
-            let named = |row: &Row| row.url == key.source() && row.reference == *text;
-            if !resources.iter().any(named) {
+            if listed.insert((key.clone(), reference.clone())) {
                 cached.push(row(&key, &reference, Some(&state)));
             }
         }
     }
     for Kept { key, reference, .. } in &kept {
-        let text = reference.to_string();
-        let is_listed = |row: &Row| row.url == key.source() && row.reference == text;
-        if !resources.iter().chain(&cached).any(is_listed) {
+        if listed.insert((key.clone(), reference.clone())) {
             cached.push(row(key, reference, context.cache.state(key)?.as_deref()));
         }
     }

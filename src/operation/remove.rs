@@ -19,7 +19,7 @@ pub struct RemoveReport {
     pub name: String,
     /// The file.
     pub file: PathBuf,
-    /// Other names of the same repository, for which its mirror was kept.
+    /// Other names of the same source, for which its mirror was kept.
     pub kept_for: Vec<String>,
     /// What came of clearing the mirror, if that was done.
     pub cleared: Option<ClearReport>,

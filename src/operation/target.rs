@@ -8,6 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Origin, Reference};
 use crate::view::name::{self, Name};
 
+/// How a KEY looks.
+pub(super) const EXAMPLES: &str = "git/github.com/owner/repository, npm/react@18, or a configured name";
+
 /// A KEY, parsed: written as below the mount, or as the path of something in a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -48,7 +51,7 @@ impl Target {
                 format!("read the key {text:?}"),
                 "it is a directory of the mount, not a tree",
             )
-            .hint("write it like git/github.com/owner/repository, or a configured name"));
+            .hint(format!("write it like {EXAMPLES}")));
         };
         let own = relative.trim_end_matches('/');
         let own = own.strip_suffix(rest).unwrap_or(own).trim_end_matches('/').to_owned();
@@ -101,7 +104,7 @@ fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Result<String> {
     }
     let failed = |why: &str| {
         Error::new(Kind::Invalid, format!("read the key {text:?}"), why.to_owned())
-            .hint("write it as below the mount: git/github.com/owner/repository, or a configured name")
+            .hint(format!("write it as below the mount: {EXAMPLES}"))
     };
     let path = absolute(Path::new(text)).ok_or_else(|| failed("the working directory is not known"))?;
     match mounts::containing(mounts, &path) {
@@ -109,8 +112,7 @@ fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Result<String> {
         None => match shown_as(&path, config) {
             Some(name) => Err(failed("it is not its name below the mount").hint(format!("write {name}"))),
             None => Err(failed("it lies in no mount of srcfs").hint(format!(
-                "write it as below the mount: git/github.com/owner/repository, or a configured name; a \
-                 directory gets one by `srcfs add NAME --path {}`",
+                "write it as below the mount: {EXAMPLES}; a directory gets one by `srcfs add NAME --path {}`",
                 path.display()
             ))),
         },

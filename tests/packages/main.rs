@@ -15,6 +15,7 @@ mod archives;
 mod clients;
 mod faults;
 mod mirrors;
+mod named;
 mod names;
 mod place;
 mod processes;

@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::config::NewOrigin;
 use crate::key::{GitUrl, Key};
 
 fn resource(name: &str) -> Resource {
@@ -145,4 +146,37 @@ fn what_another_program_wrote_meanwhile_is_not_overwritten() {
     .unwrap_err();
     assert_eq!(error.kind(), Kind::Stale);
     assert_eq!(fs::read_to_string(&file).unwrap(), "idle = \"1h\"\n");
+}
+
+#[test]
+fn every_kind_is_read_as_it_was_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    let config = Config::default();
+    let path = NewOrigin::Path { path: Path::new("/srv/x"), ignore: &["*.csv"] };
+    let resources: Vec<Resource> = [
+        ("node", NewOrigin::Package(crate::key::Kind::Npm, "@types/node"), Some("^20 || 18")),
+        ("json", NewOrigin::Package(crate::key::Kind::Crates, "serde_json"), Some(">=1, <1.0.100")),
+        ("web", NewOrigin::Package(crate::key::Kind::Pypi, "Zope.Interface"), None),
+        ("work", path, None),
+        ("docs", NewOrigin::Git("https://example.org/a.git"), Some("feature/x")),
+    ]
+    .into_iter()
+    .map(|(name, origin, reference)| {
+        config.new_resource(name, origin, reference, &["a", "b/c"], Some("a \"note\"\nof two lines")).unwrap()
+    })
+    .collect();
+    assert_eq!(add_all(&file, &resources).unwrap().resources, resources);
+    assert_eq!(Config::load(&file).unwrap().resources, resources);
+}
+
+#[test]
+fn of_many_that_are_added_at_once_all_come_or_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    fs::write(&file, FILE).unwrap();
+    for last in ["docs", "new/inner", "new"] {
+        add_all(&file, &[plain("new"), plain(last)]).unwrap_err();
+        assert_eq!(fs::read_to_string(&file).unwrap(), FILE, "{last}");
+    }
 }
