@@ -131,6 +131,12 @@ impl Error {
         }
     }
 
+    /// `what` needs the network, which the configuration forbids.
+    pub fn offline(what: impl Into<String>) -> Self {
+        Error::new(Kind::Offline, what, "srcfs is offline")
+            .hint("set offline = false in the configuration to let it use the network")
+    }
+
     fn edit(&mut self, edit: impl FnOnce(&mut Inner)) {
         if std::sync::Arc::get_mut(&mut self.0).is_none() {
             let Inner { kind, what, why, hint, path } = &*self.0;

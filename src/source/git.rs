@@ -118,8 +118,7 @@ impl Git {
     fn ask(&self, question: &Ask<'_>, build: impl Fn(&GitUrl) -> Command) -> Result<(Ended, GitUrl)> {
         let Ask { what, lease, progress, .. } = *question;
         if self.options.offline {
-            return Err(Error::new(Kind::Offline, what, "srcfs is offline")
-                .hint("set offline = false in the configuration to let it use the network"));
+            return Err(Error::offline(what));
         }
         let bounds = Bounds {
             deadline: question.deadline,

@@ -31,6 +31,7 @@ use super::http::{Http, documents::Documents};
 use super::registry::Registries;
 use super::{About, LeftOut, Prepared, Progress, Resolved, Revision, Source, Workplace};
 use crate::error::{Error, Kind, Result};
+use crate::fault;
 use crate::key::{self, Key, Origin, Package, Reference};
 use asker::{Asker, When};
 use offer::{Algorithm, Hash, Offer, Published, Release};
@@ -116,8 +117,7 @@ impl Packages {
     /// The same of a registry that is asked now.
     fn present_offer(&self, what: &str, key: &Key, progress: &Progress) -> Result<Offer> {
         if self.options.offline {
-            return Err(Error::new(Kind::Offline, what, "srcfs is offline")
-                .hint("set offline = false in the configuration to let it use the network"));
+            return Err(Error::offline(what));
         }
         let package = package_of(key)?;
         let offer = self.offer(package, When::Now, progress).map_err(|error| error.during(what))?;
@@ -220,8 +220,7 @@ impl Packages {
         progress: &Progress,
     ) -> Result<Arrived> {
         if self.options.offline {
-            return Err(Error::new(Kind::Offline, what, "srcfs is offline")
-                .hint("set offline = false in the configuration to let it use the network"));
+            return Err(Error::offline(what));
         }
         let mut verifier = Verifier::new(place.directory, chosen.hash.algorithm)?;
         let url = Url::parse(&chosen.archive.url).map_err(|error| {
@@ -264,6 +263,7 @@ impl Packages {
             }
         };
         let came = came.map_err(|error| error.during(what))?;
+        fault!("package.downloaded")?;
         let file = verifier.finish(what, &chosen.hash)?;
         Ok(Arrived {
             file,
@@ -311,6 +311,8 @@ impl Source for Packages {
             kept.clear();
         }
         kept.insert((key.clone(), revision.clone()), Arc::new(chosen));
+        drop(kept);
+        fault!("package.resolved")?;
         Ok(Resolved { revision, full_name: Some(version), moving })
     }
 
@@ -327,6 +329,7 @@ impl Source for Packages {
         let arrived = self.download(&what, key, &chosen, place, progress)?;
         let archive = Archive { title, rules: chosen.rules.clone(), limits: Limits::default() };
         let Unpacked { tree, modified, skipped, metadata } = archive.unpack(arrived.file, place, progress)?;
+        fault!("package.unpacked")?;
         let mut about = chosen.about.clone();
         if let Some(file) = metadata {
             metadata::read(key.kind(), &file, &mut about);

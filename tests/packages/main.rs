@@ -13,6 +13,7 @@ mod registry;
 
 mod archives;
 mod clients;
+mod crashes;
 mod faults;
 mod mirrors;
 mod named;
