@@ -20,6 +20,7 @@ use crate::config::locking::Backend;
 use crate::error::{Error, Result};
 
 mod machine;
+mod registries;
 
 use machine::{file_system, git_version, kernel_version, open_files, sysctl};
 
@@ -89,6 +90,7 @@ pub fn examine(environment: &Environment, config: &Result<Config>, cache: &Resul
         git(environment),
         configuration(config),
     ];
+    checks.extend(registries::checks(&environment.variables));
     checks.extend(cache_checks(cache, config.as_ref().map_or(None, |config| config.locking.backend)));
     let bound = config.as_ref().map_or(Config::default().reply_bound, |config| config.reply_bound);
     checks.extend(sysctls(bound));
