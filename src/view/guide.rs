@@ -12,13 +12,16 @@ use crate::config::{Config, Resource};
 use crate::key::Kind;
 
 /// How many resources are named; more would make it long, and `srcfs list` names all.
-const MOST_RESOURCES: usize = 5;
+const MOST_RESOURCES: usize = 3;
 
 /// How many bytes of a line are filled.
 const WIDTH: usize = 100;
 
 /// A repository that exists, as an example.
 const EXAMPLE: &str = "git/github.com/rust-lang/log@0.4.22";
+
+/// A package that exists, as an example.
+const PACKAGE: &str = "npm/ms@2.1.3";
 
 /// Who it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +47,9 @@ pub fn text(form: Form, directory: &Path, config: &Config) -> String {
     let empty = if form == Form::Readme { "" } else { " If it is empty, run `srcfs mount`." };
     let mut text = format!(
         "{heading}
-Any version of any repository of a configured host can be read here with ordinary tools. Do not clone or
-install it to read it: a tree is fetched by the first look into it and is local from then on.{empty}
+Any version of any package of npm, crates and PyPI, and of any repository of a configured host, can be read
+here with ordinary tools. Do not clone or install it to read it: a tree is fetched by the first look into it
+and is local from then on.{empty}
 
 {level} Find
 
@@ -66,12 +70,16 @@ install it to read it: a tree is fetched by the first look into it and is local 
     let _ = write!(
         text,
         "
-Take the exact version from the project's lock file, and the repository from the package's metadata. The
-tag of a version is often `v1.2.3` or `1.2.3`. In a reference `/` is written `%2F`; if a tag and a branch
-share a name, write `@tags%2F<name>` or `@heads%2F<name>`.
+For a dependency take its package at the exact version of the project's lock file: what was published, verified.
+
+    rg -n 'module.exports' {mount}/{PACKAGE}
+    srcfs cite --json {mount}/{PACKAGE}/package.json
+
+What was not published, as tests often are, is in its repository, which the second of these names. The tag of
+a version is often `v1.2.3` or `1.2.3`. In a reference `/` is written `%2F`; if a tag and a branch share a
+name, write `@tags%2F<name>` or `@heads%2F<name>`.
 
     git ls-remote --tags https://github.com/rust-lang/log
-    ls {mount}/{EXAMPLE}
     rg -n 'pub trait Log' {mount}/{EXAMPLE}/src
 
 Search in one tree and not in `{plain}` itself: a listing there shows only what is configured or cached.
@@ -84,14 +92,14 @@ names the commit shows the same bytes tomorrow. Submodules are empty, and LFS fi
 
     srcfs cite {mount}/{EXAMPLE}/src/lib.rs:1-3
 
-prints a permalink with commit and lines; with `--json` also url, revision, path and blob. In a tree the
-path from the working directory on is enough. Cite what you have read, not what you remember.
+prints a permalink with commit and lines, or name, version, path and hash of a package; with `--json` more. In
+a tree the path from the working directory on is enough. Cite what you have read, not what you remember.
 
 {level} Errors
 
-- No such file: that repository, reference or path does not exist, is private, or its host is not configured.
+- No such file: that package, version, repository, reference or path does not exist, is private, or its host is not configured.
   It is never shown as something else instead.
-- Permission denied: the host refused the credential that git has for it.
+- Permission denied: the host refused the credential that it was shown.
 - Any other error: the network or the disk; trying again may help. A first look takes as long as a fetch.
 
     srcfs explain {mount}/{EXAMPLE}
@@ -200,7 +208,7 @@ mod tests {
             assert!(text.lines().count() < 60, "{form:?}: {} lines", text.lines().count());
             assert!(text.contains("rg -n 'pub trait Log' /m/src/git/"), "{text}");
             assert!(text.contains("- `r0`: https://example.org/r0.git, of it src; start here\n"), "{text}");
-            assert!(text.contains("and 95 more") && text.contains("git.kernel.org"), "{text}");
+            assert!(text.contains("and 97 more") && text.contains("git.kernel.org"), "{text}");
             for kind in Kind::ALL {
                 assert!(text.contains(&format!("- `{}/<", kind.as_str())), "{kind:?}");
             }
@@ -223,6 +231,6 @@ mod tests {
     fn a_command_works_whatever_the_mount_is_called() {
         assert_eq!(quoted("/m/src-1.0_x"), "/m/src-1.0_x");
         assert_eq!(quoted("/m y/it's"), r"'/m y/it'\''s'");
-        assert!(text(Form::Readme, Path::new("/m y"), &config(0)).contains("ls '/m y'/git/"));
+        assert!(text(Form::Readme, Path::new("/m y"), &config(0)).contains("'/m y'/git/"));
     }
 }

@@ -6,6 +6,7 @@ use super::citations::site;
 use super::harness::repository::File;
 use super::mounted2::{Site, run, wait_until};
 use super::program::Run;
+use crate::registry::Registry;
 
 /// The repository of the examples.
 const EXAMPLE: &str = "rust-lang/log";
@@ -16,6 +17,17 @@ fn serve_the_example(site: &Site) -> String {
     let commit = log.commit(&[File::new("src/lib.rs", lib), File::new("README.md", "log\n")]);
     log.tag("0.4.22", &commit);
     commit
+}
+
+/// Has the clients of npm's registry, which srcfs follows, ask one that has the package of the examples.
+fn serve_the_package(site: &mut Site) -> Registry {
+    let registry = Registry::start();
+    registry.recorded("npm", "ms");
+    let client = registry.configure(site.program.path());
+    for (name, value) in client.environment() {
+        site.set(name, value.to_str().unwrap());
+    }
+    registry
 }
 
 /// What stands in the text as a command, in its order.
@@ -39,6 +51,7 @@ fn shell(site: &Site, line: &str) -> Run {
 fn every_command_of_every_guide_works_in_the_running_mount() {
     let mut site = site("");
     let commit = serve_the_example(&site);
+    let _registry = serve_the_package(&mut site);
     site.mount();
     let readme = site.cat(&site.path("README.md"));
     let section = site.run(&["agent-guide"]);
@@ -47,14 +60,17 @@ fn every_command_of_every_guide_works_in_the_running_mount() {
     for text in [&readme, &section.out, &skill.out] {
         assert!(text.lines().count() < 60, "{text}");
         let commands = commands(text);
-        assert_eq!(commands.len(), 6, "{commands:?}");
+        assert_eq!(commands.len(), 7, "{commands:?}");
         for command in commands {
             let done = shell(&site, command);
             assert!(done.code == 0 && !done.out.is_empty(), "{command}: {done:?}");
             let told = match command.split(' ').next().unwrap() {
                 "git" => "refs/tags/0.4.22".to_owned(),
-                "ls" => "README.md\nsrc\n".to_owned(),
+                "rg" if command.contains("/npm/") => "module.exports".to_owned(),
                 "rg" => "3:pub trait Log".to_owned(),
+                "srcfs" if command.contains("package.json") => {
+                    "\"repository\":\"https://github.com/vercel/ms\"".to_owned()
+                }
                 "srcfs" if command.contains(" path ") => format!("log@{commit}"),
                 "srcfs" if command.contains(" cite ") => {
                     format!("https://github.com/rust-lang/log/blob/{commit}/src/lib.rs#L1-L3\n")

@@ -11,6 +11,8 @@ mod mounted2;
 mod program;
 #[path = "../harness/reader.rs"]
 mod reader;
+#[path = "../harness/registry.rs"]
+mod registry;
 #[path = "../harness/setting.rs"]
 mod setting;
 
