@@ -47,9 +47,8 @@ pub fn text(form: Form, directory: &Path, config: &Config) -> String {
     let empty = if form == Form::Readme { "" } else { " If it is empty, run `srcfs mount`." };
     let mut text = format!(
         "{heading}
-Any version of any package of npm, crates and PyPI, and of any repository of a configured host, can be read
-here with ordinary tools. Do not clone or install it to read it: a tree is fetched by the first look into it
-and is local from then on.{empty}
+Any version of any package of npm, crates and PyPI, and of any repository of a configured host, is here for ordinary
+tools. Do not clone or install it to read it: the first look into a tree fetches it, and it is local then.{empty}
 
 {level} Find
 
@@ -75,30 +74,27 @@ For a dependency take its package at the exact version of the project's lock fil
     rg -n 'module.exports' {mount}/{PACKAGE}
     srcfs cite --json {mount}/{PACKAGE}/package.json
 
-What was not published, as tests often are, is in its repository, which the second of these names. The tag of
-a version is often `v1.2.3` or `1.2.3`. In a reference `/` is written `%2F`; if a tag and a branch share a
-name, write `@tags%2F<name>` or `@heads%2F<name>`.
+What was not published, as many tests, is in its repository, which the second names; the tag is often `v1.2.3` or
+`1.2.3`. In a reference `/` is written `%2F`; if a tag and a branch share a name, write `@tags%2F<name>`.
 
     git ls-remote --tags https://github.com/rust-lang/log
     rg -n 'pub trait Log' {mount}/{EXAMPLE}/src
 
 Search in one tree and not in `{plain}` itself: a listing there shows only what is configured or cached.
-Everything is read-only. One process sees one snapshot under a name, also while it is updated; a path that
-names the commit shows the same bytes tomorrow. Submodules are empty, and LFS files are their pointers.
-
-    srcfs path --pin {EXAMPLE}
+Everything is read-only, and one process sees one snapshot under a name. Submodules are empty directories.
 
 {level} Cite
 
     srcfs cite {mount}/{EXAMPLE}/src/lib.rs:1-3
+    srcfs path --pin {EXAMPLE}
 
-prints a permalink with commit and lines, or name, version, path and hash of a package; with `--json` more. In
-a tree the path from the working directory on is enough. Cite what you have read, not what you remember.
+The first prints a permalink with commit and lines, or name, version, path and hash of a package; in a tree the path
+from the working directory on is enough. The second prints a path that never shows anything else. Cite what you
+have read, not what you remember.
 
 {level} Errors
 
-- No such file: that package, version, repository, reference or path does not exist, is private, or its host is not configured.
-  It is never shown as something else instead.
+- No such file: that package, version, repository or path does not exist, is private, or its host is not configured.
 - Permission denied: the host refused the credential that it was shown.
 - Any other error: the network or the disk; trying again may help. A first look takes as long as a fetch.
 
