@@ -37,6 +37,7 @@ use walkers::Walkers;
 
 pub use forge::Forge;
 pub use host::Host;
+pub(crate) use host::is_probed;
 pub use problem::Problem;
 pub use quota::{KeepFree, Quota};
 pub use resource::{

@@ -25,9 +25,9 @@ const WELL_KNOWN: &[(&str, &str, bool, Forge)] = &[
     ("git.kernel.org", "https://git.kernel.org/{path}.git", true, Forge::Cgit),
 ];
 
-/// What programs look for in every directory above the one they work in: never an owner or a
-/// repository, so that `cargo` or an editor below `git/` asks no forge about `Cargo.toml`.
-/// A repository that really is called so can be named in the configuration.
+/// What programs look for in every directory above the one they work in: never an owner, a repository or,
+/// without a version, a package, so that `cargo` or an editor below `git/` asks no forge about `Cargo.toml`.
+/// A repository that really is called so can be named in the configuration, a package with its version.
 const PROBED: &[&str] = &[
     "HEAD",
     "FETCH_HEAD",
@@ -230,11 +230,16 @@ pub(crate) fn check_segment(segment: &str, index: usize, repository: bool) -> Re
     if rest.len() >= 4 && rest[rest.len() - 4..].eq_ignore_ascii_case(".git") {
         return Err(invalid("it ends in .git").hint("leave the .git out"));
     }
-    if PROBED.contains(&rest) || (!repository && PARTS_OF_GIT.contains(&rest)) {
+    if is_probed(rest) || (!repository && PARTS_OF_GIT.contains(&rest)) {
         return Err(invalid("programs look for this name in every directory, so no forge is asked for it")
             .hint("a repository that is called so can be named with `srcfs add NAME URL`"));
     }
     Ok(())
+}
+
+/// Whether programs look for a file of this name in every directory above the one they work in.
+pub(crate) fn is_probed(name: &str) -> bool {
+    PROBED.contains(&name)
 }
 
 #[cfg(test)]

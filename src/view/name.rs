@@ -191,6 +191,13 @@ fn split_package(kind: Kind, text: &str) -> Result<(Name, &str)> {
         Some((bare, reference)) => (bare, Some(reference)),
         None => (segment, None),
     };
+    // `package.json` is a package of npm that people use.
+    let is_one = kind == Kind::Npm && scope.is_empty() && bare == "package.json";
+    if reference.is_none() && config::is_probed(bare) && !is_one {
+        let why = "programs look for this name in every directory, so no registry is asked for it";
+        return Err(Error::new(ErrorKind::Invalid, what(text), why)
+            .hint("a package that is called so can be had by its version: write @ and a range after it"));
+    }
     let name = if scope.is_empty() { bare.to_owned() } else { format!("{scope}/{bare}") };
     let key = Key::package(Package::new(kind, &name).map_err(|error| error.during(what(text)))?);
     let reference = match reference {

@@ -65,6 +65,11 @@ fn what_the_grammar_forbids_reaches_nobody() {
         "npm/@",
         "npm/a%2fb",
         "npm/lib@..",
+        "npm/tsconfig.json",
+        "npm/AGENTS.md",
+        "npm/@scope/package.json",
+        "pypi/pyproject.toml",
+        "crates/Makefile",
         "npm/lib@-x",
         "npm/a\u{202e}b",
         "crates/1x",
@@ -78,6 +83,16 @@ fn what_the_grammar_forbids_reaches_nobody() {
         assert_eq!(errno(std::fs::metadata(place.path(name))), libc::ENOENT, "{name}");
     }
     assert_eq!(place.registry.requests(), []);
+}
+
+#[test]
+fn a_package_whose_name_programs_look_for_is_had_by_its_version() {
+    let mut place = Place::new();
+    place.registry.npm("package.json").version("2.0.1", &FILES);
+    place.registry.pypi("pyproject.toml").sdist("0.1", &FILES);
+    place.mount();
+    assert_eq!(place.cat("npm/package.json/a"), "1");
+    assert_eq!(place.cat("pypi/pyproject.toml@0.1/a"), "1");
 }
 
 #[test]
