@@ -23,6 +23,7 @@ mod forge;
 mod host;
 pub mod locking;
 mod problem;
+mod project;
 pub mod proxies;
 mod quota;
 mod reading;
@@ -39,6 +40,7 @@ pub use forge::Forge;
 pub use host::Host;
 pub(crate) use host::is_probed;
 pub use problem::Problem;
+pub use project::Project;
 pub use quota::{KeepFree, Quota};
 pub use resource::{
     RESERVED, Resource, check_name, check_note, parse_subpath, parse_subpaths, pasted_prefix,
@@ -71,6 +73,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The named resources, in the file's order.
     pub resources: Vec<Resource>,
+    /// The projects, in the file's order.
+    pub projects: Vec<Project>,
     /// The hosts that paths may reach: those of the file, then the well-known ones it does not name.
     pub hosts: Vec<Host>,
     /// How old the answer for a moving reference may be before it is asked for again in the
@@ -217,6 +221,25 @@ impl Config {
                     .hint("choose another name"))
             }
         }
+    }
+
+    /// The project of that name.
+    pub fn project(&self, name: &str) -> Option<&Project> {
+        self.projects.iter().find(|project| project.name == name)
+    }
+
+    /// Takes over what `old` has read of projects that are the same.
+    pub fn take_over(&mut self, old: &Config) {
+        for project in &mut self.projects {
+            if let Some(same) = old.projects.iter().find(|other| other.path == project.path) {
+                project.pins = same.pins.clone();
+            }
+        }
+    }
+
+    /// The url of a repository that a lockfile names: refused where that of a `[[resource]]` would be.
+    pub fn git_url(&self, url: &str) -> Result<GitUrl> {
+        resource::parse_url(url, |url| trusts(&self.hosts, url))
     }
 
     /// All servers that this configuration lets srcfs talk to, as they stand in urls, with their ports:

@@ -10,6 +10,7 @@ mod cargo;
 mod file;
 mod found;
 mod grammar;
+mod latest;
 mod names;
 mod npm;
 mod pin;
@@ -20,6 +21,7 @@ mod syntax;
 mod yarn;
 
 pub use file::{MAX_FILE, Stamp};
+pub use latest::{Index, Latest};
 pub use pin::{Ecosystem, Local, Location, Note, Origin, Pin, Reach};
 
 use crate::error::{Error, Kind, Result};

@@ -23,6 +23,7 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::key::{GitUrl, Key};
+use crate::project::Latest;
 use crate::source::Source;
 
 pub mod binding;
@@ -43,6 +44,8 @@ use swept::Swept;
 
 /// The file of the mount that explains it.
 pub const README: &str = "README.md";
+/// The directory of the projects.
+pub const PROJECTS: &str = "projects";
 /// The directory in which the mount tells about itself.
 pub const OWN: &str = ".srcfs";
 /// A name below [`OWN`] that begins so is a barrier: its lookup is answered when the mount has taken
@@ -86,6 +89,8 @@ enum Notice {
     Used(Arc<Binding>),
     /// Something may have been moved.
     Moved,
+    /// A lockfile may have changed.
+    Project(Arc<Latest>),
 }
 
 /// The file that [`Shared::config`] was read from.
@@ -180,6 +185,8 @@ impl SourceTree {
                 noticed.into_iter().for_each(|notice| match notice {
                     Notice::Used(binding) => binding.note_use(&|kind| first.refresh_of(kind)),
                     Notice::Moved => of_thread.move_over(),
+                    Notice::Project(pins) if pins.is_stale() => drop(pins.refresh()),
+                    Notice::Project(_) => {}
                 });
             })
             .map_err(|error| {
@@ -188,7 +195,10 @@ impl SourceTree {
         let stamp = file.as_deref().and_then(stamp);
         let configuration = RwLock::new(Loaded { file, stamp, vanished: None, problem: None });
         let (bindings, monitor) = (Mutex::default(), OnceLock::new());
-        Ok(Arc::new(SourceTree { shared, configuration, bindings, notices, monitor, about }))
+        let tree = SourceTree { shared, configuration, bindings, notices, monitor, about };
+        // So that nobody who lists one has to wait for its lockfiles.
+        tree.look_at_projects(&tree.shared.config());
+        Ok(Arc::new(tree))
     }
 
     /// Tells the tree where it is mounted, for its status.
@@ -217,8 +227,9 @@ impl SourceTree {
             && let Some(file) = loaded.file.clone()
         {
             match Config::load(&file) {
-                Ok(config) => {
+                Ok(mut config) => {
                     log::info!("read {} again", file.display());
+                    config.take_over(&self.shared.config());
                     self.shared.guard.set(&config.walkers);
                     let mut current = self.shared.config.write().unwrap_or_else(PoisonError::into_inner);
                     (*current, loaded.problem) = (Arc::new(config), None);
@@ -241,8 +252,12 @@ impl SourceTree {
     /// The binding that a name has now. Names of one repository, reference and subpaths share it.
     fn bind(&self, path: &Path, name: &Name, config: &Config) -> Option<Arc<Binding>> {
         let (key, reference) = (name.key()?, name.reference()?);
-        let what =
-            What { key: key.clone(), reference: reference.clone(), subpaths: name.subpaths(config).to_vec() };
+        let what = What {
+            key: key.clone(),
+            reference: reference.clone(),
+            subpaths: name.subpaths(config).to_vec(),
+            hashes: name.hashes().to_vec(),
+        };
         let fresh = lock(&self.bindings).get(&what).is_none();
         // Looked for before the table is locked, because it looks at all mirrors.
         if fresh && matches!(name, Name::Plain { .. }) && self.is_case_twin(key) {
@@ -263,11 +278,12 @@ impl SourceTree {
             None
         });
         let id = self.shared.next.fetch_add(1, Relaxed);
-        let configured = config.resources.iter().any(|resource| {
+        let named = config.resources.iter().any(|resource| {
             resource.key == what.key
                 && resource.reference == what.reference
                 && resource.subpaths == what.subpaths
         });
+        let configured = named || matches!(name, Name::Pinned { .. });
         let label = path.display().to_string();
         let binding = Arc::new(Binding::new(
             id,
@@ -320,6 +336,9 @@ impl Tree for SourceTree {
             return Entry::Missing;
         }
         let config = self.config();
+        if first == PROJECTS {
+            self.look_at_projects(&config);
+        }
         match Name::parse_path(path, &config) {
             Ok(Name::Directory) => Entry::Directory,
             Ok(name) => self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view)),
@@ -331,7 +350,11 @@ impl Tree for SourceTree {
         if path == Path::new(OWN) {
             return status::FILES.map(|name| (name.to_owned(), ListedKind::File)).into();
         }
-        listing::of(path, &self.config(), &self.shared.cache, &self.shared.cached)
+        let config = self.config();
+        if path.starts_with(PROJECTS) {
+            self.look_at_projects(&config);
+        }
+        listing::of(path, &config, &self.shared.cache, &self.shared.cached)
     }
 
     fn used(&self, path: &Path, _: Caller) {
@@ -345,6 +368,15 @@ impl Tree for SourceTree {
 }
 
 impl SourceTree {
+    /// Has lockfiles looked at that nobody has looked at for a while, on another thread: that takes time, and
+    /// whoever asks again in a second sees what came of it.
+    fn look_at_projects(&self, config: &Config) {
+        for project in config.projects.iter().filter(|project| project.pins.is_stale()) {
+            // Full: the next look does it.
+            let _ = self.notices.try_send(Notice::Project(project.pins.clone()));
+        }
+    }
+
     fn readme(&self) -> String {
         guide::text(guide::Form::Readme, &self.about.directory, &self.config())
     }
@@ -356,6 +388,8 @@ impl SourceTree {
         }
         if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
             self.shared.cached.outdate();
+            // What is wrong with one of them is told where it is asked for.
+            self.config().projects.iter().for_each(|project| drop(project.pins.refresh()));
             // Full: it is looked for now and then as well.
             let _ = self.notices.try_send(Notice::Moved);
             return Entry::Barrier;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::exit::Failed;
 use super::invocation::Invocation;
 use super::progress::Bars;
-use super::table::{short, unanswered};
+use super::table::{count, short, unanswered};
 use crate::config::NewOrigin;
 use crate::key::Kind;
-use crate::operation::add::{self, Addition};
+use crate::operation::add::{self, AddedProject, Addition};
 
 const AFTER_HELP: &str = "\
 Checks that the repository, package or directory, the reference and the subpaths exist.
@@ -18,13 +18,14 @@ Examples:
   srcfs add docs https://example.org/team/docs.git --ref main --subpath guide \\
       --note 'start at guide/intro.md'
   srcfs add ui --npm react --ref ^18                 # the newest 18
-  srcfs add work --path ~/work --ignore '*.log'      # is local/work below the mount";
+  srcfs add work --path ~/work --ignore '*.log'      # is local/work below the mount
+  srcfs add web --project ~/web                      # is projects/web: what its lockfiles pin";
 
 /// Give a repository, a package or a directory a name of its own below the mount
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 #[group(skip)]
-#[command(group(clap::ArgGroup::new("origin").required(true).args(["url", "npm", "crates", "pypi", "path"])))]
+#[command(group(clap::ArgGroup::new("origin").required(true).args(["url", "npm", "crates", "pypi", "path", "project"])))]
 pub struct Arguments {
     /// The name: letters, digits and . - _, with / for directories
     name: String,
@@ -42,8 +43,11 @@ pub struct Arguments {
     /// A directory of this machine instead, shown as local/NAME: what git lists of it, or all but what is built
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
+    /// A project instead, shown as projects/NAME: exactly the versions that its lockfiles pin
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["reference", "subpaths", "note", "no_check"])]
+    project: Option<PathBuf>,
     /// Leave out what matches this, written as in a .gitignore file; may be repeated
-    #[arg(long = "ignore", value_name = "GLOB", requires = "path", conflicts_with_all = ["url", "npm", "crates", "pypi"])]
+    #[arg(long = "ignore", value_name = "GLOB", requires = "path", conflicts_with_all = ["url", "npm", "crates", "pypi", "project"])]
     ignore: Vec<String>,
     /// The branch, tag or full commit id to show, if not the remote's HEAD; of a package the version, range
     /// or tag, if not the latest
@@ -70,6 +74,12 @@ impl Arguments {
 /// Adds.
 pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed> {
     let context = invocation.context()?;
+    if let Some(directory) = &arguments.project {
+        let directory = add::real_directory(directory)?;
+        let file = invocation.config_file()?;
+        let added = add::add_project(&context, &file, &arguments.name, &directory)?;
+        return Ok(invocation.output.confirm(&added, || project(&added))?);
+    }
     let subpaths: Vec<&str> = arguments.subpaths.iter().map(String::as_str).collect();
     let ignore: Vec<&str> = arguments.ignore.iter().map(String::as_str).collect();
     let path = arguments.path.as_deref().map(add::real_directory).transpose()?;
@@ -95,4 +105,17 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
         format!("added {} = {}{}\n", report.name, report.url, at.unwrap_or_default())
             + &unanswered(&report.unanswered)
     })
+}
+
+fn project(added: &AddedProject) -> String {
+    let AddedProject { name, path, pins, notes, broken, .. } = added;
+    let mut text =
+        format!("added projects/{name} = {}, {}\n", path.display(), count(*pins as u64, "pinned version"));
+    for failure in broken {
+        text.push_str(&format!("not read: {}: {}\n", failure.what, failure.why));
+    }
+    for note in notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text + &unanswered(&added.unanswered)
 }

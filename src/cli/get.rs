@@ -28,18 +28,22 @@ Ctrl-C ends all of it, leaves nothing half done, and says what was done (exit co
 Examples:
   srcfs get git/github.com/owner/repository@v1.2.0 docs
   srcfs get --jobs 16 --from dependencies.txt
-  grep '^git/' notes.txt | srcfs get -";
+  grep '^git/' notes.txt | srcfs get -
+  srcfs get --project web                            # of `srcfs add web --project DIR`";
 
 /// Fetch into the cache, without a mount
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// What to fetch; - alone reads the keys from the standard input
-    #[arg(value_name = "KEY", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(value_name = "KEY", required_unless_present_any = ["from", "project"], conflicts_with = "from")]
     keys: Vec<String>,
     /// Read the keys from FILE, one a line; - is the standard input
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Everything that the lockfiles of the project NAME pin
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keys", "from"])]
+    project: Option<String>,
     /// How many to fetch at once [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -60,6 +64,7 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
     let output = &invocation.output;
     let keys = match (&arguments.from, arguments.keys.as_slice()) {
         (Some(file), _) => listed(file)?,
+        (None, []) => get::pinned(&context, arguments.project.as_deref().unwrap_or_default())?,
         (None, [only]) if only == "-" => listed(Path::new("-"))?,
         (None, keys) if keys.iter().any(|key| key == "-") => {
             let why = "- stands for all keys, and there are others beside it";

@@ -2,8 +2,8 @@
 
 use super::exit::Failed;
 use super::invocation::Invocation;
-use super::table::{age, bytes, short, table};
-use crate::operation::list::{self, ListReport, Row};
+use super::table::{age, bytes, count, short, table};
+use crate::operation::list::{self, ListReport, ProjectRow, Row};
 
 const AFTER_HELP: &str = "\
 Never fetches. DISK is that of the whole mirror, which several references may share; USED is by
@@ -24,13 +24,23 @@ pub fn run(_: &Arguments, invocation: &Invocation) -> Result<(), Failed> {
 }
 
 fn text(report: &ListReport) -> String {
-    if report.resources.is_empty() {
+    if report.resources.is_empty() && report.projects.is_empty() {
         return "nothing is configured or cached; `srcfs add NAME URL` or a look into the mount changes that\n"
             .to_owned();
     }
     let rows: Vec<Vec<String>> = report.resources.iter().map(cells).collect();
     let heading = ["KEY", "REFERENCE", "REVISION", "FILES", "SIZE", "DISK", "AGE", "USED", "KEPT", "READ BY"];
-    let mut text = table(&heading, &rows);
+    let mut text = match rows.is_empty() {
+        true => String::new(),
+        false => table(&heading, &rows),
+    };
+    for ProjectRow { key, path, pins, failures, .. } in &report.projects {
+        let pinned = pins.map_or_else(|| "not read".to_owned(), |pins| count(pins as u64, "pinned version"));
+        text.push_str(&format!("{key}  {}  {pinned}\n", path.display()));
+        for failure in failures {
+            text.push_str(&format!("  {}: {}\n", failure.what, failure.why));
+        }
+    }
     for unknown in &report.unknown_readers {
         text.push_str(&format!("readers not known of {unknown}\n"));
     }

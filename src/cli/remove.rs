@@ -6,10 +6,11 @@ use super::table::unanswered;
 use crate::operation::remove;
 
 const AFTER_HELP: &str = "\
-Its mirror is cleared too, unless another name uses it.
+Its mirror is cleared too, unless another name uses it. Of a project only the name goes.
 
-Example:
-  srcfs remove docs --keep-cache";
+Examples:
+  srcfs remove docs --keep-cache
+  srcfs remove projects/web";
 
 /// Take a name out of the configuration
 #[derive(clap::Args, Debug)]

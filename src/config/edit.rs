@@ -1,4 +1,4 @@
-//! Changes the configuration file: adds and removes named resources.
+//! Changes the configuration file: adds and removes named resources and projects.
 //!
 //! A change leaves every byte alone that it is not about: comments, order, spelling. It is checked
 //! by reading the result before anything is written, and appears at once (a file beside it, synced
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use toml_edit::{Array, ArrayOfTables, Document, DocumentMut, Item, Table, Value};
 
-use super::{Config, Resource, problem, read};
+use super::{Config, Project, Resource, problem, read};
 use crate::error::{Error, Kind, Result};
 use crate::key::{Origin, Reference};
 
@@ -56,30 +56,75 @@ pub fn add_all(file: &Path, resources: &[Resource]) -> Result<Config> {
 /// configuration as it is then.
 pub fn remove(file: &Path, name: &str) -> Result<Config> {
     change(file, |text, config| {
-        let what = format!("remove {name:?} from {}", file.display());
         let Some((index, _)) = config.resource(name) else {
+            let what = format!("remove {name:?} from {}", file.display());
             return Err(Error::new(Kind::NotFound, what, "no resource there is called so")
                 .hint("see `srcfs list` for the configured names"));
         };
-        let document = Document::parse(text).map_err(|error| not_toml(file, &error))?;
-        match document.get("resource") {
-            Some(Item::ArrayOfTables(tables)) => {
-                let place = tables.get(index).and_then(|table| place(text, table));
-                let Some(place) = place else {
-                    return Err(Error::new(Kind::Config, what, "its place in the file is not clear")
-                        .hint("remove it with an editor"));
-                };
-                Ok(format!("{}{}", &text[..place.start], &text[place.end..]))
-            }
+        without(file, text, "resource", index)
+    })
+}
+
+/// Adds `project` at the end of the projects and answers the configuration as it is then.
+pub fn add_project(file: &Path, project: &Project) -> Result<Config> {
+    change(file, |text, config| {
+        let what = || format!("add the project {:?} to {}", project.name, file.display());
+        if let Some(other) = config.project(&project.name) {
+            let why = format!("a project of that name is there, in {}", other.path.display());
+            return Err(
+                Error::new(Kind::Config, what(), why).hint("choose another name, or remove that one first")
+            );
+        }
+        let mut document = parse(file, text)?;
+        let mut table = Table::new();
+        table["name"] = toml_edit::value(&project.name);
+        table["path"] = toml_edit::value(project.path.to_string_lossy().as_ref());
+        let list = document.entry("project").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        match list {
+            Item::ArrayOfTables(tables) => tables.push(table),
+            Item::Value(Value::Array(array)) => array.push(table.into_inline_table()),
             _ => {
-                let mut document = parse(file, text)?;
-                if let Some(array) = document.get_mut("resource").and_then(Item::as_array_mut) {
-                    array.remove(index);
-                }
-                Ok(document.to_string())
+                return Err(Error::new(Kind::Config, what(), "`project` there is no list")
+                    .hint("write [[project]] above its keys"));
             }
         }
+        Ok(document.to_string())
     })
+}
+
+/// Removes the project `name` as [`remove`] does a resource.
+pub fn remove_project(file: &Path, name: &str) -> Result<Config> {
+    change(file, |text, config| {
+        let Some(index) = config.projects.iter().position(|project| project.name == name) else {
+            let what = format!("remove {name:?} from {}", file.display());
+            return Err(Error::new(Kind::NotFound, what, "no project there is called so")
+                .hint("see `srcfs list` for the configured names"));
+        };
+        without(file, text, "project", index)
+    })
+}
+
+/// The text without the table `index` of `list`.
+fn without(file: &Path, text: &str, list: &str, index: usize) -> Result<String> {
+    let document = Document::parse(text).map_err(|error| not_toml(file, &error))?;
+    match document.get(list) {
+        Some(Item::ArrayOfTables(tables)) => {
+            let place = tables.get(index).and_then(|table| place(text, table));
+            let Some(place) = place else {
+                let what = format!("remove the {list} {} from {}", index + 1, file.display());
+                return Err(Error::new(Kind::Config, what, "its place in the file is not clear")
+                    .hint("remove it with an editor"));
+            };
+            Ok(format!("{}{}", &text[..place.start], &text[place.end..]))
+        }
+        _ => {
+            let mut document = parse(file, text)?;
+            if let Some(array) = document.get_mut(list).and_then(Item::as_array_mut) {
+                array.remove(index);
+            }
+            Ok(document.to_string())
+        }
+    }
 }
 
 /// Reads, changes, checks and replaces the file under its lock.

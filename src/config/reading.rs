@@ -14,8 +14,8 @@ use super::problem::Problems;
 use super::quota::{self, Quota};
 use super::walkers::{self, Walkers};
 use super::{
-    Config, DAY, Forge, HOUR, Host, MINUTE, Resource, SECOND, check_name, check_note, collide, parse_subpath,
-    parse_subpaths, resource, trusts,
+    Config, DAY, Forge, HOUR, Host, MINUTE, Project, Resource, SECOND, check_name, check_note, collide,
+    parse_subpath, parse_subpaths, resource, trusts,
 };
 use crate::key::{self, Directory, Key, Reference};
 
@@ -49,6 +49,7 @@ const MAX_FETCHES: u32 = 8;
 
 const KEYS: &[&str] = &[
     "resource",
+    "project",
     "host",
     "refresh",
     "offline",
@@ -70,6 +71,7 @@ const KEYS: &[&str] = &[
     "lock",
     "lease",
 ];
+const PROJECT_KEYS: &[&str] = &["name", "path"];
 const RESOURCE_KEYS: &[&str] =
     &["name", "git", "npm", "crates", "pypi", "path", "ignore", "ref", "subpaths", "note"];
 const HOST_KEYS: &[&str] = &["name", "url", "nested", "forge"];
@@ -79,6 +81,7 @@ impl Default for Config {
         Config {
             file: None,
             resources: Vec::new(),
+            projects: Vec::new(),
             hosts: Host::well_known(),
             refresh: Some(REFRESH.default),
             offline: false,
@@ -101,6 +104,7 @@ pub(super) fn document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Conf
     let mut config = Config {
         file: None,
         resources: Vec::new(),
+        projects: read_projects(&file, problems),
         hosts: read_hosts(&file, problems),
         refresh: match file.text_or_none("refresh") {
             Some("never") => None,
@@ -277,6 +281,26 @@ fn read_subpaths(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<St
         problems.add_error(&at, &error, "list fewer of them, or their parent");
         Vec::new()
     })
+}
+
+fn read_projects(file: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Vec<Project> {
+    let mut projects: Vec<Project> = Vec::new();
+    for fields in file.tables("project", PROJECT_KEYS, problems) {
+        let name = required(&fields, "name", "name = \"web\"", problems);
+        let path = required(&fields, "path", "path = \"/home/me/web\"", problems);
+        let (Some(name), Some(path)) = (name, path) else { continue };
+        match Project::new(name.text, Path::new(path.text)) {
+            Ok(project) if projects.iter().any(|other| other.name == project.name) => {
+                let why = format!("the project {:?} stands here a second time", name.text);
+                problems.add(&name.at, why, "keep one of them");
+            }
+            Ok(project) => projects.push(project),
+            Err(error) => {
+                problems.add_error(&name.at, &error, "correct it; `srcfs add NAME --project DIR` makes one");
+            }
+        }
+    }
+    projects
 }
 
 fn required<'a>(

@@ -73,6 +73,11 @@ impl Reference {
         Ok(Reference::Named(text.to_owned()))
     }
 
+    /// Exactly the version `text` of packages of `kind`, also where it could be read as a part of one.
+    pub fn exact_version(kind: super::Kind, text: &str) -> Result<Self> {
+        super::wanted::exact(kind, text)
+    }
+
     /// Parses a reference as it stands in a path: `/` is written `%2F` and `%` is `%25`.
     pub fn parse_path(text: &str) -> Result<Self> {
         Self::parse(&decoded(text)?)

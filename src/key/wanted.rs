@@ -55,6 +55,21 @@ pub(super) fn parse(kind: Kind, text: &str) -> Result<Reference> {
     }
 }
 
+/// Exactly the version `text`. Fails with [`ErrorKind::Invalid`] if it is no version there.
+pub(super) fn exact(kind: Kind, text: &str) -> Result<Reference> {
+    let version = match kind {
+        Kind::Npm => nodejs_semver::Version::parse(text).ok().map(|version| version.to_string()),
+        Kind::Crates => semver::Version::parse(text).ok().map(|version| version.to_string()),
+        Kind::Pypi => PepVersion::from_str(text).ok().map(|version| version.to_string()),
+        Kind::Git | Kind::Local => None,
+    };
+    let why = || {
+        let why = format!("it is no version of {}", kind.as_str());
+        Error::new(ErrorKind::Invalid, format!("read the version {text:?}"), why)
+    };
+    version.map(Reference::Version).ok_or_else(why)
+}
+
 fn npm(text: &str) -> Option<Reference> {
     if let Ok(version) = nodejs_semver::Version::parse(text) {
         return Some(Reference::Version(version.to_string()));

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::barrier::{self, Unanswered};
 use super::target::Target;
-use super::{Context, Watch, get, mounts};
+use super::{Context, Failure, Watch, get, mounts};
 use crate::cache::Freshness;
-use crate::config::{NewOrigin, Resource, edit};
+use crate::config::{NewOrigin, Project, Resource, edit};
 use crate::error::{Error, Kind, Result};
 use crate::key::Origin;
 use crate::source::{Resolved, local};
@@ -47,6 +47,28 @@ pub struct AddReport {
     pub unanswered: Vec<Unanswered>,
 }
 
+/// What project was added.
+#[derive(Clone, Debug, Serialize)]
+pub struct AddedProject {
+    /// The name: it is shown as `projects/<name>`.
+    pub name: String,
+    /// Its directory.
+    pub path: PathBuf,
+    /// The configuration file.
+    pub file: PathBuf,
+    /// How many versions its lockfiles pin.
+    pub pins: usize,
+    /// What in them is not pinned or was not understood.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The lockfiles that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<Failure>,
+    /// Mounts that have not noticed yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
+}
+
 /// Adds a resource to `file`. With `check` only if what it is, the reference and the subpaths exist; that fetches the tree if there are subpaths to look for.
 pub fn add(
     context: &Context,
@@ -70,6 +92,31 @@ pub fn add(
         file: file.to_owned(),
         revision: shown.as_ref().map(|shown| shown.revision.to_string()),
         version: shown.filter(|_| is_package).and_then(|shown| shown.full_name),
+        unanswered: barrier::raise(&mounts::of_cache(context.cache.id())?),
+    })
+}
+
+/// Adds the project in `directory` to `file`, if its lockfiles can be read.
+pub fn add_project(context: &Context, file: &Path, name: &str, directory: &Path) -> Result<AddedProject> {
+    let project = Project::new(name, directory)?;
+    local::check_place(directory, context.cache.directory())?;
+    let pins = project.pins.refresh().map_err(|error| not_added(name, error))?;
+    if pins.project.pins.is_empty() && pins.project.broken.is_empty() {
+        let what = format!("add the project in {}", directory.display());
+        let why = "there is no lockfile in it that pins anything";
+        return Err(Error::new(Kind::Invalid, what, why).hint(
+            "give the directory of a Cargo.lock, package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock, \
+             uv.lock, poetry.lock, Pipfile.lock or requirements.txt",
+        ));
+    }
+    edit::add_project(file, &project)?;
+    Ok(AddedProject {
+        name: name.to_owned(),
+        path: directory.to_owned(),
+        file: file.to_owned(),
+        pins: pins.project.pins.len(),
+        notes: pins.project.notes.iter().map(ToString::to_string).collect(),
+        broken: pins.project.broken.iter().map(|broken| Failure::from(&broken.error)).collect(),
         unanswered: barrier::raise(&mounts::of_cache(context.cache.id())?),
     })
 }
@@ -111,6 +158,7 @@ pub(super) fn exists(
         reference: resource.reference.clone(),
         subpaths: resource.subpaths.clone(),
         resource: None,
+        hashes: Vec::new(),
     };
     if !target.subpaths.is_empty() {
         let fetched = get::materialize(context, &target, Freshness::Now, verb, watch)?;

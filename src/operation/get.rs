@@ -22,6 +22,8 @@ use super::{Context, Failure, Watch, mounts, who};
 use crate::cache::{Fetched, Freshness};
 use crate::error::{Error, Kind, Result};
 use crate::source::Progress;
+use crate::view::name::pinned;
+use crate::view::snapshot::agree;
 use queue::{Input, Queue};
 
 mod list;
@@ -129,6 +131,18 @@ pub enum Keys {
     },
 }
 
+/// Everything that the lockfiles of the project `name` pin. What of it cannot be had fails for itself.
+pub fn pinned(context: &Context, name: &str) -> Result<Keys> {
+    let what = || format!("get the project {name:?}");
+    let Some(project) = context.config.project(name.strip_prefix("projects/").unwrap_or(name)) else {
+        return Err(Error::new(Kind::NotFound, what(), "no project is called so")
+            .hint("see `srcfs list`, or name it with `srcfs add NAME --project DIR`"));
+    };
+    let paths = pinned::paths(project).map_err(|error| error.during(what()))?;
+    let from = std::io::Cursor::new(paths.join("\n"));
+    Ok(Keys::Listed { from: Box::new(from), name: format!("the lockfiles of {}", project.path.display()) })
+}
+
 /// How a batch is done.
 pub struct Batch<'a> {
     /// How many are worked on at once.
@@ -198,6 +212,7 @@ pub(super) fn materialize(
     if fetched.fetched {
         context.cache.tend();
     }
+    agree(&target.hashes, fetched.snapshot.about())?;
     Ok(fetched)
 }
 

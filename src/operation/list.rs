@@ -1,14 +1,16 @@
 //! What is configured and what is cached.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
 use super::readers::{Reader, Readers};
 use super::target::{Target, described};
-use super::{Context, daemon_status, mounts};
+use super::{Context, Failure, daemon_status, mounts};
 use crate::cache::{Kept, State};
+use crate::config::Project;
 use crate::error::Result;
 use crate::key::{Key, Reference};
 use crate::view::name;
@@ -52,9 +54,26 @@ pub struct Row {
     pub subpaths: Vec<String>,
 }
 
+/// One project.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProjectRow {
+    /// Its path below the mount.
+    pub key: String,
+    /// Its directory.
+    pub path: PathBuf,
+    /// How many versions its lockfiles pin.
+    pub pins: Option<usize>,
+    /// What in them is not pinned or was not understood.
+    pub notes: Vec<String>,
+    /// Why it, or a lockfile of it, cannot be read.
+    pub failures: Vec<Failure>,
+}
+
 /// What came of a `list`.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListReport {
+    /// In the file's order.
+    pub projects: Vec<ProjectRow>,
     /// Configured ones in the file's order, then what else is cached, by name.
     pub resources: Vec<Row>,
     /// Mounts whose readers are not known, and why.
@@ -109,7 +128,24 @@ pub fn list(context: &Context) -> Result<ListReport> {
             Some(format!("{}: {why}", daemon.mounted.mount_point.display()))
         })
         .collect();
-    Ok(ListReport { resources, unknown_readers })
+    let projects = config.projects.iter().map(project).collect();
+    Ok(ListReport { projects, resources, unknown_readers })
+}
+
+fn project(project: &Project) -> ProjectRow {
+    let (key, path) = (format!("projects/{}", project.name), project.path.clone());
+    match project.pins.refresh() {
+        Ok(index) => ProjectRow {
+            key,
+            path,
+            pins: Some(index.project.pins.len()),
+            notes: index.project.notes.iter().map(ToString::to_string).collect(),
+            failures: index.project.broken.iter().map(|broken| Failure::from(&broken.error)).collect(),
+        },
+        Err(error) => {
+            ProjectRow { key, path, pins: None, notes: Vec::new(), failures: vec![Failure::from(&error)] }
+        }
+    }
 }
 
 fn row(

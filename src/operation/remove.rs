@@ -1,4 +1,4 @@
-//! Removes a named resource from the configuration, and its mirror if no other name uses it.
+//! Removes a named resource from the configuration, and its mirror if no other name uses it; or a project.
 
 use std::path::{Path, PathBuf};
 
@@ -28,9 +28,21 @@ pub struct RemoveReport {
     pub unanswered: Vec<Unanswered>,
 }
 
-/// Removes the resource `name` from `file`.
+/// Removes the resource or the project `name` from `file`.
 pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> Result<RemoveReport> {
     let resource = context.config.resource(name);
+    let project = name.strip_prefix("projects/").or(resource.is_none().then_some(name));
+    if let Some(project) = project.filter(|project| context.config.project(project).is_some()) {
+        edit::remove_project(file, project)?;
+        // What it pinned is other names' as well, and goes when nobody uses it.
+        return Ok(RemoveReport {
+            name: format!("projects/{project}"),
+            file: file.to_owned(),
+            kept_for: Vec::new(),
+            cleared: None,
+            unanswered: barrier::raise(&mounts::of_cache(context.cache.id())?),
+        });
+    }
     let Some(target) = resource.and_then(|(index, _)| Target::of_resource(index, &context.config)) else {
         let error = Error::new(Kind::NotFound, format!("remove {name:?}"), "no resource is called so");
         let directory = format!("local/{name}");

@@ -24,6 +24,8 @@ pub struct Target {
     pub subpaths: Vec<String>,
     /// The index of the named resource, if it is one.
     pub resource: Option<usize>,
+    /// The hashes of which the published archive must have one; none is no demand.
+    pub hashes: Vec<String>,
 }
 
 impl Target {
@@ -65,6 +67,7 @@ impl Target {
             reference: reference.clone(),
             subpaths: name.subpaths(config).to_vec(),
             resource,
+            hashes: name.hashes().to_vec(),
         };
         Ok((target, rest.to_owned()))
     }
@@ -78,13 +81,14 @@ impl Target {
             reference: resource.reference.clone(),
             subpaths: resource.subpaths.clone(),
             resource: Some(index),
+            hashes: Vec::new(),
         })
     }
 
     /// The target of something cached: by the name of its path, if a configured host has it.
     pub fn of_cached(key: Key, reference: Reference, config: &Config) -> Target {
         let text = name::path_of(&key, &reference, config).unwrap_or_else(|| described(&key, &reference));
-        Target { text, key, reference, subpaths: Vec::new(), resource: None }
+        Target { text, key, reference, subpaths: Vec::new(), resource: None, hashes: Vec::new() }
     }
 }
 

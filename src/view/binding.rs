@@ -34,6 +34,8 @@ pub struct What {
     pub reference: Reference,
     /// Only these of its paths; all if empty.
     pub subpaths: Vec<String>,
+    /// Only if the published archive has one of these hashes; any will do if empty.
+    pub hashes: Vec<String>,
 }
 
 /// Where the cache's pointer points: the generation and the revision in it.

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use srcfs_mount::tree::ListedKind;
 
 use super::name;
-use super::{OWN, README, lock};
+use super::{OWN, PROJECTS, README, lock};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::key::Kind;
+use crate::project::Ecosystem;
 
 /// How long what was read is good, if nothing is known to have changed.
 const RECENT: Duration = Duration::from_millis(100);
@@ -72,6 +73,7 @@ pub(super) fn of(
     if root {
         names.insert((OWN.to_owned(), ListedKind::Directory));
         names.insert((README.to_owned(), ListedKind::File));
+        names.insert((PROJECTS.to_owned(), ListedKind::Directory));
         names.extend(Kind::ALL.map(|kind| (kind.as_str().to_owned(), ListedKind::Directory)));
     }
     if directory == Path::new(Kind::Git.as_str()) {
@@ -80,6 +82,9 @@ pub(super) fn of(
     for resource in &config.resources {
         names.extend(below(directory, &resource.name));
     }
+    if let Ok(inside) = directory.strip_prefix(PROJECTS) {
+        names.extend(pinned(inside, directory, config));
+    }
     let first = directory.components().next().and_then(|first| first.as_os_str().to_str());
     if first.and_then(Kind::parse).is_some_and(Kind::needs_network) {
         for path in &*recent.paths(config, || cached(config, cache)) {
@@ -87,6 +92,26 @@ pub(super) fn of(
         }
     }
     names.into_iter().collect()
+}
+
+/// What a directory of projects lists: their names, the kinds of which they pin something, what they pin. A
+/// project that cannot be read lists nothing; what is asked for in it says why.
+fn pinned(inside: &Path, directory: &Path, config: &Config) -> Vec<(String, ListedKind)> {
+    let Some(name) = inside.components().next().and_then(|name| name.as_os_str().to_str()) else {
+        let names = config.projects.iter().map(|project| project.name.clone());
+        return names.map(|name| (name, ListedKind::Directory)).collect();
+    };
+    let pins = config.project(name).and_then(|project| project.pins.at_hand().ok());
+    let Some(pins) = pins else { return Vec::new() };
+    let mut listed = BTreeSet::new();
+    for ecosystem in Ecosystem::ALL {
+        let place = format!("{PROJECTS}/{name}/{}", ecosystem.kind());
+        // Of thousands of names only those that this directory leads to are looked at.
+        let leads = Path::new(&place).starts_with(directory) || directory.starts_with(&place);
+        let names = leads.then(|| pins.names(ecosystem)).into_iter().flatten();
+        listed.extend(names.filter_map(|name| below(directory, &format!("{place}/{name}"))));
+    }
+    listed.into_iter().collect()
 }
 
 /// The paths of everything cached that has one.

@@ -11,6 +11,8 @@
 //! | `npm/<package>`, `npm/@<scope>/<package>`, `crates/<crate>`, `pypi/<project>`, each with `[@<version>]` | a package |
 //! | `npm`, `npm/@<scope>`, `crates`, `pypi`, `local` | a directory |
 //! | on a host whose groups nest: the first segment with `@` or ending in `.git` | a repository |
+//! | `projects`, `projects/<name>`, `projects/<name>/<kind>`, `projects/<name>/npm/@<scope>` | a directory |
+//! | `projects/<name>/<kind>/<package>[@<version>]` | what that project pins |
 //! | a configured name, also with `@<reference>` | a resource |
 //! | a part of configured names that ends before a `/` | a directory |
 //!
@@ -23,6 +25,8 @@ use crate::config::{self, Config};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Origin, Package, Reference};
 
+pub mod pinned;
+
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -34,6 +38,17 @@ pub enum Name {
         key: Key,
         /// What of it.
         reference: Reference,
+    },
+    /// A package of a project, at the version that its lockfiles pin.
+    Pinned {
+        /// The resource.
+        key: Key,
+        /// What of it: exactly that.
+        reference: Reference,
+        /// The only paths that are shown; all if empty.
+        subpaths: Vec<String>,
+        /// The hashes that the lockfiles name, any of which the published archive may have; none is no demand.
+        hashes: Vec<String>,
     },
     /// A named resource.
     Resource {
@@ -100,12 +115,7 @@ impl Name {
             "npm" => split_package(Kind::Npm, text),
             "crates" => split_package(Kind::Crates, text),
             "pypi" => split_package(Kind::Pypi, text),
-            "projects" => Err(Error::new(
-                ErrorKind::NotFound,
-                what(text),
-                format!("this version knows no {first}/: the name is reserved for a later one"),
-            )
-            .hint("git/<host>/<owner>/<repository> and configured names are there")),
+            "projects" => pinned::split(text, config),
             _ => split_resource(text, config),
         }
     }
@@ -114,7 +124,7 @@ impl Name {
     pub fn key(&self) -> Option<&Key> {
         match self {
             Name::Directory => None,
-            Name::Plain { key, .. } | Name::Resource { key, .. } => Some(key),
+            Name::Plain { key, .. } | Name::Pinned { key, .. } | Name::Resource { key, .. } => Some(key),
         }
     }
 
@@ -122,13 +132,24 @@ impl Name {
     pub fn reference(&self) -> Option<&Reference> {
         match self {
             Name::Directory => None,
-            Name::Plain { reference, .. } | Name::Resource { reference, .. } => Some(reference),
+            Name::Plain { reference, .. }
+            | Name::Pinned { reference, .. }
+            | Name::Resource { reference, .. } => Some(reference),
+        }
+    }
+
+    /// The hashes of which the published archive must have one; none is no demand.
+    pub fn hashes(&self) -> &[String] {
+        match self {
+            Name::Pinned { hashes, .. } => hashes,
+            _ => &[],
         }
     }
 
     /// The only paths that the view shows; all if empty.
-    pub fn subpaths<'c>(&self, config: &'c Config) -> &'c [String] {
+    pub fn subpaths<'c>(&'c self, config: &'c Config) -> &'c [String] {
         match self {
+            Name::Pinned { subpaths, .. } => subpaths,
             Name::Resource { index, .. } => {
                 config.resources.get(*index).map_or(&[], |resource| resource.subpaths.as_slice())
             }

@@ -16,6 +16,7 @@ use super::citation::{Citation, Place};
 use super::{Shared, lock};
 use crate::cache::Snapshot;
 use crate::error::{Error, Kind, Result};
+use crate::source::About;
 use crate::store::{self, Table};
 
 /// The extended attributes of a view. `.blob` stands on files, the last two on submodules, and on the root
@@ -31,6 +32,20 @@ pub(crate) const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 
 /// The node of a view's own directory.
 const ROOT: u32 = 0;
+
+/// Fails with `Corrupt` if the published archive has none of these hashes, of which the same algorithm's
+/// count; none is no demand.
+pub fn agree(hashes: &[String], about: Option<&About>) -> Result<()> {
+    let Some(about) = about else { return Ok(()) };
+    let algorithm = about.hash.split(['-', ':']).next().unwrap_or_default();
+    let mut same = hashes.iter().filter(|hash| hash.split(['-', ':']).next() == Some(algorithm)).peekable();
+    if same.peek().is_none() || same.any(|hash| *hash == about.hash) {
+        return Ok(());
+    }
+    let why = format!("the registry publishes {}, and the lockfile pins {}", about.hash, hashes.join(", "));
+    Err(Error::new(Kind::Corrupt, format!("compare {} {}", about.name, about.version), why)
+        .hint("one of them was changed: find out which before anything of it is used"))
+}
 
 /// A snapshot being shown. While it lives its generation is pinned. The same snapshot may come to lie in
 /// another generation (see `move_over`); nothing that is shown changes then.
@@ -81,6 +96,7 @@ impl Shown {
             let narrowed = snapshot.table().narrowed(&what.subpaths);
             Arc::new(narrowed.map_err(|error| error.during(format!("show {}", what.key)))?)
         };
+        agree(&what.hashes, snapshot.about()).map_err(|error| error.during(format!("show {}", what.key)))?;
         let (label, what, failed) = (label.to_owned(), what.clone(), Arc::default());
         let snapshot = RwLock::new(snapshot.clone());
         Ok(Shown { shared, what, label, failed, snapshot, table })

@@ -1,0 +1,166 @@
+//! What a project pins now: read when somebody first asks, and again when a lockfile changed.
+//!
+//! Looking whether something changed costs a stat a file; reading may take a second. So what was read last is
+//! at hand at once ([`Latest::at_hand`]), and whoever has the time looks again ([`Latest::refresh`]). A project
+//! that cannot be read is an error until it can.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::{Ecosystem, Pin, Project, read};
+use crate::error::Result;
+
+/// What was seen is good for so long, unless somebody wants the present.
+const GOOD: Duration = Duration::from_secs(1);
+
+/// A project as it was read, with its names in order.
+#[derive(Debug)]
+pub struct Index {
+    /// What its lockfiles say.
+    pub project: Project,
+    names: BTreeMap<Ecosystem, BTreeMap<String, usize>>,
+}
+
+impl Index {
+    fn of(project: Project) -> Self {
+        let names = Ecosystem::ALL.map(|ecosystem| {
+            // By address: there may be tens of thousands.
+            let places: BTreeMap<*const Pin, usize> =
+                project.pins.iter().enumerate().map(|(at, pin)| (std::ptr::from_ref(pin), at)).collect();
+            let names = project.names(ecosystem);
+            let at = |pin: &Pin| places.get(&std::ptr::from_ref(pin)).copied();
+            (ecosystem, names.into_iter().filter_map(|(name, pin)| Some((name, at(pin)?))).collect())
+        });
+        Index { names: names.into(), project }
+    }
+
+    /// The names that are shown of an ecosystem, in order. A scope of npm is part of the name.
+    pub fn names(&self, ecosystem: Ecosystem) -> impl Iterator<Item = &str> {
+        self.names.get(&ecosystem).into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
+    /// The pin that a name means; else why there is none. See [`Project::find`].
+    pub fn find(&self, ecosystem: Ecosystem, name: &str) -> Result<&Pin> {
+        let shown = self.names.get(&ecosystem).and_then(|names| names.get(name)).copied();
+        let pin = shown.and_then(|at| self.project.pins.get(at));
+        let pin = pin.or_else(|| self.project.find(ecosystem, name));
+        pin.ok_or_else(|| self.project.missing(ecosystem, name))
+    }
+}
+
+/// What of a project was read last.
+#[derive(Debug)]
+pub struct Latest {
+    directory: PathBuf,
+    last: RwLock<Option<Last>>,
+    /// Held by whoever reads.
+    reading: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Last {
+    found: Result<Arc<Index>>,
+    looked: Instant,
+}
+
+impl Latest {
+    /// Of the project in `directory`. Nothing is read yet.
+    pub fn new(directory: &Path) -> Self {
+        Latest { directory: directory.to_owned(), last: RwLock::default(), reading: Mutex::default() }
+    }
+
+    /// What was read last, however long ago; it is read if it never was.
+    pub fn at_hand(&self) -> Result<Arc<Index>> {
+        match self.last(|last| last.found.clone()) {
+            Some(found) => found,
+            None => self.refresh(),
+        }
+    }
+
+    /// What is pinned now: it is read again if something changed.
+    pub fn refresh(&self) -> Result<Arc<Index>> {
+        // Whoever panicked there left what was read before.
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = Instant::now();
+        let known = self.last(|last| last.found.clone()).and_then(Result::ok);
+        let current = known.filter(|index| index.project.stamp.is_current(&self.directory));
+        let found = match current {
+            Some(index) => Ok(index),
+            None => {
+                let found = read(&self.directory).map(|project| Arc::new(Index::of(project)));
+                match &found {
+                    Ok(index) => {
+                        let (pins, place) = (index.project.pins.len(), self.directory.display());
+                        log::info!("the lockfiles of {place} pin {pins} versions");
+                        index.project.broken.iter().for_each(|broken| log::warn!("{}", broken.error));
+                    }
+                    Err(error) => log::warn!("{error}"),
+                }
+                found
+            }
+        };
+        let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Last { found: found.clone(), looked });
+        found
+    }
+
+    /// Whether nobody has looked for a while.
+    pub fn is_stale(&self) -> bool {
+        self.last(|last| last.looked.elapsed() >= GOOD).unwrap_or(true)
+    }
+
+    fn last<T>(&self, of: impl FnOnce(&Last) -> T) -> Option<T> {
+        self.last.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(of)
+    }
+}
+
+/// The same project is the same, whatever was read of it.
+impl PartialEq for Latest {
+    fn eq(&self, other: &Self) -> bool {
+        self.directory == other.directory
+    }
+}
+
+impl Eq for Latest {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirements(directory: &Path, text: &str) {
+        std::fs::write(directory.join("requirements.txt"), text).unwrap();
+    }
+
+    #[test]
+    fn what_was_read_stays_until_somebody_looks_and_sees_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        requirements(directory.path(), "six==1.16.0\n");
+        let latest = Latest::new(directory.path());
+        assert!(latest.is_stale());
+        let first = latest.at_hand().unwrap();
+        let names = |index: &Index| index.names(Ecosystem::Pypi).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(names(&first), ["six"]);
+        assert_eq!(first.find(Ecosystem::Pypi, "SIX").unwrap().version, "1.16.0");
+        assert!(Arc::ptr_eq(&latest.refresh().unwrap(), &first), "nothing changed");
+        requirements(directory.path(), "six==1.17.0\nidna==3.7\n");
+        assert!(Arc::ptr_eq(&latest.at_hand().unwrap(), &first), "nobody has looked");
+        assert_eq!(names(&latest.refresh().unwrap()), ["idna", "six"]);
+        assert_eq!(latest.at_hand().unwrap().find(Ecosystem::Pypi, "six").unwrap().version, "1.17.0");
+    }
+
+    #[test]
+    fn a_project_that_is_gone_is_an_error_until_it_is_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("p");
+        std::fs::create_dir(&place).unwrap();
+        requirements(&place, "six==1.16.0\n");
+        let latest = Latest::new(&place);
+        assert!(latest.refresh().is_ok());
+        std::fs::rename(&place, directory.path().join("q")).unwrap();
+        assert!(latest.refresh().is_err() && latest.at_hand().is_err());
+        std::fs::rename(directory.path().join("q"), &place).unwrap();
+        assert!(latest.refresh().is_ok() && latest.at_hand().is_ok());
+    }
+}

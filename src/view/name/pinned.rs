@@ -1,0 +1,179 @@
+//! Names below `projects/`: what the lockfiles of a configured project pin.
+
+use super::{Name, next, what};
+use crate::config::{Config, Project};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::key::{Key, Kind, Package, Reference};
+use crate::project::{Ecosystem, Origin, Pin};
+
+/// Reads `projects/<name>/<kind>/<package>`, with what follows inside the tree.
+pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
+    let (_, rest) = next(text);
+    if rest.is_empty() {
+        return Ok((Name::Directory, ""));
+    }
+    let (name, rest) = next(rest);
+    let project = config.project(name).ok_or_else(|| unknown(text, name, config))?;
+    if rest.is_empty() {
+        return Ok((Name::Directory, ""));
+    }
+    let (kind, rest) = next(rest);
+    let Some(ecosystem) = Ecosystem::ALL.into_iter().find(|ecosystem| ecosystem.kind() == kind) else {
+        let why = format!("a project has npm, crates and pypi, and no {kind:?}");
+        return Err(Error::new(ErrorKind::NotFound, what(text), why));
+    };
+    if rest.is_empty() {
+        return Ok((Name::Directory, ""));
+    }
+    let (package, rest) = match rest.starts_with('@') {
+        false => next(rest),
+        true => {
+            let (scope, after) = next(rest);
+            if after.is_empty() {
+                Package::new(Kind::Npm, &format!("{scope}/x")).map_err(|error| error.during(what(text)))?;
+                return Ok((Name::Directory, ""));
+            }
+            let (part, after) = next(after);
+            (&rest[..scope.len() + 1 + part.len()], after)
+        }
+    };
+    let pins = project.pins.at_hand().map_err(|error| error.during(what(text)))?;
+    let pin = pins.find(ecosystem, package).map_err(|error| error.during(what(text)))?;
+    let name = name_of(pin, config).map_err(|error| error.during(what(text)))?;
+    Ok((name, rest))
+}
+
+/// The paths below the mount of all that a project pins, in order.
+pub fn paths(project: &Project) -> Result<Vec<String>> {
+    let pins = project.pins.refresh()?;
+    let below = |ecosystem: Ecosystem| {
+        let directory = format!("projects/{}/{}", project.name, ecosystem.kind());
+        pins.names(ecosystem).map(move |name| format!("{directory}/{name}")).collect::<Vec<_>>()
+    };
+    Ok(Ecosystem::ALL.into_iter().flat_map(below).collect())
+}
+
+/// What a pin means. The same package elsewhere in the mount has the same key.
+fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
+    let hashes = demanded(pin);
+    let kind = match pin.ecosystem {
+        Ecosystem::Npm => Kind::Npm,
+        Ecosystem::Crates => Kind::Crates,
+        Ecosystem::Pypi => Kind::Pypi,
+    };
+    match &pin.origin {
+        Origin::Registry { index } => {
+            // npm and Python tools write down whichever mirror they asked. A hash says more than an address,
+            // so the user's own registry will do; cargo writes only what is not its default.
+            let named = index.as_ref().filter(|_| kind == Kind::Crates || pin.hashes.is_empty());
+            let package = match named {
+                Some(index) => Package::at(kind, &pin.name, index.reveal())?,
+                None => Package::new(kind, &pin.name)?,
+            };
+            let reference = Reference::exact_version(kind, &pin.version)?;
+            Ok(Name::Pinned { key: Key::package(package), reference, subpaths: Vec::new(), hashes })
+        }
+        Origin::Git { url, commit, subdirectory } => {
+            let key = Key::git(config.git_url(url.reveal())?);
+            let subpaths = subdirectory.iter().cloned().collect();
+            Ok(Name::Pinned { key, reference: Reference::parse(commit)?, subpaths, hashes: Vec::new() })
+        }
+        Origin::Archive { url } => {
+            let read = format!("read {} {}", pin.name, pin.version);
+            let why = format!("it is pinned to the archive {url}, which is no package of a registry");
+            Err(Error::new(ErrorKind::NotFound, read, why)
+                .hint("read it where the project installed it, or its repository below git/"))
+        }
+    }
+}
+
+/// The hashes that the published archive must have one of. Lockfiles of Python name those of the files that they
+/// install, and the archive that is shown may be another one of that version.
+fn demanded(pin: &Pin) -> Vec<String> {
+    match pin.ecosystem {
+        Ecosystem::Npm | Ecosystem::Crates => pin.hashes.clone(),
+        Ecosystem::Pypi => Vec::new(),
+    }
+}
+
+fn unknown(text: &str, name: &str, config: &Config) -> Error {
+    let error = Error::new(ErrorKind::NotFound, what(text), format!("no project is called {name:?}"));
+    let names: Vec<&str> = config.projects.iter().map(|project| project.name.as_str()).collect();
+    match crate::config::nearest(name, &names) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(format!("name one with `srcfs add {name} --project DIR`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn project(lock: &str, text: &str) -> (tempfile::TempDir, Config) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(lock), text).unwrap();
+        let config = format!("[[project]]\nname = \"web\"\npath = {:?}\n", directory.path());
+        (directory, Config::parse(&config).unwrap())
+    }
+
+    #[test]
+    fn what_is_pinned_is_the_same_package_as_elsewhere() {
+        let (_directory, config) = project("requirements.txt", &format!("Six==1.16 --hash={SHA}\n"));
+        let parsed = |text: &str| Name::parse(text, &config).unwrap();
+        for directory in ["projects", "projects/web", "projects/web/pypi", "projects/web/npm/@scope"] {
+            assert_eq!(parsed(directory), Name::Directory, "{directory}");
+        }
+        for name in ["projects/web/pypi/six", "projects/web/pypi/SIX", "projects/web/pypi/six@1.16"] {
+            let name = parsed(name);
+            assert_eq!(name.key(), Some(&Key::package(Package::new(Kind::Pypi, "six").unwrap())));
+            assert_eq!(name.reference(), Some(&Reference::Version("1.16".into())), "exactly that");
+        }
+        let (name, rest) = Name::split("projects/web/pypi/six/setup.py", &config).unwrap();
+        assert!(matches!(name, Name::Pinned { .. }) && rest == "setup.py");
+        assert_eq!(paths(&config.projects[0]).unwrap(), ["projects/web/pypi/six"]);
+    }
+
+    #[test]
+    fn what_is_not_pinned_says_so_and_asks_nobody() {
+        let (_directory, config) = project("requirements.txt", "six==1.16.0\n");
+        for (text, why) in [
+            ("projects/weeb/pypi/six", "did you mean web?"),
+            ("projects/web/gems/six", "npm, crates and pypi"),
+            ("projects/web/pypi/sixx", "six"),
+            ("projects/web/npm/react", "none of them pins it"),
+            ("projects/web/pypi/six@2", "six"),
+        ] {
+            let error = Name::parse(text, &config).unwrap_err();
+            assert!(
+                error.kind() == ErrorKind::NotFound && error.to_string().contains(why),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lies_elsewhere_is_reached_only_where_the_configuration_would() {
+        let lock = |source: &str| {
+            format!(
+                "version = 4\n\n[[package]]\nname = \"dep\"\nversion = \"1.0.0\"\nsource = \"{source}\"\n"
+            )
+        };
+        let commit = "a".repeat(40);
+        let (_directory, config) =
+            project("Cargo.lock", &lock(&format!("git+https://git.test/o/dep.git#{commit}")));
+        let name = Name::parse("projects/web/crates/dep", &config).unwrap();
+        assert_eq!(name.reference(), Some(&Reference::Commit(commit.clone())));
+        assert_eq!(name.key().unwrap().source(), "https://git.test/o/dep.git");
+        for url in ["http://git.test/dep", "https://127.0.0.1/dep", "https://me:hunter2@git.test/dep"] {
+            let (_directory, config) = project("Cargo.lock", &lock(&format!("git+{url}#{commit}")));
+            let error = Name::parse("projects/web/crates/dep", &config).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let own = lock("registry+https://index.test/git");
+        let (_directory, config) = project("Cargo.lock", &own);
+        let name = Name::parse("projects/web/crates/dep", &config).unwrap();
+        assert!(name.key().unwrap().source().contains("repository_url"), "{name:?}");
+    }
+}
