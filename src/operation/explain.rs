@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::target::{Target, described};
+use super::target::{self, Target, described};
 use super::{Context, Failure, daemon_status, mounts, unix_now};
 use crate::cache::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::view::name::Name;
 
 /// What is known about a path or a key.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +23,18 @@ pub struct Explanation {
     pub state: Option<String>,
 }
 
+/// What is wrong with the lockfiles of the project whose directory `text` names.
+fn project(text: &str, context: &Context, mounts: &[mounts::Mounted]) -> Option<Error> {
+    let relative = target::relative(text, &context.config, mounts).ok()?;
+    let name = relative.strip_prefix("projects/")?.split('/').next()?;
+    let is_directory = matches!(Name::parse(&relative, &context.config), Ok(Name::Directory));
+    let project = context.config.project(name).filter(|_| is_directory)?;
+    match project.pins.refresh() {
+        Ok(index) => index.project.broken.first().map(|broken| broken.error.clone()),
+        Err(error) => Some(error),
+    }
+}
+
 /// Explains `text`: a KEY, or a path in a mount, also one inside a tree. Asks nobody upstream.
 pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let all = mounts::all()?;
@@ -29,9 +42,10 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let (target, rest) = match Target::split(text, &context.config, &all) {
         Ok(found) => found,
         Err(error) => {
+            let failure = project(text, context, &all).unwrap_or(error);
             return Ok(Explanation {
                 about,
-                failure: Some(Failure::from(&error)),
+                failure: Some(Failure::from(&failure)),
                 age: None,
                 revision: None,
                 state: None,

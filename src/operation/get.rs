@@ -217,6 +217,7 @@ pub(super) fn materialize(
 }
 
 fn shown(target: &Target, fetched: &Fetched) -> Result<GotTree> {
+    agree(&target.hashes, fetched.snapshot.about())?;
     let whole = fetched.snapshot.table();
     let (files, bytes) = match target.subpaths.as_slice() {
         [] => (whole.files(), whole.bytes()),

@@ -101,7 +101,7 @@ pub fn described(key: &Key, reference: &Reference) -> String {
 }
 
 /// `text` as it stands below the mount: a path that begins like a path on disk must lie in a mount.
-fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Result<String> {
+pub(super) fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Result<String> {
     let on_disk = text.starts_with(['/', '.']);
     if !on_disk {
         return Ok(text.to_owned());

@@ -14,6 +14,9 @@ use crate::key::Kind;
 /// How many resources are named; more would make it long, and `srcfs list` names all.
 const MOST_RESOURCES: usize = 3;
 
+/// How many projects are named.
+const MOST_PROJECTS: usize = 10;
+
 /// How many bytes of a line are filled.
 const WIDTH: usize = 100;
 
@@ -57,6 +60,7 @@ tools. Do not clone or install it to read it: the first look into a tree fetches
     for kind in Kind::ALL {
         text.push_str(paths_of(kind));
     }
+    text.push_str(&projects(config));
     text.push_str("- `<name>[@<reference>]`: what the configuration calls so\n");
     for line in resources(config) {
         text.push_str(&line);
@@ -128,6 +132,18 @@ fn paths_of(kind: Kind) -> &'static str {
         Kind::Crates => "- `crates/<crate>[@<version or range>]`: a Rust crate; `@1.2` is the newest 1.2\n",
         Kind::Pypi => "- `pypi/<project>[@<version or range>]`: a Python project, its sdist if it has one\n",
         Kind::Local => "- `local/<name>`: a directory of this machine that the configuration names so\n",
+    }
+}
+
+/// The line about projects, with their names.
+fn projects(config: &Config) -> String {
+    let line =
+        "- `projects/<name>/<npm, crates or pypi>/<package>`: the version that a project's lock files pin";
+    let names: Vec<&str> =
+        config.projects.iter().map(|project| project.name.as_str()).take(MOST_PROJECTS).collect();
+    match names.is_empty() {
+        true => format!("{line}\n"),
+        false => format!("{line}: {}\n", names.join(", ")),
     }
 }
 

@@ -12,7 +12,7 @@ fn scopes_are_directories_and_listing_asks_nobody() {
     place.registry.npm("plain").version("2.0.0", &FILES);
     place.mount();
     assert_eq!(place.ls("npm"), Vec::<String>::new());
-    assert_eq!(place.ls(""), [".srcfs", "README.md", "crates", "git", "local", "npm", "pypi"]);
+    assert_eq!(place.ls(""), [".srcfs", "README.md", "crates", "git", "local", "npm", "projects", "pypi"]);
     assert_eq!(place.ls("npm/@other"), Vec::<String>::new(), "a scope of which nothing is cached");
     assert_eq!(place.registry.requests(), []);
 

@@ -89,13 +89,13 @@ fn add_and_remove_are_seen_as_soon_as_they_return() {
     assert!(added["unanswered"].is_null(), "{added}");
     assert_eq!(
         site.sh("ls; ls docs; cat docs/guide/intro.md").out,
-        "README.md\ndocs\ngit\nlocal\nguide\nintro, one\n"
+        "README.md\ncrates\ndocs\ngit\nlocal\nnpm\nprojects\npypi\nguide\nintro, one\n"
     );
 
     let removed = site.json(&["remove", "docs"]);
     assert_eq!(removed["cleared"]["mirrors"][0]["was_cached"], true);
     let after = site.sh("ls; cat docs/guide/intro.md");
-    assert_eq!(after.out, "README.md\ngit\nlocal\n");
+    assert_eq!(after.out, "README.md\ncrates\ngit\nlocal\nnpm\nprojects\npypi\n");
     assert!(after.err.contains("No such file"), "{after:?}");
 }
 

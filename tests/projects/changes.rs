@@ -1,0 +1,72 @@
+//! A lockfile that changes is followed; who has begun to read keeps what was pinned.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use super::lockfiles::{WEB, directory, npm, package_lock, write};
+use super::mounted2::wait_until;
+use super::place::Place;
+
+/// A project that pins `lib` 1.0.0, mounted; and what pins 2.0.0.
+fn setting() -> (Place, String) {
+    let mut place = Place::new();
+    let (old, new) = (npm(&place, "lib", "1.0.0"), npm(&place, "lib", "2.0.0"));
+    write(&place, "package-lock.json", &package_lock(&[("lib", old)], &["lib"]));
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    place.mount();
+    assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
+    (place, package_lock(&[("lib", new)], &["lib"]))
+}
+
+#[test]
+fn a_changed_lockfile_is_followed_by_itself() {
+    let (place, new) = setting();
+    write(&place, "package-lock.json", &new);
+    wait_until("the new version is shown", || place.cat("projects/web/npm/lib/version") == "2.0.0");
+    write(&place, "requirements.txt", "lib==1.0\n");
+    wait_until("another lockfile counts", || place.ls("projects/web") == ["npm", "pypi"]);
+}
+
+#[test]
+fn a_process_keeps_what_it_began_to_read_and_the_next_sees_the_change() {
+    let (place, new) = setting();
+    // Reads the file by its full path whenever it is told to.
+    let path = place.path("projects/web/npm/lib/version");
+    let script = "while read -r line; do cat \"$1\"; echo; done";
+    // One process, so not by a program that it starts.
+    let script = script.replace("cat \"$1\"", "IFS= read -r text < \"$1\" || true; printf %s \"$text\"");
+    let mut reader = Command::new("bash")
+        .args(["-c", &script, "reader"])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut tell = reader.stdin.take().unwrap();
+    let mut told = BufReader::new(reader.stdout.take().unwrap()).lines();
+    let mut read = || {
+        writeln!(tell, "again").unwrap();
+        told.next().unwrap().unwrap()
+    };
+    assert_eq!(read(), "1.0.0");
+    write(&place, "package-lock.json", &new);
+    // A barrier: whoever starts after it sees the change.
+    place.json(&["update", "npm/lib@1.0.0"]);
+    wait_until("a new process sees the new one", || place.cat("projects/web/npm/lib/version") == "2.0.0");
+    assert_eq!(read(), "1.0.0", "the old process goes on with what it saw");
+    drop(tell);
+    reader.wait().unwrap();
+}
+
+#[test]
+fn a_project_that_is_removed_is_gone() {
+    let (place, _) = setting();
+    let mut held = std::fs::File::open(place.path("projects/web/npm/lib/version")).unwrap();
+    place.json(&["remove", "projects/web"]);
+    wait_until("it is gone", || place.ls("projects").is_empty());
+    assert!(std::fs::metadata(place.path("projects/web/npm/lib")).is_err());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut held, &mut text).unwrap();
+    assert_eq!(text, "1.0.0");
+    assert_eq!(place.cat("npm/lib@1.0.0/version"), "1.0.0", "what it pinned stays where it is");
+}

@@ -1,0 +1,69 @@
+//! The verbs on projects.
+
+use super::lockfiles::{WEB, directory, npm, package_lock, write};
+use super::place::Place;
+
+#[test]
+fn get_fetches_all_that_is_pinned_once_and_one_that_fails_stops_no_other() {
+    let place = Place::new();
+    let packages: Vec<_> =
+        (0..12).map(|n| (format!("lib{n}"), npm(&place, &format!("lib{n}"), "1.0.0"))).collect();
+    let mut entries: Vec<_> = packages.iter().map(|(name, entry)| (name.as_str(), entry.clone())).collect();
+    let missing = serde_json::json!({ "version": "9.9.9", "integrity": entries[0].1["integrity"] });
+    entries.push(("missing", missing));
+    write(&place, "package-lock.json", &package_lock(&entries, &["lib0"]));
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    place.registry.reset();
+    let run = place.run(&["--json", "get", "--project", WEB, "--jobs", "4"]);
+    let report = run.json();
+    assert_eq!((run.code, &report["fetched"], &report["failed"]), (1, &12.into(), &1.into()), "{report}");
+    for (name, _) in &packages {
+        assert_eq!(place.registry.downloads_of("npm", name), 1, "{name}");
+    }
+    let again = place.run(&["--json", "get", "--project", WEB]).json();
+    assert_eq!(again["cached"], 12, "{again}");
+}
+
+#[test]
+fn keys_of_a_project_work_as_others_do() {
+    let mut place = Place::new();
+    let lib = npm(&place, "lib", "1.0.0");
+    npm(&place, "lib", "2.0.0");
+    write(&place, "package-lock.json", &package_lock(&[("lib", lib)], &["lib"]));
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    assert_eq!(place.version("projects/web/npm/lib"), "1.0.0");
+    let cited = place.json(&["cite", "projects/web/npm/lib/version:1"]);
+    let citation = cited["citations"][0]["citation"].as_str().unwrap();
+    assert!(citation.starts_with("npm/lib@1.0.0:version:1 sha512-"), "{citation}");
+    place.mount();
+    let path = place.json(&["path", "projects/web/npm/lib"]);
+    assert_eq!(path["path"], place.path("projects/web/npm/lib").to_str().unwrap());
+    place.json(&["clear", "projects/web/npm/lib"]);
+    assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
+}
+
+#[test]
+fn what_is_no_project_is_refused_and_nothing_is_written() {
+    let place = Place::new();
+    let empty = place.site.program.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for (arguments, why) in [
+        (vec!["add", WEB, "--project", empty.to_str().unwrap()], "no lockfile"),
+        (vec!["add", WEB, "--project", "/nowhere/at/all"], "does not exist"),
+        (vec!["add", "a/b", "--project", empty.to_str().unwrap()], "project name"),
+        (vec!["get", "--project", "nope"], "no project is called so"),
+        (vec!["remove", "projects/nope"], "called so"),
+    ] {
+        let run = place.run(&arguments);
+        assert!(run.code != 0 && (run.err.clone() + &run.out).contains(why), "{arguments:?}: {run:?}");
+    }
+    let before = std::fs::read_to_string(place.site.program.config()).unwrap();
+    assert!(!before.contains("[[project]]"), "{before}");
+    write(&place, "requirements.txt", "six==1.16.0\n");
+    let path = directory(&place);
+    place.json(&["add", WEB, "--project", path.to_str().unwrap()]);
+    let twice = place.run(&["add", WEB, "--project", path.to_str().unwrap()]);
+    assert!(twice.code != 0 && twice.err.contains("a project of that name is there"), "{twice:?}");
+    place.json(&["remove", WEB]);
+    assert_eq!(std::fs::read_to_string(place.site.program.config()).unwrap().trim(), before.trim());
+}
