@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
         let directory = add::real_directory(directory)?;
         let file = invocation.config_file()?;
         let added = add::add_project(&context, &file, &arguments.name, &directory)?;
-        return Ok(invocation.output.confirm(&added, || project(&added))?);
+        return invocation.output.confirm(&added, || project(&added));
     }
     let subpaths: Vec<&str> = arguments.subpaths.iter().map(String::as_str).collect();
     let ignore: Vec<&str> = arguments.ignore.iter().map(String::as_str).collect();
