@@ -6,6 +6,8 @@
 mod harness;
 #[path = "../harness/mounted2.rs"]
 mod mounted2;
+#[path = "../harness/packages.rs"]
+mod place;
 #[path = "../harness/program.rs"]
 mod program;
 #[path = "../harness/registry.rs"]
@@ -18,7 +20,6 @@ mod faults;
 mod mirrors;
 mod named;
 mod names;
-mod place;
 mod processes;
 mod references;
 mod secrets;

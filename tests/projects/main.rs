@@ -6,7 +6,7 @@
 mod harness;
 #[path = "../harness/mounted2.rs"]
 mod mounted2;
-#[path = "../packages/place.rs"]
+#[path = "../harness/packages.rs"]
 mod place;
 #[path = "../harness/program.rs"]
 mod program;

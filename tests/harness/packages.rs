@@ -1,5 +1,7 @@
 //! A srcfs whose registries are on the loopback.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
