@@ -19,6 +19,7 @@ use crate::config::proxies::Proxies;
 use crate::error::Result;
 use crate::source::Progress;
 
+mod addresses;
 mod agents;
 mod asking;
 mod body;

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::config::Config;
+use ureq::unversioned::transport::DefaultConnector;
 use url::Url;
 
+use super::addresses::Addresses;
 use super::{Bounds, trust};
 use crate::error::{Error, Kind, Result};
 
@@ -48,12 +50,18 @@ impl Taken {
 pub(super) struct Agents {
     bounds: Bounds,
     user_agent: String,
+    addresses: Addresses,
     idle: Mutex<Vec<(Taken, Instant)>>,
 }
 
 impl Agents {
     pub fn new(bounds: Bounds, user_agent: &str) -> Self {
-        Agents { bounds, user_agent: user_agent.to_owned(), idle: Mutex::default() }
+        Agents {
+            bounds,
+            user_agent: user_agent.to_owned(),
+            addresses: Addresses::default(),
+            idle: Mutex::default(),
+        }
     }
 
     /// An agent for a request to `url`: an idle one, which may hold a connection, or a new one.
@@ -102,6 +110,7 @@ impl Agents {
         if url.scheme() == "https" || proxy.as_ref().is_some_and(is_encrypted) {
             config = config.tls_config(trust::load(what, &sort.trust)?);
         }
-        Ok(config.proxy(proxy).build().new_agent())
+        let config = config.proxy(proxy).build();
+        Ok(Agent::with_parts(config, DefaultConnector::default(), self.addresses.clone()))
     }
 }
