@@ -166,7 +166,7 @@ impl Packages {
         let about = About {
             name: offer.name.clone(),
             version: version.clone(),
-            archive: archive.file.clone(),
+            archive: metadata::line(&archive.file).unwrap_or_default(),
             chosen: why.map(str::to_owned),
             hash: hash::written(package.kind(), &hash),
             published: release.published.and_then(seconds),

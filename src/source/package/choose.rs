@@ -19,6 +19,10 @@ use crate::key::{Kind, Reference};
 
 /// How many versions a message names.
 const MOST_NAMED: usize = 5;
+/// How many tags.
+const MOST_TAGS: usize = 20;
+/// Longer versions are none that anybody means, in bytes.
+const LONGEST: usize = 256;
 
 /// What was chosen.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +59,11 @@ struct Ranked<'o, V> {
 }
 
 fn ranked<'o, V: Ord, E>(offer: &'o Offer, parse: impl Fn(&str) -> Result<V, E>) -> Ranked<'o, V> {
-    let read = |release: &'o Release| Some((parse(release.version.as_str()).ok()?, release));
+    // What reads as a version but holds blanks or what cannot be seen would not be found again by it.
+    let read = |release: &'o Release| {
+        let text = Some(release.version.as_str()).filter(|text| is_plain(text))?;
+        Some((parse(text).ok()?, release))
+    };
     let mut versions: Vec<(V, &Release)> = offer.releases.iter().filter_map(read).collect();
     // Stable: of two that are equal the one that the registry names first.
     versions.sort_by(|(one, _), (other, _)| other.cmp(one));
@@ -174,6 +182,10 @@ impl<'o> Ranked<'o, PepVersion> {
     }
 }
 
+fn is_plain(version: &str) -> bool {
+    version.len() <= LONGEST && version.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// The numbers of a part of a version: one or two.
 fn part_of(text: &str) -> Option<Vec<u64>> {
     let numbers: Vec<u64> = text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
@@ -202,11 +214,13 @@ fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Erro
     let text = reference.to_string();
     let (why, hint) = match reference {
         Reference::DistTag(tag) => {
-            let tags: Vec<&str> = offer.tags.keys().map(String::as_str).collect();
+            let tags: Vec<String> =
+                offer.tags.keys().take(MOST_TAGS).filter_map(|tag| super::metadata::line(tag)).collect();
             (format!("it has no tag {tag:?}"), format!("its tags are {}", tags.join(", ")))
         }
         Reference::Version(_) => {
-            let mut near: Vec<&str> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+            let known = offer.releases.iter().map(|release| release.version.as_str());
+            let mut near: Vec<&str> = known.filter(|text| is_plain(text)).collect();
             near.sort_by_key(|version| distance(version, &text));
             near.truncate(MOST_NAMED);
             (format!("it has no version {text}"), format!("the nearest are {}", near.join(", ")))

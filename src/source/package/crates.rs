@@ -9,6 +9,7 @@ use url::Url;
 
 use super::asker::{self, Asker, Page, When};
 use super::hash;
+use super::metadata;
 use super::offer::{Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -109,7 +110,8 @@ impl IndexConfig {
     fn read(index: &str, document: &[u8]) -> Result<IndexConfig> {
         serde_json::from_slice(document).map_err(|error| {
             let what = format!("read {CONFIG} of the index {}", crate::redact::redact(index));
-            Error::new(Kind::Corrupt, what, error.to_string())
+            let why = metadata::line(&error.to_string()).unwrap_or_default();
+            Error::new(Kind::Corrupt, what, why)
                 .hint("check that the configured registry is a sparse index of crates")
         })
     }
@@ -173,8 +175,12 @@ fn spellings(name: &str) -> Vec<String> {
 /// clients are left out.
 fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Vec<Release>)> {
     let broken = |why: String| {
-        Error::new(Kind::Corrupt, format!("read what the index says of crates/{name}"), why)
-            .hint("check that the configured registry is a sparse index of crates")
+        Error::new(
+            Kind::Corrupt,
+            format!("read what the index says of crates/{name}"),
+            metadata::line(&why).unwrap_or_default(),
+        )
+        .hint("check that the configured registry is a sparse index of crates")
     };
     let (mut own, mut releases) = (String::new(), Vec::new());
     for line in document.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {

@@ -148,7 +148,8 @@ fn repository(text: &str) -> String {
     if is_short { format!("https://github.com/{text}") } else { text.to_owned() }
 }
 
-/// As one line without what could not be seen in it; `None` if nothing is left. No credential is left.
+/// As one line that is not too long, without what could not be seen in it; `None` if nothing is left. No credential
+/// is left. Whatever of a registry or a package is shown goes through it.
 pub(super) fn line(text: &str) -> Option<String> {
     let seen: String = text.chars().map(|c| if is_invisible(c) { ' ' } else { c }).collect();
     let mut line = seen.split_whitespace().collect::<Vec<_>>().join(" ");

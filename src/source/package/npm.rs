@@ -11,6 +11,7 @@ use url::Url;
 
 use super::asker::{self, Asker, Page};
 use super::hash;
+use super::metadata;
 use super::offer::{Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -75,8 +76,12 @@ fn path(name: &str) -> String {
 /// Reads a packument. [`Kind::Corrupt`] if it is none, or is about another package.
 fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
     let broken = |why: String| {
-        Error::new(Kind::Corrupt, format!("read what the registry says of npm/{name}"), why)
-            .hint("check that the configured registry is one of npm")
+        Error::new(
+            Kind::Corrupt,
+            format!("read what the registry says of npm/{name}"),
+            metadata::line(&why).unwrap_or_default(),
+        )
+        .hint("check that the configured registry is one of npm")
     };
     let packument: Packument = match serde_json::from_slice(document) {
         Ok(packument) => packument,

@@ -5,6 +5,7 @@
 //! Of a version the sdist is shown: it is the source. Without one, the wheel for any platform; else the
 //! newest wheel for this one.
 
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use url::Url;
 
 use super::asker::{self, Asker, Page};
 use super::hash;
+use super::metadata;
 use super::offer::{Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -79,9 +81,9 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
         match &mut found {
             None => found = Some(offer),
             Some(found) => {
-                let is_new =
-                    |release: &Release| !found.releases.iter().any(|own| own.version == release.version);
-                let new: Vec<Release> = offer.releases.into_iter().filter(is_new).collect();
+                let own: HashSet<String> =
+                    found.releases.iter().map(|release| release.version.clone()).collect();
+                let new = offer.releases.into_iter().filter(|release| !own.contains(&release.version));
                 found.releases.extend(new);
             }
         }
@@ -100,8 +102,12 @@ enum Sort {
 /// project.
 fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
     let broken = |why: String| {
-        Error::new(Kind::Corrupt, format!("read what the index says of pypi/{name}"), why)
-            .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
+        Error::new(
+            Kind::Corrupt,
+            format!("read what the index says of pypi/{name}"),
+            metadata::line(&why).unwrap_or_default(),
+        )
+        .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
     };
     let normal = |name: &str| crate::key::Package::new(crate::key::Kind::Pypi, name).ok();
     let own = normal(name).ok_or_else(|| broken("its name is none".to_owned()))?;
@@ -118,6 +124,8 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
     };
     let mut offer = Offer::of(own.name(), index);
     let named = files.len();
+    // By version: an index may name hundreds of thousands of files.
+    let mut places: HashMap<String, usize> = HashMap::new();
     for file in files {
         // Old formats (eggs, installers) have no source that pip would take.
         let Some((_, version)) = sort_of(own.name(), &file.filename) else { continue };
@@ -138,18 +146,21 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
         };
         let published = file.uploaded.as_deref().and_then(super::time::parse);
         let text = version.to_string();
-        match offer.releases.iter_mut().find(|release| release.version == text) {
+        match places.get(&text).and_then(|at| offer.releases.get_mut(*at)) {
             Some(release) => {
                 release.archives.push(archive);
                 release.published = release.published.min(published).or(release.published).or(published);
             }
-            None => offer.releases.push(Release {
-                version: text,
-                yanked: None,
-                deprecated: false,
-                archives: vec![archive],
-                published,
-            }),
+            None => {
+                places.insert(text.clone(), offer.releases.len());
+                offer.releases.push(Release {
+                    version: text,
+                    yanked: None,
+                    deprecated: false,
+                    archives: vec![archive],
+                    published,
+                });
+            }
         }
     }
     if is_html && offer.releases.is_empty() && named == 0 {

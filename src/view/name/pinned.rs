@@ -67,7 +67,7 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
             // so the user's own registry will do; cargo writes only what is not its default.
             let named = index.as_ref().filter(|_| kind == Kind::Crates || pin.hashes.is_empty());
             let package = match named {
-                Some(index) => Package::at(kind, &pin.name, index.reveal())?,
+                Some(index) => Package::at(kind, &pin.name, safe(index.reveal())?)?,
                 None => Package::new(kind, &pin.name)?,
             };
             let reference = Reference::exact_version(kind, &pin.version)?;
@@ -83,6 +83,21 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
             let why = format!("it is pinned to the archive {url}, which is no package of a registry");
             Err(Error::new(ErrorKind::NotFound, read, why)
                 .hint("read it where the project installed it, or its repository below git/"))
+        }
+    }
+}
+
+/// The url of a registry that a lockfile names: as that of a `[[resource]]`, it may lead neither to this machine nor
+/// to a private network, nor be read on the way. Whoever means such a one makes it the client's own.
+fn safe(url: &str) -> Result<&str> {
+    let parsed = url::Url::parse(url.strip_prefix("sparse+").unwrap_or(url));
+    match parsed {
+        Ok(parsed) if parsed.scheme() == "https" && !crate::key::is_private(&parsed) => Ok(url),
+        _ => {
+            let what = format!("read the registry {:?}", crate::redact::redact_url(url));
+            let why = "a lockfile may name only one that is reached by https and is not in a private network";
+            Err(Error::new(ErrorKind::Invalid, what, why)
+                .hint("configure it as the registry of its client, if that is meant"))
         }
     }
 }
@@ -170,6 +185,10 @@ mod tests {
             let (_directory, config) = project("Cargo.lock", &lock(&format!("git+{url}#{commit}")));
             let error = Name::parse("projects/web/crates/dep", &config).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
+        }
+        for index in ["http://index.test/", "https://127.0.0.1/", "https://10.0.0.1/x", "file:///etc"] {
+            let (_directory, config) = project("Cargo.lock", &lock(&format!("sparse+{index}")));
+            assert!(Name::parse("projects/web/crates/dep", &config).is_err(), "{index}");
         }
         let own = lock("registry+https://index.test/git");
         let (_directory, config) = project("Cargo.lock", &own);
