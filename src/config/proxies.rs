@@ -36,9 +36,14 @@ impl Proxies {
         }
     }
 
+    /// Whether `url` is reached directly, whatever proxy there is.
+    pub fn spares(&self, url: &Url) -> bool {
+        is_this_machine(url) || self.none.iter().any(|entry| names(entry, url))
+    }
+
     /// The proxy through which `url` is reached; none if directly.
     pub fn of(&self, url: &Url) -> Option<&str> {
-        if is_this_machine(url) || self.none.iter().any(|entry| names(entry, url)) {
+        if self.spares(url) {
             return None;
         }
         let own = if url.scheme() == "https" { &self.https } else { &self.http };

@@ -277,6 +277,10 @@ mod tests {
             "intranet",
             "a.local",
             "100.64.0.1",
+            "198.18.0.1",
+            "192.0.0.170",
+            "[64:ff9b::a00:1]",
+            "[::10.0.0.1]",
         ] {
             assert!(GitUrl::parse(&format!("https://{host}/a/b")).unwrap().is_private(), "{host}");
         }

@@ -9,6 +9,7 @@
 
 use std::str::FromStr;
 
+use deno_semver::{Version, VersionRangeSet};
 use pep440_rs::{Version as PepVersion, VersionSpecifiers};
 
 use super::{Kind, Reference, refuse_invisible};
@@ -58,7 +59,7 @@ pub(super) fn parse(kind: Kind, text: &str) -> Result<Reference> {
 /// Exactly the version `text`. Fails with [`ErrorKind::Invalid`] if it is no version there.
 pub(super) fn exact(kind: Kind, text: &str) -> Result<Reference> {
     let version = match kind {
-        Kind::Npm => nodejs_semver::Version::parse(text).ok().map(|version| version.to_string()),
+        Kind::Npm => npm_version(text).map(|version| version.to_string()),
         Kind::Crates => semver::Version::parse(text).ok().map(|version| version.to_string()),
         Kind::Pypi => PepVersion::from_str(text).ok().map(|version| version.to_string()),
         Kind::Git | Kind::Local => None,
@@ -71,15 +72,25 @@ pub(super) fn exact(kind: Kind, text: &str) -> Result<Reference> {
 }
 
 fn npm(text: &str) -> Option<Reference> {
-    if let Ok(version) = nodejs_semver::Version::parse(text) {
+    if let Some(version) = npm_version(text) {
         return Some(Reference::Version(version.to_string()));
     }
-    if nodejs_semver::Range::parse(text).is_ok() {
+    if npm_range(text).is_some() {
         return Some(Reference::Range(text.to_owned()));
     }
     // What encodeURIComponent leaves as it is: npm's own rule for a tag.
     let is_tag = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b));
     (is_tag && !text.starts_with(['.', '-'])).then(|| Reference::DistTag(text.to_owned()))
+}
+
+/// A whole version as npm reads it; a `v` or `=` in front says nothing.
+pub(crate) fn npm_version(text: &str) -> Option<Version> {
+    deno_semver::npm::parse_npm_version(text).ok()
+}
+
+/// A range as npm reads it, which is no tag.
+pub(crate) fn npm_range(text: &str) -> Option<VersionRangeSet> {
+    deno_semver::npm::parse_npm_version_req(text).ok()?.range().cloned()
 }
 
 fn crates(text: &str) -> Option<Reference> {

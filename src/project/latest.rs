@@ -14,6 +14,9 @@ use crate::error::Result;
 
 /// What was seen is good for so long, unless somebody wants the present.
 const GOOD: Duration = Duration::from_secs(1);
+/// For how long lockfiles must have been gone, empty or broken until that is believed: some clients, and merges,
+/// write them in pieces, and meanwhile nothing may vanish under who reads.
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// A project as it was read, with its names in order.
 #[derive(Debug)]
@@ -41,6 +44,14 @@ impl Index {
         self.names.get(&ecosystem).into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
+    /// Whether of an ecosystem nothing is left, or a lockfile that was read is broken.
+    fn has_more_than(&self, found: &Result<Arc<Index>>) -> bool {
+        let Ok(found) = found else { return true };
+        let has = |index: &Index, ecosystem| index.names(ecosystem).next().is_some();
+        let lost = Ecosystem::ALL.into_iter().any(|ecosystem| has(self, ecosystem) && !has(found, ecosystem));
+        lost || found.project.broken.len() > self.project.broken.len()
+    }
+
     /// The pin that a name means; else why there is none. See [`Project::find`].
     pub fn find(&self, ecosystem: Ecosystem, name: &str) -> Result<&Pin> {
         let shown = self.names.get(&ecosystem).and_then(|names| names.get(name)).copied();
@@ -63,6 +74,8 @@ pub struct Latest {
 struct Last {
     found: Result<Arc<Index>>,
     looked: Instant,
+    /// Since when less is found than before, which may pass.
+    doubted: Option<Instant>,
 }
 
 impl Latest {
@@ -86,10 +99,22 @@ impl Latest {
         let looked = Instant::now();
         let known = self.last(|last| last.found.clone()).and_then(Result::ok);
         let current = known.filter(|index| index.project.stamp.is_current(&self.directory));
+        let (mut doubted, mut looked) = (None, looked);
         let found = match current {
             Some(index) => Ok(index),
             None => {
                 let found = read(&self.directory).map(|project| Arc::new(Index::of(project)));
+                let before = self.last(|last| (last.found.clone(), last.doubted));
+                if let Some((Ok(before), since)) = before
+                    && before.has_more_than(&found)
+                    && since.is_none_or(|since| since.elapsed() < DOUBT)
+                {
+                    doubted = since.or(Some(looked));
+                    // So that the next look is soon.
+                    looked = looked.checked_sub(GOOD).unwrap_or(looked);
+                    self.set(Last { found: Ok(before.clone()), looked, doubted });
+                    return Ok(before);
+                }
                 match &found {
                     Ok(index) => {
                         let (pins, place) = (index.project.pins.len(), self.directory.display());
@@ -101,9 +126,12 @@ impl Latest {
                 found
             }
         };
-        let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(Last { found: found.clone(), looked });
+        self.set(Last { found: found.clone(), looked, doubted });
         found
+    }
+
+    fn set(&self, last: Last) {
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 
     /// Whether nobody has looked for a while.
@@ -159,8 +187,49 @@ mod tests {
         let latest = Latest::new(&place);
         assert!(latest.refresh().is_ok());
         std::fs::rename(&place, directory.path().join("q")).unwrap();
-        assert!(latest.refresh().is_err() && latest.at_hand().is_err());
+        assert!(latest.refresh().is_ok(), "it may be back at once");
+        until(|| latest.refresh().is_err());
+        assert!(latest.at_hand().is_err());
         std::fs::rename(directory.path().join("q"), &place).unwrap();
         assert!(latest.refresh().is_ok() && latest.at_hand().is_ok());
+    }
+
+    /// Looks again and again; fails the test after 20 s.
+    fn until(wanted: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !wanted() {
+            assert!(Instant::now() < end, "waited in vain");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn a_lockfile_that_is_being_written_takes_nothing_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = directory.path().join("Cargo.lock");
+        let text = |version: &str| {
+            format!(
+                "version = 3\n\n[[package]]\nname = \"x\"\nversion = \"{version}\"\nsource = \"{}\"\nchecksum = \"{}\"\n",
+                cargo_lock::SourceId::default(),
+                "a".repeat(64)
+            )
+        };
+        let pinned = |latest: &Latest| {
+            let index = latest.refresh().unwrap();
+            index.find(Ecosystem::Crates, "x").map(|pin| pin.version.clone()).ok()
+        };
+        std::fs::write(&lock, text("1.0.0")).unwrap();
+        let latest = Latest::new(directory.path());
+        for half in ["", "version = 3\n\n[[package]]\nname"] {
+            assert_eq!(pinned(&latest).as_deref(), Some("1.0.0"));
+            std::fs::write(&lock, half).unwrap();
+            assert_eq!(pinned(&latest).as_deref(), Some("1.0.0"), "{half:?} may go on");
+            std::fs::write(&lock, text("1.0.0")).unwrap();
+            assert_eq!(pinned(&latest).as_deref(), Some("1.0.0"));
+        }
+        std::fs::write(&lock, "").unwrap();
+        until(|| pinned(&latest).is_none());
+        std::fs::write(&lock, text("2.0.0")).unwrap();
+        assert_eq!(pinned(&latest).as_deref(), Some("2.0.0"), "what is there is believed at once");
     }
 }

@@ -3,7 +3,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `asker` | how a registry is asked |
-//! | `offer`, `hash`, `time` | what a registry has of a package |
+//! | `offer`, `hash`, `time`, `said` | what a registry has of a package |
 //! | `npm`, `crates`, `pypi` | how each registry says it, and which archive is shown |
 //! | `choose` | which version a reference means |
 //! | `revision` | what a version with its hash is called |
@@ -46,6 +46,7 @@ mod npm;
 mod offer;
 mod pypi;
 mod revision;
+mod said;
 mod time;
 mod verify;
 
@@ -254,7 +255,9 @@ impl Packages {
             }
             key::Kind::Crates => {
                 let cargo = self.registries.cargo()?;
-                let credential = chosen.authorized.then(|| cargo.credential_for(&chosen.registry)).flatten();
+                // Cargo sends it wherever the index says that archives are; here it stays on its own server.
+                let at_home = chosen.authorized && url.origin() == chosen.registry.origin();
+                let credential = at_home.then(|| cargo.credential_for(&chosen.registry)).flatten();
                 ask(&*cargo).archive(&url, credential, limit, &mut verifier)
             }
             _ => {

@@ -79,3 +79,14 @@ fn a_redirect_to_another_host_loses_the_credential() {
     assert!(other.requests().iter().all(|request| request.authorization().is_none()));
     assert_eq!(other.requests().len(), 1);
 }
+
+#[test]
+fn a_crate_on_another_host_is_fetched_without_the_token() {
+    let place = private();
+    let other = Registry::start_at("127.0.0.2");
+    other.crates("lib").archive("1.0.0", place.registry.crates("lib").bytes("1.0.0"));
+    place.registry.crates_at(&other.url("/crates/files/{crate}-{version}.crate"));
+    assert_eq!(place.version("crates/lib"), "1.0.0");
+    assert_eq!(other.requests().len(), 1);
+    assert!(other.requests().iter().all(|request| request.authorization().is_none()));
+}

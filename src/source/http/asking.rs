@@ -72,7 +72,8 @@ impl<'a> Asking<'a> {
         let proxy = match request.proxy {
             Proxy::Environment => settings.proxies.of(&url),
             Proxy::Direct => None,
-            Proxy::Through(proxy) => Some(proxy),
+            // As npm and cargo do, too.
+            Proxy::Through(proxy) => Some(proxy).filter(|_| !settings.proxies.spares(&url)),
         };
         let credential = request.credential.filter(|_| way.is_at_origin());
         let agent = self.http.agents.take(&self.what, &url, request.trust, proxy)?;

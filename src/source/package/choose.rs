@@ -11,11 +11,11 @@
 
 use std::str::FromStr;
 
-use pep440_rs::{Version as PepVersion, VersionSpecifiers};
+use pep440_rs::{Operator, Version as PepVersion, VersionSpecifiers};
 
 use super::offer::{Offer, Release};
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::key::{Kind, Reference};
+use crate::key::{Kind, Reference, npm_range, npm_version};
 
 /// How many versions a message names.
 const MOST_NAMED: usize = 5;
@@ -41,9 +41,9 @@ pub(super) fn choose<'o>(
     what: &str,
 ) -> Result<Choice<'o>> {
     let chosen = match kind {
-        Kind::Npm => ranked(offer, |text| nodejs_semver::Version::parse(text)).npm(reference, offer),
-        Kind::Crates => ranked(offer, semver::Version::parse).crates(reference),
-        Kind::Pypi => ranked(offer, PepVersion::from_str).pypi(reference),
+        Kind::Npm => ranked(offer, npm_version).npm(reference, offer),
+        Kind::Crates => ranked(offer, |text| semver::Version::parse(text).ok()).crates(reference),
+        Kind::Pypi => ranked(offer, |text| PepVersion::from_str(text).ok()).pypi(reference),
         Kind::Git | Kind::Local => None,
     };
     let exact = reference.is_pinned();
@@ -58,11 +58,11 @@ struct Ranked<'o, V> {
     versions: Vec<(V, &'o Release)>,
 }
 
-fn ranked<'o, V: Ord, E>(offer: &'o Offer, parse: impl Fn(&str) -> Result<V, E>) -> Ranked<'o, V> {
+fn ranked<'o, V: Ord>(offer: &'o Offer, parse: impl Fn(&str) -> Option<V>) -> Ranked<'o, V> {
     // What reads as a version but holds blanks or what cannot be seen would not be found again by it.
     let read = |release: &'o Release| {
         let text = Some(release.version.as_str()).filter(|text| is_plain(text))?;
-        Some((parse(text).ok()?, release))
+        Some((parse(text)?, release))
     };
     let mut versions: Vec<(V, &Release)> = offer.releases.iter().filter_map(read).collect();
     // Stable: of two that are equal the one that the registry names first.
@@ -84,7 +84,7 @@ impl<'o, V> Ranked<'o, V> {
     }
 }
 
-impl<'o> Ranked<'o, nodejs_semver::Version> {
+impl<'o> Ranked<'o, deno_semver::Version> {
     fn npm(&self, reference: &Reference, offer: &'o Offer) -> Option<&'o Release> {
         let tagged = |tag: &str| {
             let named = offer.tags.get(tag)?;
@@ -92,25 +92,30 @@ impl<'o> Ranked<'o, nodejs_semver::Version> {
             self.exactly(|version| version.to_string() == *named)
         };
         match reference {
-            Reference::Default => {
-                tagged("latest").or_else(|| self.highest(|version| !version.is_prerelease()))
-            }
+            Reference::Default => tagged("latest").or_else(|| self.highest(|version| version.pre.is_empty())),
             Reference::DistTag(tag) => tagged(tag),
             Reference::Version(text) => {
-                let wanted = nodejs_semver::Version::parse(text).ok()?;
-                self.exactly(|version| *version == wanted)
+                // Build metadata does not tell two versions apart.
+                let parts = |version: &deno_semver::Version| {
+                    (version.major, version.minor, version.patch, version.pre.clone())
+                };
+                let wanted = parts(&npm_version(text)?);
+                self.exactly(|version| parts(version) == wanted)
             }
             Reference::Range(text) => {
-                let range = nodejs_semver::Range::parse(text).ok()?;
+                let range = npm_range(text)?;
+                // Also if it is a prerelease.
+                if let Some(latest) = tagged("latest").filter(|_| text.trim() == "*") {
+                    return Some(latest);
+                }
                 let fits = |release: &Release| {
-                    nodejs_semver::Version::parse(&release.version)
-                        .is_ok_and(|version| range.satisfies(&version))
+                    npm_version(&release.version).is_some_and(|version| range.satisfies(&version))
                 };
                 if let Some(latest) = tagged("latest").filter(|release| fits(release) && !release.deprecated)
                 {
                     return Some(latest);
                 }
-                let good = |version: &nodejs_semver::Version| range.satisfies(version);
+                let good = |version: &deno_semver::Version| range.satisfies(version);
                 let mut found =
                     self.versions.iter().filter(|(version, _)| good(version)).map(|(_, release)| *release);
                 found.clone().find(|release| !release.deprecated).or_else(|| found.next())
@@ -163,7 +168,7 @@ impl<'o> Ranked<'o, PepVersion> {
                     let whole = PepVersion::new(part.iter().copied());
                     let is_whole =
                         |version: &PepVersion| *version == whole && version.release().len() == part.len();
-                    if let Some(exact) = self.highest(is_whole) {
+                    if let Some(exact) = self.exactly(is_whole) {
                         return Some(exact);
                     }
                     return stable_first(&|version| {
@@ -171,6 +176,12 @@ impl<'o> Ranked<'o, PepVersion> {
                     });
                 }
                 let range = VersionSpecifiers::from_str(text).ok()?;
+                // PEP 592: who names one version exactly gets it, though it was yanked.
+                if let [only] = &range[..]
+                    && matches!(only.operator(), Operator::Equal | Operator::ExactEqual)
+                {
+                    return self.exactly(|version| only.contains(version));
+                }
                 let names_one = range.iter().any(|one| one.version().any_prerelease());
                 match names_one {
                     true => self.highest(|version| range.contains(version)),
@@ -196,10 +207,10 @@ fn part_of(text: &str) -> Option<Vec<u64>> {
 fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Error {
     let newest = |count: usize| {
         let mut names: Vec<&str> = match kind {
-            Kind::Npm => ranked(offer, |text| nodejs_semver::Version::parse(text))
-                .names(nodejs_semver::Version::is_prerelease),
-            Kind::Crates => ranked(offer, semver::Version::parse).names(|version| !version.pre.is_empty()),
-            _ => ranked(offer, PepVersion::from_str).names(PepVersion::any_prerelease),
+            Kind::Npm => ranked(offer, npm_version).names(|version| !version.pre.is_empty()),
+            Kind::Crates => ranked(offer, |text| semver::Version::parse(text).ok())
+                .names(|version| !version.pre.is_empty()),
+            _ => ranked(offer, |text| PepVersion::from_str(text).ok()).names(PepVersion::any_prerelease),
         };
         names.truncate(count);
         names.join(", ")
@@ -303,8 +314,47 @@ mod tests {
         for text in ["15", "21", "nightly", "18.3.2", "old", "20"] {
             assert_eq!(chosen(Kind::Npm, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
         }
+        // Of one that cannot be read as a version nothing is taken, and what follows one is no part of it.
+        let odd =
+            super::tests::offer(&["1.0.0", "2.0.0", "1.5.0 junk", "1.6.0/../x"], &[("latest", "1.5.0 junk")]);
+        for (text, version) in
+            [("1.0.0 - 2.0.0", "2.0.0"), ("1.0.0 || 2.0.0", "2.0.0"), ("", "2.0.0"), ("1", "1.0.0")]
+        {
+            assert_eq!(chosen(Kind::Npm, text, &odd).unwrap(), version, "{text}");
+        }
+        let key = Key::package(Package::new(Kind::Npm, "x").unwrap());
+        for text in ["1.0.0 junk", "1.0.0/../../x", "1.0.0\u{1b}[31m"] {
+            assert!(key.reference(text).is_err(), "{text}");
+        }
         let held_back = super::tests::offer(&["1.0.0", "1.1.0", "1.2.0"], &[("latest", "1.1.0")]);
         assert_eq!(chosen(Kind::Npm, "1", &held_back).unwrap(), "1.1.0", "what latest names, if it fits");
+    }
+
+    /// What npm's own semver (7.x, `maxSatisfying`) answers, recorded: a line a range, and the version or `null`.
+    #[test]
+    fn ranges_mean_what_they_mean_to_npm() {
+        let recorded = |file: &str| {
+            let path =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/versions").join(file);
+            std::fs::read_to_string(path).unwrap()
+        };
+        let (versions, ranges) = (recorded("npm.versions"), recorded("npm.ranges"));
+        let versions: Vec<&str> = versions.lines().collect();
+        let offer = offer(&versions, &[]);
+        let key = Key::package(Package::new(Kind::Npm, "x").unwrap());
+        let mut wrong = Vec::new();
+        for line in ranges.lines() {
+            let (text, wanted) = line.split_once('\t').unwrap();
+            // A dist-tag, or nothing, is none.
+            let reference = key.reference(text).ok().filter(|one| *one != Reference::Default);
+            let found = reference.and_then(|reference| choose(Kind::Npm, &reference, &offer, "x").ok());
+            let found = found.map_or("null", |choice| &choice.release.version);
+            // That one is of deno_semver's own: below the lowest of all versions there is nothing.
+            if found != wanted && !text.trim().is_empty() && text != "<0.0.0-z" {
+                wrong.push(format!("{text:?}: {found}, to npm {wanted}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
     #[test]
@@ -348,10 +398,17 @@ mod tests {
             (">=2.33.0rc1,<3", "2.33.0rc1"),
             ("2.32.0", "2.32.0"),
             ("1.0.0", "1.0"),
+            ("==2.32.0", "2.32.0"),
+            ("===2.32.0", "2.32.0"),
         ] {
             assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap(), version, "{text}");
         }
-        for text in ["3", "==2.32.0", "2.34.0"] {
+        let two_numbers = super::tests::offer(&["!1.0", "0.9"], &[]);
+        for text in ["1.0", "==1.0", "===1.0", "1.0.0"] {
+            assert_eq!(chosen(Kind::Pypi, text, &two_numbers).unwrap(), "1.0", "{text}: yanked, and named");
+        }
+        assert!(chosen(Kind::Pypi, "==1.*", &two_numbers).is_err());
+        for text in ["3", "==2.32.*", "2.34.0"] {
             assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
         }
         let only_early = super::tests::offer(&["1.0a1", "1.0b1"], &[]);

@@ -13,6 +13,7 @@ use super::asker::{self, Asker, Page};
 use super::hash;
 use super::metadata;
 use super::offer::{Offer, Published, Release};
+use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
@@ -30,7 +31,7 @@ struct Packument {
     versions: BTreeMap<String, Manifest>,
     /// When each was published; in the whole form alone.
     #[serde(default)]
-    time: BTreeMap<String, serde_json::Value>,
+    time: BTreeMap<String, Said>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +39,7 @@ struct Manifest {
     dist: Dist,
     /// A sentence, and in old documents also `true` or `false`.
     #[serde(default)]
-    deprecated: serde_json::Value,
+    deprecated: Said,
 }
 
 #[derive(Deserialize)]
@@ -96,15 +97,19 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
     let Packument { name, tags, versions, time } = packument;
     let release = |(version, manifest): (String, Manifest)| {
         let Manifest { dist, deprecated } = manifest;
-        let published = time.get(&version).and_then(|time| time.as_str()).and_then(super::time::parse);
+        // An empty sentence takes it back.
+        let deprecated = deprecated == Said::Yes || matches!(&deprecated, Said::Why(why) if !why.is_empty());
+        let published = match time.get(&version) {
+            Some(Said::Why(time)) => super::time::parse(time),
+            _ => None,
+        };
         let file = dist.tarball.rsplit('/').next().unwrap_or_default().to_owned();
         let hash = hash::strongest_of_integrity(dist.integrity.as_deref().unwrap_or_default());
         let sha1 = || dist.shasum.as_deref().and_then(hash::sha1);
         Release {
             version,
             yanked: None,
-            deprecated: !matches!(&deprecated, serde_json::Value::Null | serde_json::Value::Bool(false))
-                && deprecated.as_str() != Some(""),
+            deprecated,
             archives: vec![Published {
                 file,
                 url: dist.tarball,

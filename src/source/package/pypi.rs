@@ -17,6 +17,7 @@ use super::asker::{self, Asker, Page};
 use super::hash;
 use super::metadata;
 use super::offer::{Algorithm, Offer, Published, Release};
+use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
@@ -43,7 +44,7 @@ struct File {
     hashes: std::collections::BTreeMap<String, String>,
     /// `false`, `true`, or why.
     #[serde(default)]
-    yanked: serde_json::Value,
+    yanked: Said,
     #[serde(default)]
     size: Option<u64>,
     #[serde(default, rename = "upload-time")]
@@ -138,11 +139,7 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
             url: file.url,
             hash: strongest,
             size: file.size,
-            yanked: match file.yanked {
-                serde_json::Value::String(why) => Some(why),
-                serde_json::Value::Bool(true) => Some(String::new()),
-                _ => None,
-            },
+            yanked: file.yanked.why(),
         };
         let published = file.uploaded.as_deref().and_then(super::time::parse);
         let text = version.to_string();
@@ -223,7 +220,8 @@ pub(super) fn archive<'r>(
         return Some((sdist, Rules::Sdist, Some("it is the sdist")));
     }
     let wheels = || good().filter(|archive| is(archive, Sort::Wheel));
-    if let Some(pure) = wheels().find(|wheel| wheel.file.ends_with("-none-any.whl")) {
+    let pure = wheels().filter(|wheel| wheel.file.ends_with("-none-any.whl"));
+    if let Some(pure) = pure.max_by_key(|wheel| interpreter(&wheel.file)) {
         return Some((pure, Rules::Wheel, Some("it is the wheel for any platform, and there is no sdist")));
     }
     let here = wheels().filter(|wheel| is_for_this_platform(&wheel.file));
@@ -249,7 +247,8 @@ fn is_for_this_platform(file: &str) -> bool {
 fn interpreter(file: &str) -> (u32, u32) {
     let tags = file.strip_suffix(".whl").unwrap_or_default().rsplit('-').nth(2).unwrap_or_default();
     let number = |tag: &str| -> Option<(u32, u32)> {
-        let digits = tag.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        // Of others than the usual one no source is expected that it has not.
+        let digits = tag.strip_prefix("cp").or_else(|| tag.strip_prefix("py"))?;
         let (major, minor) = digits.split_at_checked(1)?;
         Some((major.parse().ok()?, minor.parse().unwrap_or(0)))
     };

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
@@ -23,6 +23,8 @@ use kept::Kept;
 
 /// Both answer in well under a second; a cold disk takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long it is believed that a client says nothing.
+const BELIEVED: Duration = Duration::from_secs(10);
 
 /// Without `-I` the module could come from a place that somebody else writes to.
 const ASK_PIP: &str = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
@@ -37,7 +39,7 @@ pub struct Defaults {
 }
 
 /// What a client said, once it was asked.
-type Answer = Mutex<Option<Url>>;
+type Answer = Mutex<Option<(Result<Url>, Instant)>>;
 
 impl Defaults {
     /// Nobody was asked yet, and answers are kept for the life of this value.
@@ -77,8 +79,11 @@ impl Defaults {
     fn ask(&self, answer: &Answer, question: &Question<'_>, variables: &Variables) -> Result<Url> {
         // Held while asking: who comes meanwhile wants the same answer.
         let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = &*answer {
-            return Ok(answer.clone());
+        match &*answer {
+            Some((Ok(url), _)) => return Ok(url.clone()),
+            // One that hangs must not be waited for by each who comes.
+            Some((Err(error), asked)) if asked.elapsed() < BELIEVED => return Err(error.clone()),
+            _ => {}
         }
         let client = question.client;
         let what = format!("find the registry of {client}");
@@ -93,13 +98,15 @@ impl Defaults {
                     if let Some(kept) = kept {
                         kept.write(&url);
                     }
-                    *answer = Some(url.clone());
+                    *answer = Some((Ok(url.clone()), Instant::now()));
                     return Ok(url);
                 }
                 Err(error) => last = error,
             }
         }
-        Err(last.hint(question.hint))
+        let last = last.hint(question.hint);
+        *answer = Some((Err(last.clone()), Instant::now()));
+        Err(last)
     }
 }
 

@@ -65,7 +65,9 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
         Origin::Registry { index } => {
             // npm and Python tools write down whichever mirror they asked. A hash says more than an address,
             // so the user's own registry will do; cargo writes only what is not its default.
-            let named = index.as_ref().filter(|_| kind == Kind::Crates || pin.hashes.is_empty());
+            let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
+            let is_told = kind != Kind::Crates && pin.hashes.iter().any(is_strong);
+            let named = index.as_ref().filter(|_| !is_told);
             let package = match named {
                 Some(index) => Package::at(kind, &pin.name, safe(index.reveal())?)?,
                 None => Package::new(kind, &pin.name)?,

@@ -7,6 +7,7 @@ use html5gum::{Token, Tokenizer};
 use url::Url;
 
 use super::File;
+use super::Said;
 
 /// The files that a page at `page` names. Nothing of it is a file if it is no such page.
 pub(super) fn files(document: &[u8], page: &Url) -> Vec<File> {
@@ -40,7 +41,7 @@ fn file(mut url: Url, yanked: Option<String>) -> Option<File> {
         filename: percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned(),
         url: url.to_string(),
         hashes,
-        yanked: yanked.map_or(serde_json::Value::Null, serde_json::Value::String),
+        yanked: yanked.map_or(Said::No, Said::Why),
         size: None,
         uploaded: None,
     })
