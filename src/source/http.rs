@@ -5,9 +5,9 @@
 //! bound of [`Bounds`] or within a tenth of a second of the wish to stop; a credential goes to the origin it
 //! was given for and to no other ([`redirect`]), and stands in no error and no log.
 //!
-//! Each request runs on a thread of its own, which the caller waits for ([`exchange`]): a read that hangs
-//! is ended by closing its socket. Connections are kept and used again ([`agents`]). What fails passingly
-//! before any of the content came is asked again, twice at most ([`asking`]).
+//! Each request runs on a thread of its own, which the caller waits for: a read that hangs
+//! is ended by closing its socket. Connections are kept and used again. What fails passingly
+//! before any of the content came is asked again, twice at most.
 
 use std::io::Write;
 use std::path::PathBuf;
