@@ -20,7 +20,7 @@ pub use directory::Directory;
 pub use git_url::{GitUrl, Transport};
 pub use package::Package;
 pub use reference::Reference;
-pub(crate) use wanted::{npm_range, npm_version};
+pub(crate) use wanted::{npm_range, npm_version, part_of};
 
 /// The kind of a resource: the first component of its path in the mount and in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

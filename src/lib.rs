@@ -12,6 +12,7 @@
 //! | [`source`] | one module a kind: what a reference is, and how its objects come |
 //! | [`project`] | which exact versions a project's lockfiles pin |
 //! | [`config`], [`key`], [`error`], [`redact`], [`mod@fault`] | the words that all of them use |
+//! | `npmrc` | the format of npm's configuration, which a user and a project have |
 //! | `sync` | locks and maps of the cache, which a test may schedule |
 
 pub mod cache;
@@ -21,6 +22,7 @@ pub mod daemon;
 pub mod error;
 pub mod fault;
 pub mod key;
+mod npmrc;
 pub mod operation;
 pub mod project;
 pub mod redact;

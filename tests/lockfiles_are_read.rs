@@ -1,7 +1,7 @@
 //! Each kind of lockfile, as its own tool wrote it, gives the exact versions; a hostile one gives
 //! sentences. The fixtures are genuine but for the registries' hosts, which are `registry.test`.
 
-use srcfs::project::{self, Ecosystem, Reach};
+use srcfs::project::{self, Ecosystem, Origin, Reach};
 use std::path::Path;
 
 fn fixture(name: &str) -> project::Project {
@@ -52,7 +52,10 @@ fn a_cargo_lock_gives_crates_and_members() {
     assert_eq!(names["bitflags"].version, "2.6.0");
     assert!(names.contains_key("bitflags@1.3.2"));
     assert_eq!(project.find(Ecosystem::Crates, "cfg_if").unwrap().name, "cfg-if");
-    assert!(names["itoa"].origin.is_from("https://registry.test/index/"));
+    let Origin::Registry { index: Some(index) } = &names["itoa"].origin else {
+        panic!("{:?}", names["itoa"])
+    };
+    assert_eq!(index.reveal(), "sparse+https://registry.test/index/");
     assert_eq!(project.locals.len(), 2);
 }
 

@@ -97,14 +97,14 @@ fn crates(text: &str) -> Option<Reference> {
     if let Ok(version) = semver::Version::parse(text) {
         return Some(Reference::Version(version.to_string()));
     }
-    let range = is_part(text) || semver::VersionReq::parse(text).is_ok();
+    let range = part_of(text).is_some() || semver::VersionReq::parse(text).is_ok();
     range.then(|| Reference::Range(text.to_owned()))
 }
 
 fn pypi(text: &str) -> Option<Reference> {
     if let Ok(version) = PepVersion::from_str(text) {
         // `2` and `2.31` are whole versions there, too, but hardly anybody means those.
-        return Some(match is_part(text) {
+        return Some(match part_of(text).is_some() {
             true => Reference::Range(text.to_owned()),
             false => Reference::Version(version.to_string()),
         });
@@ -112,13 +112,15 @@ fn pypi(text: &str) -> Option<Reference> {
     VersionSpecifiers::from_str(text).is_ok().then(|| Reference::Range(text.to_owned()))
 }
 
-/// Whether it is the beginning of a version: one or two numbers.
-pub(super) fn is_part(text: &str) -> bool {
-    let numbers = text.split('.');
-    let all = numbers.clone().all(|number| {
-        !number.is_empty() && number.len() <= 10 && number.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    all && numbers.count() <= 2
+/// The numbers of the beginning of a version: one or two.
+pub(crate) fn part_of(text: &str) -> Option<Vec<u64>> {
+    let number = |text: &str| {
+        // As many digits as are a number everywhere, and no sign.
+        let plain = text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.parse().ok()).flatten()
+    };
+    let numbers: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
+    (numbers.len() <= 2).then_some(numbers)
 }
 
 #[cfg(test)]

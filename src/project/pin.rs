@@ -63,8 +63,8 @@ impl fmt::Debug for Location {
 /// Where the bytes of a pin come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// A registry; `None` is the default one of the ecosystem. A lockfile of npm, uv or Pipenv
-    /// spells the default out: compare with [`Origin::is_from`].
+    /// A registry; `None` is the default one of the ecosystem, which a lockfile of npm, uv or Pipenv
+    /// spells out.
     Registry {
         /// The url under which the registry answers, without the package.
         index: Option<Location>,
@@ -83,23 +83,6 @@ pub enum Origin {
         /// Where it is.
         url: Location,
     },
-}
-
-impl Origin {
-    /// Whether this is the registry at `index`, or the default one without an address. A trailing
-    /// slash and the scheme's security make no difference.
-    pub fn is_from(&self, index: &str) -> bool {
-        match self {
-            Origin::Registry { index: None } => true,
-            Origin::Registry { index: Some(own) } => bare(own.reveal()) == bare(index),
-            _ => false,
-        }
-    }
-}
-
-fn bare(url: &str) -> String {
-    let url = url.split_once("://").map_or(url, |(_, rest)| rest);
-    url.trim_end_matches('/').to_ascii_lowercase()
 }
 
 /// How near to the project's root a package is. Ordered: the nearer is the greater.

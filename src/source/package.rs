@@ -224,9 +224,12 @@ impl Packages {
             return Err(Error::offline(what));
         }
         let mut verifier = Verifier::new(place.directory, chosen.hash.algorithm)?;
-        let url = Url::parse(&chosen.archive.url).map_err(|error| {
+        let mut url = Url::parse(&chosen.archive.url).map_err(|error| {
             Error::new(Kind::Corrupt, what, format!("the registry names no url of it: {error}"))
         })?;
+        if key.kind() == key::Kind::Npm {
+            url = self.registries.npm()?.archive_at(url, &chosen.registry);
+        }
         super::http::redirect::check(what, &chosen.registry, &url)?;
         let limit = LARGEST_ARCHIVE;
         if chosen.archive.size.is_some_and(|size| size > limit) {

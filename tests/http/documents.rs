@@ -1,11 +1,11 @@
 //! Documents that are at hand are asked for only when they are old, and come only when they have changed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use srcfs::error::Kind;
 use srcfs::source::Progress;
@@ -98,6 +98,21 @@ fn an_old_one_is_asked_for_and_comes_if_it_has_changed() {
     assert!(second.fresh && second.bytes == b"second");
     assert_eq!(stage.fetch(DAY).unwrap().bytes, b"second");
     assert_eq!(stage.files().len(), 1);
+}
+
+#[test]
+fn what_has_not_changed_is_not_written_again_but_is_young_in_every_process() {
+    let stage = Stage::new();
+    stage.fetch(Duration::ZERO).unwrap();
+    let file = stage.files().remove(0);
+    let (inode, long_ago) = (file.metadata().unwrap().ino(), SystemTime::now() - 2 * DAY);
+    fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    let again = || Documents::new(stage.directory.path());
+    let url = stage.url();
+    let fetch = || again().fetch(&stage.http, Request::new(&url), DAY, &Progress::default()).unwrap();
+    assert!(fetch().fresh && !fetch().fresh);
+    assert_eq!(stage.asked().len(), 2);
+    assert_eq!(file.metadata().unwrap().ino(), inode);
 }
 
 #[test]

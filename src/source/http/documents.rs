@@ -12,7 +12,7 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
@@ -60,8 +60,6 @@ pub struct Documents {
 /// What is known of a document beside its bytes.
 #[derive(Serialize, Deserialize)]
 struct Head {
-    /// In milliseconds since 1970.
-    asked: u64,
     etag: Option<String>,
     last_modified: Option<String>,
     url: String,
@@ -109,10 +107,16 @@ impl Documents {
                     return Err(Trouble::garbled("an unchanged document that was not known").error("get it"));
                 };
                 let document = Document { asked, fresh: true, ..known };
-                (Head::of(&document, new_etag.or(head.etag), new_time.or(head.last_modified)), document)
+                let (etag, last_modified) =
+                    (new_etag.or(head.etag.clone()), new_time.or(head.last_modified.clone()));
+                let same = etag == head.etag && last_modified == head.last_modified;
+                if same && was_asked(&file, asked).is_ok() {
+                    return Ok(document);
+                }
+                (Head::of(&document, etag, last_modified), document)
             }
         };
-        if let Err(error) = self.keep(&file, &head, &document.bytes) {
+        if let Err(error) = self.keep(&file, &head, &document) {
             log::warn!("a document is not kept: {error}");
         }
         Ok(document)
@@ -142,10 +146,12 @@ impl Documents {
         self.directory.join(name).with_extension(EXTENSION)
     }
 
-    fn keep(&self, file: &Path, head: &Head, bytes: &[u8]) -> Result<()> {
-        let content = encode(head, bytes);
+    fn keep(&self, file: &Path, head: &Head, document: &Document) -> Result<()> {
+        let content = encode(head, &document.bytes);
         let length = content.len() as u64;
         memory::store(file, content)?;
+        // Until here its time is that of the writing, a little later: no harm if this is the end.
+        let _ = was_asked(file, document.asked);
         let unlooked = self.unlooked.load(Ordering::Relaxed);
         self.unlooked.store(unlooked.saturating_add(length), Ordering::Relaxed);
         if unlooked.saturating_add(length) >= LOOK_AFTER.min(self.bound / 4) {
@@ -183,15 +189,13 @@ impl Documents {
 
 impl Head {
     fn of(document: &Document, etag: Option<String>, last_modified: Option<String>) -> Head {
-        let asked = document.asked.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Head {
-            asked: u64::try_from(asked).unwrap_or(u64::MAX),
-            etag,
-            last_modified,
-            url: document.url.to_string(),
-            length: document.bytes.len() as u64,
-        }
+        Head { etag, last_modified, url: document.url.to_string(), length: document.bytes.len() as u64 }
     }
+}
+
+/// Notes in `file` when the server said that the document is the one there.
+fn was_asked(file: &Path, asked: SystemTime) -> std::io::Result<()> {
+    std::fs::File::options().write(true).open(file)?.set_modified(asked)
 }
 
 fn is_younger(asked: SystemTime, max_age: Duration) -> bool {
@@ -213,6 +217,8 @@ fn encode(head: &Head, bytes: &[u8]) -> Vec<u8> {
 
 /// What is kept in `file`, if it is a document of no more than `limit` bytes.
 fn read(file: &Path, limit: u64) -> Option<(Head, Document)> {
+    // Before the content: if another one comes between, this one is taken for older than it is.
+    let asked = file.metadata().ok()?.modified().ok()?;
     let content = memory::load(file)?;
     let mut decoder = ZlibDecoder::new(content.strip_prefix(MAGIC)?);
     let mut length = [0; 8];
@@ -229,13 +235,14 @@ fn read(file: &Path, limit: u64) -> Option<(Head, Document)> {
         return None;
     }
     let url = Url::parse(&head.url).ok()?;
-    let asked = UNIX_EPOCH.checked_add(Duration::from_millis(head.asked))?;
     let document = Document { bytes, url, asked, fresh: false };
     Some((head, document))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]
@@ -250,7 +257,7 @@ mod tests {
             let hash = |at: u64| sha2::Sha256::digest((index * 1000 + at).to_le_bytes());
             let bytes: Vec<u8> = (0..150).flat_map(hash).collect();
             let document = Document { bytes, url: url.clone(), asked: SystemTime::now(), fresh: true };
-            documents.keep(&place(index), &Head::of(&document, None, None), &document.bytes).unwrap();
+            documents.keep(&place(index), &Head::of(&document, None, None), &document).unwrap();
             let time = UNIX_EPOCH + Duration::from_secs(1_000_000 + index);
             let file = std::fs::File::options().write(true).open(place(index)).unwrap();
             file.set_modified(time).unwrap();

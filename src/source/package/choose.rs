@@ -15,7 +15,7 @@ use pep440_rs::{Operator, Version as PepVersion, VersionSpecifiers};
 
 use super::offer::{Offer, Release};
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::key::{Kind, Reference, npm_range, npm_version};
+use crate::key::{Kind, Reference, npm_range, npm_version, part_of};
 
 /// How many versions a message names.
 const MOST_NAMED: usize = 5;
@@ -195,12 +195,6 @@ impl<'o> Ranked<'o, PepVersion> {
 
 fn is_plain(version: &str) -> bool {
     version.len() <= LONGEST && version.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// The numbers of a part of a version: one or two.
-fn part_of(text: &str) -> Option<Vec<u64>> {
-    let numbers: Vec<u64> = text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
-    (numbers.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')).then_some(numbers)
 }
 
 /// Why there is no such version, with those that are near.

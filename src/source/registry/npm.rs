@@ -20,10 +20,11 @@ use crate::source::http::credential::Credential;
 
 mod credentials;
 mod expand;
-mod ini;
+mod host;
 mod layers;
 
 use credentials::Credentials;
+use host::Replaced;
 use layers::Layers;
 
 /// What npm is told.
@@ -37,6 +38,7 @@ pub struct Npm {
     /// The registries of scopes, by `@scope`.
     scopes: BTreeMap<String, Url>,
     credentials: Credentials,
+    replaced: Replaced,
     trust: Vec<PathBuf>,
     proxy: ProxySetting,
     notes: Vec<String>,
@@ -81,8 +83,9 @@ impl Npm {
         trust.extend(extra.map(|file| path(file, Path::new("/"), home.as_deref())));
         layers.note_what_is_not_done(&mut notes);
         let proxy = ProxySetting::read(&layers);
+        let replaced = Replaced::read(&layers);
         let (defaults, variables) = (defaults.clone(), variables.clone());
-        Ok(Npm { files, defaults, variables, registry, scopes, credentials, trust, proxy, notes })
+        Ok(Npm { files, defaults, variables, registry, scopes, credentials, replaced, trust, proxy, notes })
     }
 
     /// The registry of the package `name` (`lodash`, `@types/node`): that of its scope, the configured one,
@@ -93,6 +96,13 @@ impl Npm {
             return Ok(url.clone());
         }
         self.defaults.npm(&self.variables)
+    }
+
+    /// Where to ask for the archive which the registry `of` says is at `url`: there, or at the registry
+    /// itself, as `replace-registry-host` says.
+    pub fn archive_at(&self, url: Url, of: &Url) -> Url {
+        // Without npm nobody knows its registry, and the url is taken as it is.
+        self.replaced.by(url, of, || self.defaults.npm(&self.variables).ok())
     }
 
     /// What to send to `url`: the credential whose path is the longest that `url` lies below.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::super::defaults;
 use super::super::files::{Files, path};
 use super::expand::expand;
-use super::ini;
 use crate::config::variables::Variables;
 use crate::error::Result;
+use crate::npmrc;
 
 /// The settings of one place.
 pub(super) struct Layer {
@@ -17,7 +17,7 @@ pub(super) struct Layer {
     origin: String,
     /// Where a relative path begins.
     pub(super) base: PathBuf,
-    settings: BTreeMap<String, ini::Setting>,
+    settings: BTreeMap<String, npmrc::Setting>,
 }
 
 /// A setting and where it stands. It may be a secret.
@@ -80,7 +80,7 @@ impl Layers {
 
     fn file(&mut self, file: &Path, variables: &Variables, files: &mut Files) -> Result<()> {
         let Some(text) = files.read(file)? else { return Ok(()) };
-        let expanded = ini::parse(&text).into_iter().map(|(key, mut setting)| {
+        let expanded = npmrc::parse(&text).into_iter().map(|(key, mut setting)| {
             for value in &mut setting.values {
                 *value = expand(value.trim(), variables);
             }
@@ -131,7 +131,7 @@ fn environment(variables: &Variables) -> Layer {
         };
         let value = expand(value.trim(), variables);
         let values = value.split("\n\n").map(str::to_owned).collect();
-        settings.insert(expand(&key, variables), ini::Setting { values, line: 0 });
+        settings.insert(expand(&key, variables), npmrc::Setting { values, line: 0 });
     }
     Layer { origin: "the environment".to_owned(), base: PathBuf::from("/"), settings }
 }

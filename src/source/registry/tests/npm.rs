@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use super::{Home, defaults, header, url};
 use crate::source::registry::{Npm, Proxy};
 
@@ -104,6 +106,35 @@ fn an_archive_on_the_registrys_own_server_gets_its_token() {
     assert_eq!(sent("https://a.example/archives/x.tgz").unwrap(), "Bearer t");
     assert_eq!(sent("https://b.example/npm/x.tgz"), None);
     assert_eq!(sent("http://a.example/npm/x.tgz"), None);
+}
+
+#[test]
+fn an_archive_on_the_public_registrys_host_comes_from_the_mirror() {
+    let home = Home::new();
+    let at = |setting: &str, of: &str, said: &str| {
+        home.write(".npmrc", &format!("{setting}\n"));
+        let npm = home.write("bin/npm", "#!/bin/sh\necho https://public.example/");
+        std::fs::set_permissions(npm, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", home.path().join("bin").display());
+        read(&home, &[("PATH", &path)]).archive_at(url(said), &url(of)).to_string()
+    };
+    let (mirror, public) = ("https://m.example:81/npm/", "https://public.example/@a/b/-/b-1.tgz?x=1");
+    let replaced = "https://m.example:81/npm/@a/b/-/b-1.tgz?x=1";
+    assert_eq!(at("", mirror, public), replaced);
+    assert_eq!(at("replace-registry-host=npmjs", mirror, public), replaced);
+    assert_eq!(at("replace-registry-host=Public.example", mirror, public), replaced);
+    assert_eq!(at("replace-registry-host=never", mirror, public), public);
+    let other = "https://cdn.example/b-1.tgz";
+    assert_eq!(at("", mirror, other), other);
+    assert_eq!(at("replace-registry-host=public.example", mirror, other), other);
+    assert_eq!(at("replace-registry-host=always", mirror, other), "https://m.example:81/npm/b-1.tgz");
+    // What lies on the registry's own server, wherever, is there.
+    let own = "https://m.example:81/files/b-1.tgz";
+    assert_eq!(at("replace-registry-host=always", mirror, own), own);
+    assert_eq!(at("", mirror, "http://m.example:81/files/b-1.tgz"), own);
+    // Without npm nobody knows what is public.
+    let none = read(&Home::new(), &[("PATH", "/nowhere")]);
+    assert_eq!(none.archive_at(url(public), &url(mirror)).as_str(), public);
 }
 
 #[test]

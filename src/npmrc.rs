@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 /// What a key is set to.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// The last value; of a `key[]`, all of them.
-    pub(super) values: Vec<String>,
+    pub(crate) values: Vec<String>,
     /// The line it stands on, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 /// The settings of a text, by key. What stands below a `[section]` is nothing that npm reads.
-pub(super) fn parse(text: &str) -> BTreeMap<String, Setting> {
+pub(crate) fn parse(text: &str) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::<String, Setting>::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.split('\n').flat_map(|line| line.split('\r')).enumerate() {
