@@ -55,7 +55,7 @@ fn a_cargo_lock_gives_crates_and_members() {
     let Origin::Registry { index: Some(index) } = &names["itoa"].origin else {
         panic!("{:?}", names["itoa"])
     };
-    assert_eq!(index.reveal(), "sparse+https://registry.test/index/");
+    assert_eq!(index.reveal(), "https://registry.test/index");
     assert_eq!(project.locals.len(), 2);
 }
 

@@ -32,7 +32,7 @@ use super::registry::Registries;
 use super::{About, LeftOut, Prepared, Progress, Resolved, Revision, Source, Workplace};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
-use crate::key::{self, Key, Origin, Package, Reference};
+use crate::key::{self, Key, Origin, Package, Reference, part_of};
 use asker::{Asker, When};
 use offer::{Algorithm, Hash, Offer, Published, Release};
 use verify::Verifier;
@@ -301,11 +301,15 @@ impl Source for Packages {
     ) -> Result<Resolved> {
         let what = format!("resolve {}", reference.of(key));
         let package = package_of(key)?;
-        let at_hand = match reference.is_pinned() {
+        // What never changes may be at hand, and of Python projects a part of a version may be a whole one.
+        let may_be_exact =
+            reference.is_pinned() || matches!(reference, Reference::Range(text) if part_of(text).is_some());
+        let at_hand = match may_be_exact {
             true => self.offer(package, When::AtHand, progress)?,
             false => None,
         };
         let known = at_hand.and_then(|offer| self.chosen(&what, key, reference, &offer).ok());
+        let known = known.filter(|(_, moving)| !moving);
         let (chosen, moving) = match known {
             Some(known) => known,
             None => self.chosen(&what, key, reference, &self.present_offer(&what, key, progress)?)?,

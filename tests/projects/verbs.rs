@@ -38,6 +38,9 @@ fn keys_of_a_project_work_as_others_do() {
     place.mount();
     let path = place.json(&["path", "projects/web/npm/lib"]);
     assert_eq!(path["path"], place.path("projects/web/npm/lib").to_str().unwrap());
+    // The project's own name follows its lockfile.
+    let path = place.json(&["path", "--pin", "projects/web/npm/lib"]);
+    assert_eq!(path["path"], place.path("npm/lib@1.0.0").to_str().unwrap());
     place.json(&["clear", "projects/web/npm/lib"]);
     assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
 }

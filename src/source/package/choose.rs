@@ -46,11 +46,27 @@ pub(super) fn choose<'o>(
         Kind::Pypi => ranked(offer, |text| PepVersion::from_str(text).ok()).pypi(reference),
         Kind::Git | Kind::Local => None,
     };
-    let exact = reference.is_pinned();
     match chosen {
-        Some(release) => Ok(Choice { release, moving: !exact }),
+        Some(release) => {
+            Ok(Choice { release, moving: !reference.is_pinned() && !is_whole(kind, reference, release) })
+        }
         None => Err(missing(kind, reference, offer, what)),
     }
+}
+
+/// Whether a part of a version is a whole one, which exists: of Python projects alone, where many have
+/// versions like `2024.1`.
+fn is_whole(kind: Kind, reference: &Reference, release: &Release) -> bool {
+    let Reference::Range(text) = reference else { return false };
+    kind == Kind::Pypi
+        && part_of(text).is_some_and(|part| {
+            PepVersion::from_str(&release.version).is_ok_and(|version| is_exactly(&version, &part))
+        })
+}
+
+/// Whether `version` is written with these numbers: 2.0.0 equals 2, but who writes 2 means the newest 2.
+fn is_exactly(version: &PepVersion, part: &[u64]) -> bool {
+    *version == PepVersion::new(part.iter().copied()) && version.release().len() == part.len()
 }
 
 /// Versions that their ecosystem can read, the highest first.
@@ -104,12 +120,10 @@ impl<'o> Ranked<'o, deno_semver::Version> {
             }
             Reference::Range(text) => {
                 let range = npm_range(text)?;
-                // Also if it is a prerelease.
-                if let Some(latest) = tagged("latest").filter(|_| text.trim() == "*") {
-                    return Some(latest);
-                }
                 let fits = |release: &Release| {
-                    npm_version(&release.version).is_some_and(|version| range.satisfies(&version))
+                    // Also if it is a prerelease.
+                    let all = text.trim() == "*";
+                    all || npm_version(&release.version).is_some_and(|version| range.satisfies(&version))
                 };
                 if let Some(latest) = tagged("latest").filter(|release| fits(release) && !release.deprecated)
                 {
@@ -131,10 +145,12 @@ impl<'o> Ranked<'o, semver::Version> {
             Reference::Default => {
                 self.highest(|version| version.pre.is_empty()).or_else(|| self.highest(|_| true))
             }
-            // Build metadata does not tell two versions apart, in a registry.
+            // Build metadata need not be named, but who names one means no other.
             Reference::Version(text) => {
                 let wanted = semver::Version::parse(text).ok()?;
-                self.exactly(|version| version.cmp_precedence(&wanted).is_eq())
+                let same = |version: &semver::Version| version.cmp_precedence(&wanted).is_eq();
+                let exact = self.exactly(|version| *version == wanted);
+                exact.or_else(|| wanted.build.is_empty().then(|| self.exactly(same)).flatten())
             }
             Reference::Range(text) => match part_of(text) {
                 Some(part) => self.highest(|version| {
@@ -160,15 +176,13 @@ impl<'o> Ranked<'o, PepVersion> {
             Reference::Default => stable_first(&|_| true),
             Reference::Version(text) => {
                 let wanted = PepVersion::from_str(text).ok()?;
-                self.exactly(|version| *version == wanted)
+                // Of several spellings that are equal one that is not yanked, as below.
+                let is_it = |version: &PepVersion| *version == wanted;
+                self.highest(is_it).or_else(|| self.exactly(is_it))
             }
             Reference::Range(text) => {
                 if let Some(part) = part_of(text) {
-                    // Written so: 2.0.0 equals 2, but who writes 2 means the newest 2.
-                    let whole = PepVersion::new(part.iter().copied());
-                    let is_whole =
-                        |version: &PepVersion| *version == whole && version.release().len() == part.len();
-                    if let Some(exact) = self.exactly(is_whole) {
+                    if let Some(exact) = self.exactly(|version| is_exactly(version, &part)) {
                         return Some(exact);
                     }
                     return stable_first(&|version| {
@@ -176,13 +190,18 @@ impl<'o> Ranked<'o, PepVersion> {
                     });
                 }
                 let range = VersionSpecifiers::from_str(text).ok()?;
-                // PEP 592: who names one version exactly gets it, though it was yanked.
+                // PEP 592: who names one version exactly gets it, though it was yanked, if no other will do.
                 if let [only] = &range[..]
                     && matches!(only.operator(), Operator::Equal | Operator::ExactEqual)
                 {
-                    return self.exactly(|version| only.contains(version));
+                    let is_it = |version: &PepVersion| only.contains(version);
+                    return self.highest(is_it).or_else(|| self.exactly(is_it));
                 }
-                let names_one = range.iter().any(|one| one.version().any_prerelease());
+                // To exclude one is not to ask for it.
+                let asks =
+                    |operator: &Operator| !matches!(operator, Operator::NotEqual | Operator::NotEqualStar);
+                let names_one =
+                    range.iter().any(|one| asks(one.operator()) && one.version().any_prerelease());
                 match names_one {
                     true => self.highest(|version| range.contains(version)),
                     false => stable_first(&|version| range.contains(version)),
@@ -322,6 +341,8 @@ mod tests {
         }
         let held_back = super::tests::offer(&["1.0.0", "1.1.0", "1.2.0"], &[("latest", "1.1.0")]);
         assert_eq!(chosen(Kind::Npm, "1", &held_back).unwrap(), "1.1.0", "what latest names, if it fits");
+        let discouraged = super::tests::offer(&["1.0.0", "~1.1.0"], &[("latest", "1.1.0")]);
+        assert_eq!(chosen(Kind::Npm, "*", &discouraged).unwrap(), "1.0.0", "also of all");
     }
 
     /// What npm's own semver (7.x, `maxSatisfying`) answers, recorded: a line a range, and the version or `null`.
@@ -370,7 +391,11 @@ mod tests {
         ] {
             assert_eq!(chosen(Kind::Crates, text, &offer).unwrap(), version, "{text}");
         }
-        for text in ["1.3", "2", "=1.3.0", "3.0.0"] {
+        let twins = super::tests::offer(&["1.0.0+a", "1.0.0+b", "2.0.0"], &[]);
+        for text in ["1.0.0+a", "1.0.0+b", "2.0.0"] {
+            assert_eq!(chosen(Kind::Crates, text, &twins).unwrap(), text);
+        }
+        for text in ["1.3", "2", "=1.3.0", "3.0.0", "1.9.0+other"] {
             assert_eq!(chosen(Kind::Crates, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
         }
         assert_eq!(chosen(Kind::Crates, "", &super::tests::offer(&["0.1.0-a"], &[])).unwrap(), "0.1.0-a");
@@ -402,11 +427,40 @@ mod tests {
             assert_eq!(chosen(Kind::Pypi, text, &two_numbers).unwrap(), "1.0", "{text}: yanked, and named");
         }
         assert!(chosen(Kind::Pypi, "==1.*", &two_numbers).is_err());
+        let again = super::tests::offer(&["!1.0.0", "1.0", "!1.0+local", "2.0rc1", "2.0rc2"], &[]);
+        for text in ["==1.0", "1.0.0", ">=1,!=2.0rc1"] {
+            assert_eq!(
+                chosen(Kind::Pypi, text, &again).unwrap(),
+                "1.0",
+                "{text}: one that is not yanked will do"
+            );
+        }
         for text in ["3", "==2.32.*", "2.34.0"] {
             assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
         }
         let only_early = super::tests::offer(&["1.0a1", "1.0b1"], &[]);
         assert_eq!(chosen(Kind::Pypi, "", &only_early).unwrap(), "1.0b1");
+    }
+
+    #[test]
+    fn a_python_version_of_two_numbers_is_exact_if_it_exists() {
+        let offer = offer(&["2024.1", "2", "2.31.0"], &[]);
+        let key = Key::package(Package::new(Kind::Pypi, "x").unwrap());
+        let choice = |reference: &Reference| choose(Kind::Pypi, reference, &offer, "resolve x").unwrap();
+        for (text, version, moving) in [
+            ("2024.1", "2024.1", false),
+            ("2024", "2024.1", true),
+            ("2", "2", false),
+            ("2.31", "2.31.0", true),
+        ] {
+            let chosen = choice(&key.reference(text).unwrap());
+            assert_eq!((chosen.release.version.as_str(), chosen.moving), (version, moving), "{text}");
+        }
+        // A pin is that version whatever else begins so, and its text means nothing else.
+        let pin = Reference::exact_version(Kind::Pypi, "2").unwrap();
+        assert_eq!(choice(&pin).release.version, "2");
+        assert_eq!(key.reference(&pin.to_string()).unwrap(), pin);
+        assert_eq!(pin.to_string(), "2.0.0");
     }
 
     #[test]

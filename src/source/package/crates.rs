@@ -54,7 +54,7 @@ const CONFIG_AGE: Duration = Duration::from_secs(3600);
 /// publishing, and nobody is to see it who need not.
 pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Result<Option<Offer>> {
     let index = match package.registry() {
-        Some(url) => asker::registry_at(url)?,
+        Some(url) => cargo.index_at(&asker::registry_at(url)?)?,
         None => cargo.default_index()?,
     };
     let token = cargo.credential_for(&index);

@@ -60,26 +60,16 @@ impl Cargo {
         self.replaced(DEFAULT)
     }
 
-    /// The index of the registry `name`, after source replacement.
-    pub fn index_of(&self, name: &str) -> Result<Url> {
-        if name == DEFAULT {
-            return self.default_index();
-        }
-        let found = self.registry(name)?.ok_or_else(|| {
-            Error::new(Kind::Config, format!("find the cargo registry {name}"), "it is not configured").hint(
-                format!(
-                    "write index = \"sparse+https://…\" below [registries.{name}] in ~/.cargo/config.toml"
-                ),
-            )
-        })?;
-        // A source of the same address may be replaced.
+    /// The index at `index` after source replacement: another one, if a source of that address is replaced.
+    pub fn index_at(&self, index: &Url) -> Result<Url> {
         for source in self.layers.names("source") {
             let registry = self.layers.get(&["source", &source, "registry"])?;
-            if registry.is_some_and(|registry| registry.text == found.text) {
+            let own = registry.and_then(|registry| sparse(&registry).ok());
+            if own.is_some_and(|own| is_same(&own, index)) {
                 return self.replaced(&source);
             }
         }
-        sparse(&found)
+        Ok(index.clone())
     }
 
     /// The token for the registry with this index. It is for the downloads of that registry, too, wherever
@@ -88,13 +78,13 @@ impl Cargo {
         let token = |key: &[&str]| credential(self.layers.get(key).ok()??);
         for name in self.layers.names("registries").into_iter().chain(self.layers.registries_of_variables()) {
             let address = self.registry(&name).ok().flatten();
-            if address.and_then(|address| sparse(&address).ok()).is_some_and(|url| url == *index)
+            if address.and_then(|address| sparse(&address).ok()).is_some_and(|url| is_same(&url, index))
                 && let Some(token) = token(&["registries", &name, "token"])
             {
                 return Some(token);
             }
         }
-        if own_index().is_ok_and(|url| url == *index) { token(&["registry", "token"]) } else { None }
+        if own_index().is_ok_and(|url| is_same(&url, index)) { token(&["registry", "token"]) } else { None }
     }
 
     /// Files of certificates to trust beside those of the system.
@@ -171,6 +161,11 @@ impl Cargo {
 }
 
 const SPARSE: &str = "write registry = \"sparse+https://…/\" there, the address of a sparse index";
+
+/// Whether both are the address of one index, whose last slash need not be written.
+fn is_same(one: &Url, other: &Url) -> bool {
+    one.as_str().trim_end_matches('/') == other.as_str().trim_end_matches('/')
+}
 
 /// What cargo asks if nobody tells it another.
 fn own_index() -> Result<Url> {

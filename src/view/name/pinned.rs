@@ -69,7 +69,7 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
             let is_told = kind != Kind::Crates && pin.hashes.iter().any(is_strong);
             let named = index.as_ref().filter(|_| !is_told);
             let package = match named {
-                Some(index) => Package::at(kind, &pin.name, safe(index.reveal())?)?,
+                Some(index) => Package::at(kind, &pin.name, safe(kind, index.reveal())?)?,
                 None => Package::new(kind, &pin.name)?,
             };
             let reference = Reference::exact_version(kind, &pin.version)?;
@@ -91,16 +91,25 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
 
 /// The url of a registry that a lockfile names: as that of a `[[resource]]`, it may lead neither to this machine nor
 /// to a private network, nor be read on the way. Whoever means such a one makes it the client's own.
-fn safe(url: &str) -> Result<&str> {
-    let parsed = url::Url::parse(url.strip_prefix("sparse+").unwrap_or(url));
-    match parsed {
-        Ok(parsed) if parsed.scheme() == "https" && !crate::key::is_private(&parsed) => Ok(url),
-        _ => {
-            let what = format!("read the registry {:?}", crate::redact::redact_url(url));
-            let why = "a lockfile may name only one that is reached by https and is not in a private network";
-            Err(Error::new(ErrorKind::Invalid, what, why)
-                .hint("configure it as the registry of its client, if that is meant"))
-        }
+fn safe(kind: Kind, url: &str) -> Result<&str> {
+    let refused = |why: &str, hint: &str| {
+        let what = format!("read the registry {:?}", crate::redact::redact_url(url));
+        Err(Error::new(ErrorKind::Invalid, what, why).hint(hint.to_owned()))
+    };
+    let address = url.strip_prefix("sparse+");
+    if kind == Kind::Crates && address.is_none() {
+        return refused(
+            "its index is a git repository, and srcfs asks only sparse ones",
+            "write the address of its sparse index into the configuration of cargo, if it has one, and the lockfile anew",
+        );
+    }
+    let address = address.unwrap_or(url);
+    match url::Url::parse(address) {
+        Ok(parsed) if parsed.scheme() == "https" && !crate::key::is_private(&parsed) => Ok(address),
+        _ => refused(
+            "a project may name only one that is reached by https and is not in a private network",
+            "configure it as the registry of its client, if that is meant",
+        ),
     }
 }
 
@@ -145,7 +154,7 @@ mod tests {
         for name in ["projects/web/pypi/six", "projects/web/pypi/SIX", "projects/web/pypi/six@1.16"] {
             let name = parsed(name);
             assert_eq!(name.key(), Some(&Key::package(Package::new(Kind::Pypi, "six").unwrap())));
-            assert_eq!(name.reference(), Some(&Reference::Version("1.16".into())), "exactly that");
+            assert_eq!(name.reference(), Some(&Reference::Version("1.16.0".into())), "exactly that");
         }
         let (name, rest) = Name::split("projects/web/pypi/six/setup.py", &config).unwrap();
         assert!(matches!(name, Name::Pinned { .. }) && rest == "setup.py");
@@ -192,9 +201,12 @@ mod tests {
             let (_directory, config) = project("Cargo.lock", &lock(&format!("sparse+{index}")));
             assert!(Name::parse("projects/web/crates/dep", &config).is_err(), "{index}");
         }
-        let own = lock("registry+https://index.test/git");
-        let (_directory, config) = project("Cargo.lock", &own);
+        let (_directory, config) = project("Cargo.lock", &lock("sparse+https://index.test/team/"));
         let name = Name::parse("projects/web/crates/dep", &config).unwrap();
-        assert!(name.key().unwrap().source().contains("repository_url"), "{name:?}");
+        let own = Package::at(Kind::Crates, "dep", "https://index.test/team").unwrap();
+        assert_eq!(name.key(), Some(&Key::package(own)));
+        let (_directory, config) = project("Cargo.lock", &lock("registry+https://index.test/git"));
+        let error = Name::parse("projects/web/crates/dep", &config).unwrap_err().to_string();
+        assert!(error.contains("git repository"), "{error}");
     }
 }
