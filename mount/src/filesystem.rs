@@ -23,6 +23,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::ino::Ino;
+use crate::insisting::Insisting;
 use crate::kernel::Kernel;
 use crate::name::{Bounds, Name, STABLE_TTL};
 use crate::namespace::{Content, Namespace};
@@ -71,6 +72,7 @@ pub(crate) struct FileSystem {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     pub(crate) waiters: Arc<Waiters>,
+    insisting: Insisting,
     slots: Slots,
     namespace: Namespace,
     names: Mutex<HashMap<PathBuf, Name>>,
@@ -98,6 +100,7 @@ impl FileSystem {
             tree,
             config,
             counters: Counters::default(),
+            insisting: Insisting::default(),
             slots: Slots::default(),
             namespace: Namespace::new(),
             names: Mutex::default(),

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Attributes, FOREVER, FileSystem, Found, attributes_of, listed_kind};
 use crate::ino::Ino;
@@ -43,6 +43,10 @@ impl FileSystem {
         caller: Caller,
         answer: impl FnOnce(Result<Listing, Errno>) + Send + 'static,
     ) {
+        let (this, asked) = (self.clone(), Instant::now());
+        let answer = move |result: Result<Listing, Errno>| {
+            answer(result.map_err(|error| this.insisting.answer(caller, ino, asked, error)));
+        };
         if ino.slot() == 0 {
             return answer(self.list_names(ino, position));
         }

@@ -226,6 +226,11 @@ impl MemoryTree {
         self.add(path, self.view(snapshot, Some(gate.clone())))
     }
 
+    /// Binds `path` to something that exists and cannot be had.
+    pub fn bind_broken(&self, path: &str) {
+        self.bind(path, MemorySnapshot::new(&BTreeMap::new())).held.lock().unwrap().take();
+    }
+
     /// Binds `path` to something that turns out not to exist.
     pub fn bind_absent(&self, path: &str) {
         let view = self.view(MemorySnapshot::new(&BTreeMap::new()), None);
