@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
             text.push_str(&format!("  its mirror is kept for {}\n", report.kept_for.join(", ")));
         }
         if let Some(cleared) = &report.cleared {
-            text.push_str(&super::clear::text(cleared));
+            text.push_str(&super::clear::text(cleared, true));
         }
         text + &unanswered(&report.unanswered)
     })?;
