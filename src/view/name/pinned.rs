@@ -4,7 +4,7 @@ use super::{Name, next, what};
 use crate::config::{Config, Project};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Package, Reference};
-use crate::project::{Ecosystem, Origin, Pin};
+use crate::project::{Ecosystem, Origin, Pin, Registries};
 
 /// Reads `projects/<name>/<kind>/<package>`, with what follows inside the tree.
 pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
@@ -39,7 +39,7 @@ pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str
     };
     let pins = project.pins.at_hand().map_err(|error| error.during(what(text)))?;
     let pin = pins.find(ecosystem, package).map_err(|error| error.during(what(text)))?;
-    let name = name_of(pin, config).map_err(|error| error.during(what(text)))?;
+    let name = name_of(pin, &pins.project.registries, config).map_err(|error| error.during(what(text)))?;
     Ok((name, rest))
 }
 
@@ -54,7 +54,7 @@ pub fn paths(project: &Project) -> Result<Vec<String>> {
 }
 
 /// What a pin means. The same package elsewhere in the mount has the same key.
-fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
+fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> {
     let hashes = demanded(pin);
     let kind = match pin.ecosystem {
         Ecosystem::Npm => Kind::Npm,
@@ -67,10 +67,12 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
             // so the user's own registry will do; cargo writes only what is not its default.
             let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
             let is_told = kind != Kind::Crates && pin.hashes.iter().any(is_strong);
-            let named = index.as_ref().filter(|_| !is_told);
-            let package = match named {
-                Some(index) => Package::at(kind, &pin.name, safe(kind, index.reveal())?)?,
-                None => Package::new(kind, &pin.name)?,
+            let own = registries.of_npm(&pin.name).filter(|_| kind == Kind::Npm);
+            let package = match (own.map(|url| safe(kind, url.reveal())), index) {
+                (Some(Ok(own)), _) => Package::at(kind, &pin.name, own)?,
+                (Some(Err(error)), _) if !is_told => return Err(error),
+                (None, Some(index)) if !is_told => Package::at(kind, &pin.name, safe(kind, index.reveal())?)?,
+                _ => Package::new(kind, &pin.name)?,
             };
             let reference = Reference::exact_version(kind, &pin.version)?;
             Ok(Name::Pinned { key: Key::package(package), reference, subpaths: Vec::new(), hashes })
@@ -177,6 +179,34 @@ mod tests {
                 "{text}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn a_projects_own_npmrc_says_where_its_packages_come_from() {
+        let lock = serde_json::json!({ "lockfileVersion": 3, "packages": {
+            "node_modules/lib": { "version": "1.0.0", "integrity": "sha512-AAAA" },
+            "node_modules/@own/lib": { "version": "1.0.0", "integrity": "sha512-AAAA" },
+        } });
+        let (directory, config) = project("package-lock.json", &lock.to_string());
+        let npmrc = |text: &str| {
+            std::fs::write(directory.path().join(".npmrc"), text).unwrap();
+            config.projects[0].pins.refresh().unwrap();
+        };
+        let registry = |name: &str| {
+            let name = Name::parse(&format!("projects/web/npm/{name}"), &config).unwrap();
+            match name.key().unwrap().origin() {
+                crate::key::Origin::Package(package) => package.registry().map(str::to_owned),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((registry("lib"), registry("@own/lib")), (None, None));
+        npmrc("@own:registry=https://own.test/npm/\n//own.test/npm/:_authToken=secret\n");
+        assert_eq!((registry("lib"), registry("@own/lib").as_deref()), (None, Some("https://own.test/npm")));
+        npmrc("registry=https://all.test\n");
+        assert_eq!(registry("lib").as_deref(), Some("https://all.test"));
+        // One that a project may not lead to is left to the user's configuration: the hash says what is right.
+        npmrc("registry=http://127.0.0.1:4873/\n@own:registry=https://own.test/${SECRET}\n");
+        assert_eq!((registry("lib"), registry("@own/lib")), (None, None));
     }
 
     #[test]
