@@ -70,6 +70,17 @@ fn a_citation_names_version_path_and_hash() {
     assert_eq!(cited["package"]["hash"], hash);
     let of_key = place.json(&["cite", "npm/@types/ms@2.1.0/package.json:2-3"]);
     assert_eq!(of_key["citations"][0]["citation"], cited["citation"]);
+    // What somebody cites can be checked.
+    let again = place.json(&["cite", cited["citation"].as_str().unwrap()]);
+    assert_eq!(again["citations"][0]["citation"], cited["citation"]);
+    for (citation, why) in [
+        (format!("npm/@types/ms@2.1.0:package.json:2-3 {hash}x"), "the citation names"),
+        (format!("npm/@types/ms@2.1.0:package.json:2-9999 {hash}"), "lines"),
+        (format!("npm/@types/ms@2.1.0:nothing.ts {hash}"), "nothing.ts"),
+    ] {
+        let run = place.run(&["--json", "cite", &citation]);
+        assert!(run.code == 1 && run.out.contains(why), "{citation}: {run:?}");
+    }
     assert_eq!(
         place.attribute("npm/@types/ms@2.1.0/package.json", "citation"),
         format!("npm/@types/ms@2.1.0:package.json {hash}")
