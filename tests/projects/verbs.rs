@@ -25,6 +25,26 @@ fn get_fetches_all_that_is_pinned_once_and_one_that_fails_stops_no_other() {
 }
 
 #[test]
+fn a_lockfile_that_cannot_be_read_fails_for_itself_when_all_is_fetched() {
+    let place = Place::new();
+    let lib = npm(&place, "lib", "1.0.0");
+    write(&place, "package-lock.json", &package_lock(&[("lib", lib)], &["lib"]));
+    write(&place, "Cargo.lock", "<<<<<<< ours\n");
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    let run = place.run(&["--json", "get", "--project", WEB]);
+    let report = run.json();
+    assert_eq!((run.code, &report["fetched"], &report["failed"]), (1, &1.into(), &1.into()), "{report}");
+    assert!(report["trees"].to_string().contains("finish the merge"), "{report}");
+
+    std::fs::remove_file(directory(&place).join("package-lock.json")).unwrap();
+    let run = place.run(&["--json", "get", "--project", WEB]);
+    assert!(run.code == 1 && run.out.contains("finish the merge"), "{run:?}");
+    write(&place, "Cargo.lock", "version = 3\n");
+    let run = place.run(&["--json", "get", "--project", WEB]);
+    assert!(run.code == 1 && run.out.contains("they pin nothing"), "{run:?}");
+}
+
+#[test]
 fn keys_of_a_project_work_as_others_do() {
     let mut place = Place::new();
     let lib = npm(&place, "lib", "1.0.0");

@@ -45,6 +45,16 @@ pub(super) fn read(from: Box<dyn BufRead + Send>, name: &str) -> Result<Receiver
     Ok(read)
 }
 
+/// These lines, each with where it stands.
+pub(super) fn of(lines: Vec<(String, Result<String>)>) -> Receiver<Line> {
+    let (known, read) = sync_channel(lines.len());
+    for (place, text) in lines {
+        // There is room for all, and somebody who reads.
+        let _ = known.send(Line { place, text });
+    }
+    read
+}
+
 struct List {
     from: Box<dyn BufRead + Send>,
     name: String,
