@@ -17,7 +17,7 @@ use crate::tree::{Caller, Errno};
 /// Who asks again later than this after the failure has thought about it.
 const AT_ONCE: Duration = Duration::from_millis(20);
 /// So many failures in a row are told as they are.
-const PATIENCE: u32 = 32;
+const PATIENCE: u32 = 8;
 /// More are not remembered. A program lists with few threads.
 const MOST: usize = 256;
 
