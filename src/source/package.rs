@@ -224,13 +224,13 @@ impl Packages {
             return Err(Error::offline(what));
         }
         let mut verifier = Verifier::new(place.directory, chosen.hash.algorithm)?;
-        let mut url = Url::parse(&chosen.archive.url).map_err(|error| {
+        let mut url = chosen.archive.absolute_url().map_err(|error| {
             Error::new(Kind::Corrupt, what, format!("the registry names no url of it: {error}"))
         })?;
         if key.kind() == key::Kind::Npm {
             url = self.registries.npm()?.archive_at(url, &chosen.registry);
         }
-        super::http::redirect::check(what, &chosen.registry, &url)?;
+        super::http::redirect::check(what, &chosen.archive.page.url, &url)?;
         let limit = LARGEST_ARCHIVE;
         if chosen.archive.size.is_some_and(|size| size > limit) {
             return Err(Error::new(

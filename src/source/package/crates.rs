@@ -10,7 +10,7 @@ use url::Url;
 use super::asker::{self, Asker, Page, When};
 use super::hash;
 use super::metadata;
-use super::offer::{Algorithm, Offer, Published, Release};
+use super::offer::{self, Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
@@ -63,7 +63,7 @@ pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Resu
     for spelled in spellings(package.name()) {
         let url = asker::below(&index, &path(&spelled))?;
         let page = Page { url: &url, accept: None, credential: credential.as_ref(), max_age: Duration::ZERO };
-        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &config))?;
+        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &index, &config))?;
         if let Some((name, releases)) = found {
             let authorized = config.auth_required;
             return Ok(Some(Offer { releases, authorized, ..Offer::of(&name, &index) }));
@@ -173,7 +173,7 @@ fn spellings(name: &str) -> Vec<String> {
 
 /// Reads the file of a crate: its name as it was published, and its versions. Lines that are for later
 /// clients are left out.
-fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Vec<Release>)> {
+fn read(name: &str, document: &[u8], index: &Url, config: &IndexConfig) -> Result<(String, Vec<Release>)> {
     let broken = |why: String| {
         Error::new(
             Kind::Corrupt,
@@ -182,6 +182,7 @@ fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Ve
         )
         .hint("check that the configured registry is a sparse index of crates")
     };
+    let page = offer::Page::at(index);
     let (mut own, mut releases) = (String::new(), Vec::new());
     for line in document.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let line: Line = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
@@ -197,6 +198,7 @@ fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Ve
             archives: vec![Published {
                 file: format!("{}-{}.crate", line.name, line.vers),
                 url: config.archive(&line.name, &line.vers, &line.cksum),
+                page: page.clone(),
                 hash: Some(hash),
                 size: None,
                 yanked: None,
@@ -222,6 +224,10 @@ mod tests {
         IndexConfig::read("x", format!("{{\"dl\": \"{dl}\"}}").as_bytes()).unwrap()
     }
 
+    fn index() -> Url {
+        Url::parse("https://index.test/").unwrap()
+    }
+
     fn line(name: &str, version: &str, more: &str) -> String {
         format!("{{\"name\":\"{name}\",\"vers\":\"{version}\",\"cksum\":\"{}\"{more}}}\n", "a".repeat(64))
     }
@@ -232,7 +238,8 @@ mod tests {
             + &line("serde_json", "1.0.1", ",\"yanked\":true,\"pubtime\":\"2025-01-02T03:04:05Z\"")
             + "\n"
             + &line("serde_json", "9.0.0", ",\"v\":3");
-        let (name, releases) = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
+        let (name, releases) =
+            read("serde-json", text.as_bytes(), &index(), &config("https://r.test/api/")).unwrap();
         assert_eq!(name, "serde_json");
         let versions: Vec<_> = releases.iter().map(|release| release.version.as_str()).collect();
         assert_eq!(versions, ["1.0.0", "1.0.1"]);
@@ -244,7 +251,7 @@ mod tests {
             &line("other", "1.0.0", ""),
             "{\"name\":\"serde_json\",\"vers\":\"1\",\"cksum\":\"x\"}",
         ] {
-            let error = read("serde_json", text.as_bytes(), &config("https://r.test")).unwrap_err();
+            let error = read("serde_json", text.as_bytes(), &index(), &config("https://r.test")).unwrap_err();
             assert_eq!(error.kind(), Kind::Corrupt, "{text}");
         }
     }

@@ -12,7 +12,7 @@ use url::Url;
 use super::asker::{self, Asker, Page};
 use super::hash;
 use super::metadata;
-use super::offer::{Offer, Published, Release};
+use super::offer::{self, Offer, Published, Release};
 use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -95,6 +95,7 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
         return Err(broken(format!("it is about {:?}", packument.name)));
     }
     let Packument { name, tags, versions, time } = packument;
+    let page = offer::Page::at(registry);
     let release = |(version, manifest): (String, Manifest)| {
         let Manifest { dist, deprecated } = manifest;
         // An empty sentence takes it back.
@@ -113,6 +114,7 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
             archives: vec![Published {
                 file,
                 url: dist.tarball,
+                page: page.clone(),
                 hash: hash.or_else(sha1),
                 size: None,
                 yanked: None,

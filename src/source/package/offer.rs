@@ -1,6 +1,7 @@
 //! What a registry has of a package, in the words that all ecosystems share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use url::Url;
@@ -53,14 +54,39 @@ pub(super) struct Release {
 pub(super) struct Published {
     /// Its file name.
     pub(super) file: String,
-    /// Where it is.
+    /// Where it is, perhaps relative to the base of its page.
     pub(super) url: String,
+    /// Where that is said. All archives of a page share it.
+    pub(super) page: Arc<Page>,
     /// Its strongest published hash.
     pub(super) hash: Option<Hash>,
     /// Its size in bytes, if the registry says so.
     pub(super) size: Option<u64>,
     /// Taken back by itself (pypi): why, if that was said.
     pub(super) yanked: Option<String>,
+}
+
+impl Published {
+    /// Its url.
+    pub(super) fn absolute_url(&self) -> Result<Url, url::ParseError> {
+        self.page.base.join(&self.url)
+    }
+}
+
+/// What names archives: of several indexes each names its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Where it came from, which decides where it may lead.
+    pub(super) url: Url,
+    /// What its links are relative to.
+    pub(super) base: Url,
+}
+
+impl Page {
+    /// The one at `url`, which says nothing of a base.
+    pub(super) fn at(url: &Url) -> Arc<Self> {
+        Arc::new(Page { url: url.clone(), base: url.clone() })
+    }
 }
 
 /// A published hash.

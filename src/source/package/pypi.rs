@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pep440_rs::Version;
@@ -16,7 +17,7 @@ use url::Url;
 use super::asker::{self, Asker, Page};
 use super::hash;
 use super::metadata;
-use super::offer::{Algorithm, Offer, Published, Release};
+use super::offer::{self, Algorithm, Offer, Published, Release};
 use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -68,28 +69,21 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
             credential: credential.as_ref(),
             max_age: Duration::ZERO,
         };
-        let read = |document: &Document| {
-            let mut offer = read(package.name(), &document.bytes, &index, &document.url)?;
-            for archive in offer.releases.iter_mut().flat_map(|release| &mut release.archives) {
-                // They may be relative to the page.
-                if let Ok(url) = document.url.join(&archive.url) {
-                    archive.url = url.into();
-                }
-            }
-            Ok(offer)
-        };
+        let read = |document: &Document| read(package.name(), &document.bytes, &index, &document.url);
         let Some(offer) = asker.read(&page, read)? else { continue };
-        match &mut found {
-            None => found = Some(offer),
-            Some(found) => {
-                let own: HashSet<String> =
-                    found.releases.iter().map(|release| release.version.clone()).collect();
-                let new = offer.releases.into_iter().filter(|release| !own.contains(&release.version));
-                found.releases.extend(new);
-            }
-        }
+        found = Some(match found {
+            None => offer,
+            Some(found) => together(found, offer),
+        });
     }
     Ok(found)
+}
+
+/// What one index has, and the versions that only a later one has.
+fn together(mut first: Offer, later: Offer) -> Offer {
+    let own: HashSet<String> = first.releases.iter().map(|release| release.version.clone()).collect();
+    first.releases.extend(later.releases.into_iter().filter(|release| !own.contains(&release.version)));
+    first
 }
 
 /// What an archive is, by its name.
@@ -113,7 +107,7 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
     let normal = |name: &str| crate::key::Package::new(crate::key::Kind::Pypi, name).ok();
     let own = normal(name).ok_or_else(|| broken("its name is none".to_owned()))?;
     let is_html = document.trim_ascii_start().starts_with(b"<");
-    let files = if is_html {
+    let (files, base) = if is_html {
         // Its title says nothing that could be relied on: what it names are the files.
         html::files(document, page)
     } else {
@@ -121,8 +115,9 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
         if normal(&project.name).as_ref() != Some(&own) {
             return Err(broken(format!("it is about {:?}", project.name)));
         }
-        project.files
+        (project.files, page.clone())
     };
+    let page = Arc::new(offer::Page { url: page.clone(), base });
     let mut offer = Offer::of(own.name(), index);
     let named = files.len();
     // By version: an index may name hundreds of thousands of files.
@@ -137,6 +132,7 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
         let archive = Published {
             file: file.filename,
             url: file.url,
+            page: page.clone(),
             hash: strongest,
             size: file.size,
             yanked: file.yanked.why(),
@@ -263,6 +259,10 @@ mod tests {
         Url::parse("https://index.test/simple/").unwrap()
     }
 
+    fn url(archive: &Published) -> String {
+        archive.absolute_url().unwrap().into()
+    }
+
     fn page(files: &[(&str, &str)]) -> String {
         let files: Vec<String> = files
             .iter()
@@ -328,9 +328,48 @@ mod tests {
         let offer = read("my-lib", html.as_bytes(), &index(), &page).unwrap();
         let [new, old] = &offer.releases[..] else { panic!("{offer:?}") };
         assert_eq!(new.version, "1.0+local");
-        assert_eq!(new.archives[0].url, "https://index.test/files/my_lib-1.0%2Blocal.tar.gz");
+        assert_eq!(url(&new.archives[0]), "https://index.test/files/my_lib-1.0%2Blocal.tar.gz");
         assert_eq!(new.archives[0].hash.as_ref().unwrap().hex, hash);
         assert_eq!((old.yanked.as_deref(), &old.archives[0].hash), (Some("bad & broken"), &None));
+    }
+
+    #[test]
+    fn links_are_relative_to_the_base_that_a_page_names() {
+        let page = Url::parse("https://index.test/simple/my-lib/").unwrap();
+        let html = "<a href='my_lib-1.0.tar.gz'>a</a><base href='/files/'><base href='/more/'>\
+            <a href='//other.test/my_lib-2.0.tar.gz?x'>b</a>";
+        let offer = read("my-lib", html.as_bytes(), &index(), &page).unwrap();
+        let urls: Vec<_> = offer.releases.iter().map(|release| url(&release.archives[0])).collect();
+        assert_eq!(
+            urls,
+            ["https://index.test/files/my_lib-1.0.tar.gz", "https://other.test/my_lib-2.0.tar.gz?x"]
+        );
+        assert_eq!(offer.releases[0].archives[0].page.url, page);
+    }
+
+    #[test]
+    fn of_several_indexes_the_first_with_a_version_counts_and_each_leads_where_it_may() {
+        let [public, private] = ["https://index.test/simple/my-lib/", "https://10.0.0.1/simple/my-lib/"]
+            .map(|url| Url::parse(url).unwrap());
+        let both = |first: &Url, later: &Url| {
+            let read = |files: &[(&str, &str)], at: &Url| {
+                let text = super::tests::page(files).replace("http://r.test", "https://10.0.0.1");
+                read("my-lib", text.as_bytes(), &index(), at).unwrap()
+            };
+            let first = read(&[("my_lib-1.0.tar.gz", "")], first);
+            together(first, read(&[("my_lib-1.0.zip", ""), ("my_lib-2.0.tar.gz", "")], later))
+        };
+        let is_led = |archive: &Published| {
+            let to = archive.absolute_url().unwrap();
+            crate::source::http::redirect::check("fetch it", &archive.page.url, &to).is_ok()
+        };
+        for (first, later, led) in [(&public, &private, [false, true]), (&private, &public, [true, false])] {
+            let offer = both(first, later);
+            let archives: Vec<_> = offer.releases.iter().flat_map(|release| &release.archives).collect();
+            let files: Vec<_> = archives.iter().map(|archive| archive.file.as_str()).collect();
+            assert_eq!(files, ["my_lib-1.0.tar.gz", "my_lib-2.0.tar.gz"]);
+            assert_eq!([is_led(archives[0]), is_led(archives[1])], led, "{first} {later}");
+        }
     }
 
     #[test]
