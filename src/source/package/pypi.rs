@@ -59,7 +59,8 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
         Some(url) => vec![asker::registry_at(url)?],
         None => pypi.indexes()?,
     };
-    let mut found: Option<Offer> = None;
+    let (mut found, mut refused): (Option<Offer>, Option<Error>) = (None, None);
+    let several = indexes.len() > 1;
     for index in indexes {
         let url = asker::below(&index, &format!("{}/", package.name()))?;
         let credential = pypi.credential_for(&url);
@@ -70,13 +71,27 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
             max_age: Duration::ZERO,
         };
         let read = |document: &Document| read(package.name(), &document.bytes, &index, &document.url);
-        let Some(offer) = asker.read(&page, read)? else { continue };
+        let offer = match asker.read(&page, read) {
+            Ok(offer) => offer,
+            // As for pip, it is not for us, and the others are asked. One that fails otherwise stops it here:
+            // it may have what another one must not take the place of.
+            Err(error) if several && matches!(error.kind(), Kind::NotFoundOrPrivate | Kind::Denied) => {
+                log::warn!("{error}; the other indexes are asked all the same");
+                refused = refused.or(Some(error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(offer) = offer else { continue };
         found = Some(match found {
             None => offer,
             Some(found) => together(found, offer),
         });
     }
-    Ok(found)
+    match (found, refused) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found),
+    }
 }
 
 /// What one index has, and the versions that only a later one has.
