@@ -193,22 +193,61 @@ impl Packages {
         }
         let what = format!("fetch {key}@{}", resolved.revision);
         let package = package_of(key)?;
-        let find = |offer: &Offer| {
-            let named = resolved.full_name.as_deref();
-            let mut releases =
-                offer.releases.iter().filter(|one| named.is_none_or(|name| name == one.version));
-            releases.find_map(|release| {
-                let chosen = self.archive_of(&what, package, offer, release).ok()?;
-                (revision::name(&release.version, &chosen.hash) == resolved.revision)
-                    .then(|| Arc::new(chosen))
-            })
-        };
+        let named = resolved.full_name.as_deref();
+        let find = |offer: &Offer| self.find(&what, package, offer, &resolved.revision, named).map(Arc::new);
         if let Some(found) = self.offer(package, When::AtHand, progress)?.as_ref().and_then(find) {
             return Ok(found);
         }
         let offer = self.present_offer(&what, key, progress)?;
-        find(&offer)
-            .ok_or_else(|| Error::new(Kind::NotFound, what, "the registry has no such version any more"))
+        find(&offer).ok_or_else(|| gone(&what))
+    }
+
+    /// The version of an offer that has this revision; `version` is what it is called, if that is known.
+    fn find(
+        &self,
+        what: &str,
+        package: &Package,
+        offer: &Offer,
+        revision: &Revision,
+        version: Option<&str>,
+    ) -> Option<Chosen> {
+        let mut releases = offer.releases.iter().filter(|one| version.is_none_or(|name| name == one.version));
+        releases.find_map(|release| {
+            let chosen = self.archive_of(what, package, offer, release).ok()?;
+            (revision::name(&release.version, &chosen.hash) == *revision).then_some(chosen)
+        })
+    }
+
+    /// What it means that the archive at `url` is not there: a version that the registry still lists exists,
+    /// so that is trouble. It may just have been published, or its archive be for others.
+    fn missing(
+        &self,
+        what: &str,
+        key: &Key,
+        chosen: &Chosen,
+        url: &Url,
+        error: Error,
+        at: &Progress,
+    ) -> Error {
+        if !matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) {
+            return error.during(what);
+        }
+        let (Ok(package), version) = (package_of(key), &chosen.about.version) else { return error };
+        let revision = revision::name(version, &chosen.hash);
+        // What was at hand may be old.
+        match self.present_offer(what, key, at) {
+            Ok(offer) if self.find(what, package, &offer, &revision, Some(version)).is_none() => {
+                return gone(what);
+            }
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) => return error,
+            _ => {}
+        }
+        let mut why = format!("the registry lists it, but its archive is not there: {}", error.why());
+        if chosen.authorized && url.origin() != chosen.registry.origin() {
+            why += "; the token of the index was not sent there, because it is another server";
+        }
+        Error::new(Kind::Network, what, why)
+            .hint("try again, it may just have been published; if it stays so, tell who runs the registry")
     }
 
     /// The archive, compared with its hash.
@@ -268,7 +307,7 @@ impl Packages {
                 ask(&*pypi).archive(&url, pypi.credential_for(&url), limit, &mut verifier)
             }
         };
-        let came = came.map_err(|error| error.during(what))?;
+        let came = came.map_err(|error| self.missing(what, key, chosen, &url, error, progress))?;
         fault!("package.downloaded")?;
         let file = verifier.finish(what, &chosen.hash)?;
         Ok(Arrived {
@@ -367,6 +406,10 @@ fn package_of(key: &Key) -> Result<&Package> {
         Origin::Package(package) => Ok(package),
         _ => Err(Error::new(Kind::Unsupported, format!("fetch {key}"), "it is no package")),
     }
+}
+
+fn gone(what: &str) -> Error {
+    Error::new(Kind::NotFound, what, "the registry has no such version any more")
 }
 
 /// Whether two names are one crate.

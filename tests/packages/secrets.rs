@@ -90,3 +90,14 @@ fn a_crate_on_another_host_is_fetched_without_the_token() {
     assert_eq!(other.requests().len(), 1);
     assert!(other.requests().iter().all(|request| request.authorization().is_none()));
 }
+
+#[test]
+fn that_a_crate_on_another_host_wants_a_token_is_said() {
+    let place = private();
+    let other = Registry::start_at("127.0.0.2");
+    other.require_token("/crates/", TOKEN);
+    place.registry.crates_at(&other.url("/crates/files/{crate}-{version}.crate"));
+    let error = place.refused("crates/lib");
+    assert!(error.contains("the token of the index was not sent there"), "{error}");
+    assert!(other.requests().iter().all(|request| request.authorization().is_none()));
+}
