@@ -43,13 +43,20 @@ struct File {
     url: String,
     #[serde(default)]
     hashes: std::collections::BTreeMap<String, String>,
-    /// `false`, `true`, or why.
-    #[serde(default)]
-    yanked: Said,
+    /// Why, if it is yanked; empty if that is not said.
+    #[serde(default, deserialize_with = "yanked")]
+    yanked: Option<String>,
     #[serde(default)]
     size: Option<u64>,
     #[serde(default, rename = "upload-time")]
     uploaded: Option<String>,
+}
+
+/// `false`, `true`, or why. An empty text is none (PEP 691: only what is truthy says yes), other than the empty
+/// attribute in HTML.
+fn yanked<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let said = Said::deserialize(deserializer)?;
+    Ok(if said == Said::Why(String::new()) { None } else { said.why() })
 }
 
 /// What the indexes have of `package`, all of them together: of one version the first that has it names its
@@ -150,7 +157,7 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
             page: page.clone(),
             hash: strongest,
             size: file.size,
-            yanked: file.yanked.why(),
+            yanked: file.yanked,
         };
         let published = file.uploaded.as_deref().and_then(super::time::parse);
         let text = version.to_string();
@@ -184,12 +191,15 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
 }
 
 /// What a file of the project is and of which version, by its name; `None` if it is neither an sdist nor
-/// a wheel.
+/// a wheel of this project.
 fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
+    let is_name = |text: &str| {
+        crate::key::Package::new(crate::key::Kind::Pypi, text).is_ok_and(|own| own.name() == project)
+    };
     if let Some(stem) = file.strip_suffix(".whl") {
         let parts: Vec<&str> = stem.split('-').collect();
         return match parts[..] {
-            [_, version, _, _, _] | [_, version, _, _, _, _] => {
+            [name, version, _, _, _] | [name, version, _, _, _, _] if is_name(name) => {
                 Some((Sort::Wheel, Version::from_str(version).ok()?))
             }
             _ => None,
@@ -200,10 +210,7 @@ fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
         .find_map(|end| file.strip_suffix(end))?;
     // Old sdists have dashes in their names: the version is what follows one that spells the project.
     stem.match_indices('-')
-        .find_map(|(at, _)| {
-            let own = crate::key::Package::new(crate::key::Kind::Pypi, &stem[..at]).ok()?;
-            (own.name() == project).then(|| Version::from_str(&stem[at + 1..]).ok()).flatten()
-        })
+        .find_map(|(at, _)| is_name(&stem[..at]).then(|| Version::from_str(&stem[at + 1..]).ok()).flatten())
         .map(|version| (Sort::Sdist, version))
 }
 
@@ -306,8 +313,13 @@ mod tests {
                 ("my_lib-1.0-py3-none-any.whl", ""),
                 ("My-Lib-0.9.zip", ", \"yanked\": \"broken\""),
                 ("my_lib-2.0rc1-py3-none-any.whl", ", \"yanked\": false"),
+                ("my_lib-0.7.tar.gz", ", \"yanked\": true"),
+                ("my_lib-0.6.tar.gz", ", \"yanked\": \"\""),
                 ("my_lib-0.1-py2.7.egg", ""),
                 ("other-3.0.tar.gz", ""),
+                ("other-3.0-py3-none-any.whl", ""),
+                ("my_lib_more-4.0-py3-none-any.whl", ""),
+                ("My.Lib-0.8-py3-none-any.whl", ""),
                 ("my_lib-x.tar.gz", ""),
             ])
             .as_bytes(),
@@ -316,10 +328,11 @@ mod tests {
         )
         .unwrap();
         let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
-        assert_eq!(versions, ["1.0", "0.9", "2.0rc1"]);
+        assert_eq!(versions, ["1.0", "0.9", "2.0rc1", "0.7", "0.6", "0.8"]);
         assert_eq!(offer.releases[0].archives.len(), 2);
         assert!(offer.releases[0].published.is_some());
-        assert_eq!(offer.releases[1].yanked.as_deref(), Some("broken"));
+        let yanked: Vec<_> = offer.releases.iter().map(|release| release.yanked.as_deref()).collect();
+        assert_eq!(yanked, [None, Some("broken"), None, Some(""), None, None]);
         assert_eq!(offer.name, "my-lib");
         for document in ["", "<html>", "{}", "{\"name\": \"other\", \"files\": []}"] {
             assert_eq!(
@@ -338,10 +351,13 @@ mod tests {
             "<!DOCTYPE html><html><head><title>Links</title></head><body>\n\
              <a href=\"../../files/my_lib-1.0%2Blocal.tar.gz#sha256={hash}\" data-requires-python=\"&gt;=3\">x</a>\n\
              <A HREF='https://other.test/My-Lib-0.9.zip#md5=00' data-yanked='bad &amp; broken'>y</A>\n\
+             <a href='my_lib-0.8.tar.gz#egg=my-lib&sha256={hash}&subdirectory=x' data-yanked>z</a>\n\
+             <a href='other-3.0-py3-none-any.whl#sha256={hash}'>not its own</a>\n\
              <a href=\"/simple/\">up</a> <a>nothing</a></body></html>"
         );
         let offer = read("my-lib", html.as_bytes(), &index(), &page).unwrap();
-        let [new, old] = &offer.releases[..] else { panic!("{offer:?}") };
+        let [new, old, oldest] = &offer.releases[..] else { panic!("{offer:?}") };
+        assert_eq!((&oldest.archives[0].hash, oldest.yanked.as_deref()), (&new.archives[0].hash, Some("")));
         assert_eq!(new.version, "1.0+local");
         assert_eq!(url(&new.archives[0]), "https://index.test/files/my_lib-1.0%2Blocal.tar.gz");
         assert_eq!(new.archives[0].hash.as_ref().unwrap().hex, hash);

@@ -1,13 +1,10 @@
 //! The page of a project as HTML, which is what older indexes and many mirrors have (PEP 503, and PEP 592 for
 //! what was yanked): one anchor a file.
 
-use std::collections::BTreeMap;
-
 use html5gum::{Token, Tokenizer};
 use url::Url;
 
 use super::File;
-use super::Said;
 
 /// The files that a page at `page` names, and what their urls are relative to. Nothing of it is a file if
 /// it is no such page.
@@ -35,17 +32,16 @@ pub(super) fn files(document: &[u8], page: &Url) -> (Vec<File>, Url) {
 /// What one anchor names: the file is the last part of the path, its hash the fragment.
 fn file(href: &str, yanked: Option<String>, base: &Url) -> Option<File> {
     let (href, fragment) = href.split_once('#').unwrap_or((href, ""));
-    let hashes = match fragment.split_once('=') {
-        Some((algorithm, hash)) => BTreeMap::from([(algorithm.to_owned(), hash.to_owned())]),
-        None => BTreeMap::new(),
-    };
+    // A hash may stand beside other words: `egg=x&sha256=…`.
+    let words = fragment.split('&').filter_map(|word| word.split_once('='));
+    let hashes = words.map(|(algorithm, hash)| (algorithm.to_owned(), hash.to_owned())).collect();
     let url = base.join(href).ok()?;
     let last = url.path_segments()?.next_back().filter(|last| !last.is_empty())?;
     Some(File {
         filename: percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned(),
         url: href.to_owned(),
         hashes,
-        yanked: yanked.map_or(Said::No, Said::Why),
+        yanked,
         size: None,
         uploaded: None,
     })
