@@ -104,7 +104,10 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
             Some(Said::Why(time)) => super::time::parse(time),
             _ => None,
         };
-        let file = dist.tarball.rsplit('/').next().unwrap_or_default().to_owned();
+        // A query may hold a secret, and is no part of the name.
+        let url = registry.join(&dist.tarball).ok();
+        let last = url.as_ref().and_then(|url| url.path_segments()?.next_back());
+        let file = last.unwrap_or_default().to_owned();
         let hash = hash::strongest_of_integrity(dist.integrity.as_deref().unwrap_or_default());
         let sha1 = || dist.shasum.as_deref().and_then(hash::sha1);
         Release {
