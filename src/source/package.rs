@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `asker` | how a registry is asked |
 //! | `offer`, `hash`, `time`, `said` | what a registry has of a package |
+//! | `entries` | how the parts of a document are read, an odd one beside good ones too |
 //! | `npm`, `crates`, `pypi` | how each registry says it, and which archive is shown |
 //! | `choose` | which version a reference means |
 //! | `revision` | what a version with its hash is called |
@@ -40,6 +41,7 @@ use verify::Verifier;
 mod asker;
 mod choose;
 mod crates;
+mod entries;
 mod hash;
 mod metadata;
 mod npm;
@@ -171,11 +173,11 @@ impl Packages {
             chosen: why.map(str::to_owned),
             hash: hash::written(package.kind(), &hash),
             published: release.published.and_then(seconds),
-            yanked: yanked.map(|why| metadata::line(&why).unwrap_or_default()),
+            yanked,
             ..About::default()
         };
         Ok(Chosen {
-            archive: archive.clone(),
+            archive,
             hash,
             rules,
             authorized: offer.authorized,

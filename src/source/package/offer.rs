@@ -19,6 +19,8 @@ pub(super) struct Offer {
     pub(super) registry: Url,
     /// Whether that registry wants to know who asks, for its archives too (crates).
     pub(super) authorized: bool,
+    /// What the urls of its archives are made of, if all are made alike (crates).
+    pub(super) download: String,
 }
 
 impl Offer {
@@ -30,6 +32,7 @@ impl Offer {
             tags: BTreeMap::new(),
             registry: registry.clone(),
             authorized: false,
+            download: String::new(),
         }
     }
 }
@@ -39,7 +42,7 @@ impl Offer {
 pub(super) struct Release {
     /// As the registry writes it.
     pub(super) version: String,
-    /// Taken back by its authors: had by its exact version alone. Why, if they said so.
+    /// Taken back by its authors: had by its exact version alone. Why, if they said so, as one line.
     pub(super) yanked: Option<String>,
     /// Discouraged by its authors (npm): not chosen from a range if another will do.
     pub(super) deprecated: bool,
@@ -54,7 +57,7 @@ pub(super) struct Release {
 pub(super) struct Published {
     /// Its file name.
     pub(super) file: String,
-    /// Where it is, perhaps relative to the base of its page.
+    /// Where it is, perhaps relative to the base of its page; empty until it is chosen, if all urls are made alike.
     pub(super) url: String,
     /// Where that is said. All archives of a page share it.
     pub(super) page: Arc<Page>,
@@ -62,7 +65,7 @@ pub(super) struct Published {
     pub(super) hash: Option<Hash>,
     /// Its size in bytes, if the registry says so.
     pub(super) size: Option<u64>,
-    /// Taken back by itself (pypi): why, if that was said.
+    /// Taken back by itself (pypi): why, if that was said, as one line.
     pub(super) yanked: Option<String>,
 }
 

@@ -15,9 +15,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::asker::{self, Asker, Page};
+use super::entries::{LONGEST_NAME, Listed, Text};
 use super::hash;
 use super::metadata;
-use super::offer::{self, Algorithm, Offer, Published, Release};
+use super::offer::{self, Algorithm, Hash, Offer, Published, Release};
 use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -34,22 +35,39 @@ const ACCEPT: &str =
 #[derive(Deserialize)]
 struct Project {
     name: String,
-    files: Vec<File>,
+    files: Listed<File>,
 }
 
 #[derive(Deserialize)]
 struct File {
-    filename: String,
-    url: String,
+    filename: Text,
+    url: Text,
     #[serde(default)]
-    hashes: std::collections::BTreeMap<String, String>,
+    hashes: Hashes,
     /// Why, if it is yanked; empty if that is not said.
     #[serde(default, deserialize_with = "yanked")]
     yanked: Option<String>,
     #[serde(default)]
     size: Option<u64>,
     #[serde(default, rename = "upload-time")]
-    uploaded: Option<String>,
+    uploaded: Option<Text>,
+}
+
+/// Those that are strong; others are none.
+#[derive(Default, Deserialize)]
+struct Hashes {
+    sha512: Option<Text>,
+    sha384: Option<Text>,
+    sha256: Option<Text>,
+}
+
+impl Hashes {
+    fn strongest(&self) -> Option<Hash> {
+        let hex = |algorithm, text: &Option<Text>| hash::hex(algorithm, &text.as_ref()?.0);
+        hex(Algorithm::Sha512, &self.sha512)
+            .or_else(|| hex(Algorithm::Sha384, &self.sha384))
+            .or_else(|| hex(Algorithm::Sha256, &self.sha256))
+    }
 }
 
 /// `false`, `true`, or why. An empty text is none (PEP 691: only what is truthy says yes), other than the empty
@@ -118,26 +136,27 @@ enum Sort {
 /// Reads the page of a project, which is at `page`. [`Kind::Corrupt`] if it is none, or is about another
 /// project.
 fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
+    let what = format!("read what the index says of pypi/{name}");
     let broken = |why: String| {
-        Error::new(
-            Kind::Corrupt,
-            format!("read what the index says of pypi/{name}"),
-            metadata::line(&why).unwrap_or_default(),
-        )
-        .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
+        Error::new(Kind::Corrupt, what.as_str(), metadata::line(&why).unwrap_or_default())
+            .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
     };
     let normal = |name: &str| crate::key::Package::new(crate::key::Kind::Pypi, name).ok();
     let own = normal(name).ok_or_else(|| broken("its name is none".to_owned()))?;
     let is_html = document.trim_ascii_start().starts_with(b"<");
     let (files, base) = if is_html {
         // Its title says nothing that could be relied on: what it names are the files.
-        html::files(document, page)
+        html::files(&what, document, page)?
     } else {
-        let project: Project = serde_json::from_slice(document).map_err(|error| broken(error.to_string()))?;
+        let document = String::from_utf8_lossy(document);
+        let project: Project = serde_json::from_str(&document).map_err(|error| broken(error.to_string()))?;
         if normal(&project.name).as_ref() != Some(&own) {
             return Err(broken(format!("it is about {:?}", project.name)));
         }
-        (project.files, page.clone())
+        if project.files.is_unreadable() {
+            return Err(broken("none of its files can be read".to_owned()));
+        }
+        (project.files.read(&what)?, page.clone())
     };
     let page = Arc::new(offer::Page { url: page.clone(), base });
     let mut offer = Offer::of(own.name(), index);
@@ -145,21 +164,21 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
     // By version: an index may name hundreds of thousands of files.
     let mut places: HashMap<String, usize> = HashMap::new();
     for file in files {
+        let Text(name) = file.filename;
+        if name.len() > LONGEST_NAME {
+            continue;
+        }
         // Old formats (eggs, installers) have no source that pip would take.
-        let Some((_, version)) = sort_of(own.name(), &file.filename) else { continue };
-        let algorithms =
-            [(Algorithm::Sha512, "sha512"), (Algorithm::Sha384, "sha384"), (Algorithm::Sha256, "sha256")];
-        let strongest =
-            algorithms.iter().find_map(|(algorithm, name)| hash::hex(*algorithm, file.hashes.get(*name)?));
+        let Some((_, version)) = sort_of(own.name(), &name) else { continue };
         let archive = Published {
-            file: file.filename,
-            url: file.url,
+            file: name,
+            url: file.url.0,
             page: page.clone(),
-            hash: strongest,
+            hash: file.hashes.strongest(),
             size: file.size,
-            yanked: file.yanked,
+            yanked: file.yanked.map(|why| metadata::line(&why).unwrap_or_default()),
         };
-        let published = file.uploaded.as_deref().and_then(super::time::parse);
+        let published = file.uploaded.and_then(|time| super::time::parse(&time.0));
         let text = version.to_string();
         match places.get(&text).and_then(|at| offer.releases.get_mut(*at)) {
             Some(release) => {
@@ -215,10 +234,7 @@ fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
 }
 
 /// The archive of a version that is shown, and why that one; `None` if none can be.
-pub(super) fn archive<'r>(
-    project: &str,
-    release: &'r Release,
-) -> Option<(&'r Published, Rules, Option<&'static str>)> {
+pub(super) fn archive(project: &str, release: &Release) -> Option<(Published, Rules, Option<&'static str>)> {
     let exact = release.yanked.is_some();
     let good = || release.archives.iter().filter(move |archive| exact || archive.yanked.is_none());
     let is = |archive: &&Published, sort: Sort| {
@@ -235,18 +251,22 @@ pub(super) fn archive<'r>(
         |archive: &&Published| ![".tar.bz2", ".tar.xz"].iter().any(|end| archive.file.ends_with(end));
     let sdists = good().filter(|archive| is(archive, Sort::Sdist) && is_read(archive));
     if let Some(sdist) = sdists.min_by_key(rank) {
-        return Some((sdist, Rules::Sdist, Some("it is the sdist")));
+        return Some((sdist.clone(), Rules::Sdist, Some("it is the sdist")));
     }
     let wheels = || good().filter(|archive| is(archive, Sort::Wheel));
     let pure = wheels().filter(|wheel| wheel.file.ends_with("-none-any.whl"));
     if let Some(pure) = pure.max_by_key(|wheel| interpreter(&wheel.file)) {
-        return Some((pure, Rules::Wheel, Some("it is the wheel for any platform, and there is no sdist")));
+        return Some((
+            pure.clone(),
+            Rules::Wheel,
+            Some("it is the wheel for any platform, and there is no sdist"),
+        ));
     }
     let here = wheels().filter(|wheel| is_for_this_platform(&wheel.file));
     // Of several the one for the newest interpreter.
     let newest = here.max_by_key(|wheel| interpreter(&wheel.file));
     let why = "it is the newest wheel for this platform, and there is neither an sdist nor a wheel for any platform";
-    newest.map(|wheel| (wheel, Rules::Wheel, Some(why)))
+    newest.map(|wheel| (wheel.clone(), Rules::Wheel, Some(why)))
 }
 
 /// Whether the platform tag of a wheel means a Linux machine of this architecture.
@@ -301,7 +321,7 @@ mod tests {
     fn chosen(files: &[&str]) -> Option<String> {
         let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
         let offer = read("my-lib", page(&files).as_bytes(), &index(), &index()).unwrap();
-        archive("my-lib", &offer.releases[0]).map(|(archive, ..)| archive.file.clone())
+        archive("my-lib", &offer.releases[0]).map(|(archive, ..)| archive.file)
     }
 
     #[test]
@@ -340,6 +360,32 @@ mod tests {
                 Kind::Corrupt,
                 "{document}"
             );
+        }
+    }
+
+    #[test]
+    fn an_odd_file_hides_nothing_of_the_others() {
+        let long = format!("my_lib-1.0+{}.tar.gz", "x".repeat(300));
+        let files = [("my_lib-1.0.tar.gz", ""), ("my_lib-0.9.tar.gz", ", \"size\": []"), (long.as_str(), "")];
+        let document =
+            super::tests::page(&files).replace("[{", "[null, {}, {\"filename\": \"my_lib-2.0.zip\"}, {");
+        let offer = read("my-lib", document.as_bytes(), &index(), &index()).unwrap();
+        let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+        assert_eq!(versions, ["1.0"]);
+        let document = "{\"name\": \"my-lib\", \"files\": [{}]}";
+        let error = read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn a_page_of_very_many_files_is_refused() {
+        for (begin, file, end) in [
+            ("{\"name\": \"my-lib\", \"files\": [{}", ",{\"filename\":\"\",\"url\":\"\"}", "]}"),
+            ("<a href=x>", "<a href=x>", ""),
+        ] {
+            let document = format!("{begin}{}{end}", file.repeat(super::super::entries::MOST + 1));
+            let error = read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err();
+            assert_eq!(error.kind(), Kind::TooLarge);
         }
     }
 
