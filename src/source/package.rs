@@ -13,8 +13,8 @@
 //!
 //! Resolving reads what the registry says of the package; of an exact version, which can never change, that
 //! is only asked for if it is not at hand. Preparing fetches one archive, compares it with the hash that the
-//! registry publishes, and only then reads it ([`super::archive`]). No client of an ecosystem is run, and
-//! nothing of a package.
+//! registry publishes, and only then reads it ([`super::archive`]). Nothing of a package is run, and of an
+//! ecosystem's client only what says which registry is its default ([`super::registry`]).
 //!
 //! Fails as [`super::http`] does; with `NotFound`, naming the nearest versions, where the registry has no
 //! such version; with `Corrupt` where it does not speak its own format or an archive is not what was
@@ -393,7 +393,8 @@ impl Source for Packages {
         Ok(Prepared {
             revision: resolved.revision.clone(),
             tree: tree.hex(),
-            // npm packs all files with one time of long ago, so when it was published says more.
+            // npm packs all files with one time of long ago, so when it was published says more; and of that
+            // its registry says nothing in the short form of its answer, but the server of the archive does.
             modified: chosen.published.or(arrived.modified).unwrap_or(modified),
             transferred: arrived.bytes,
             stamp: None,
