@@ -100,6 +100,26 @@ fn files_have_the_time_at_which_the_version_was_published() {
 }
 
 #[test]
+fn where_the_registry_says_no_time_it_is_that_of_the_archive_or_of_its_files() {
+    let mut place = Place::new();
+    for name in ["one", "two", "three"] {
+        let package = place.registry.npm(name).version("1.0.0", &[("a", name)]);
+        package.published(Some("2020-01-02T03:04:05.678Z"));
+    }
+    place.mount();
+    let mtime = |name: &str| {
+        assert_eq!(place.cat(&format!("npm/{name}/a")), name);
+        std::fs::metadata(place.path(&format!("npm/{name}/a"))).unwrap().mtime()
+    };
+    // The short form of what npm says has no times.
+    assert_eq!(mtime("one"), i64::try_from(packing::EPOCH).unwrap());
+    place.registry.last_modified("Wed, 21 Oct 2015 07:28:00 GMT");
+    assert_eq!(mtime("two"), 1_445_412_480);
+    place.registry.full_only();
+    assert_eq!(mtime("three"), 1_577_934_245);
+}
+
+#[test]
 fn modes_are_those_of_the_archive_and_nothing_can_be_written() {
     let mut place = Place::new();
     let archive = tgz(&[("package/package.json", "{}"), ("package/bin/run!", "#!/bin/sh\n")]);

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::asker::{self, Asker, Page, When};
+use super::entries::{self, LONGEST_NAME, LONGEST_TEXT, MOST};
 use super::hash;
 use super::metadata;
-use super::offer::{Algorithm, Offer, Published, Release};
+use super::offer::{self, Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
@@ -19,6 +20,14 @@ use crate::source::registry::Cargo;
 
 /// The file of an index that says where its archives are.
 const CONFIG: &str = "config.json";
+
+/// The version of a line's own format. It is read first, because those above 2 are for later clients and may
+/// be anything else.
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default)]
+    v: Option<u32>,
+}
 
 #[derive(Deserialize)]
 struct Line {
@@ -30,9 +39,6 @@ struct Line {
     /// RFC 3339; only newer indexes have it.
     #[serde(default)]
     pubtime: Option<String>,
-    /// The version of the line's own format; those above 2 are for later clients.
-    #[serde(default)]
-    v: Option<u32>,
 }
 
 /// What [`CONFIG`] says.
@@ -63,22 +69,22 @@ pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Resu
     for spelled in spellings(package.name()) {
         let url = asker::below(&index, &path(&spelled))?;
         let page = Page { url: &url, accept: None, credential: credential.as_ref(), max_age: Duration::ZERO };
-        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &config))?;
+        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &index))?;
         if let Some((name, releases)) = found {
-            let authorized = config.auth_required;
-            return Ok(Some(Offer { releases, authorized, ..Offer::of(&name, &index) }));
+            let (authorized, download) = (config.auth_required, config.dl);
+            return Ok(Some(Offer { releases, authorized, download, ..Offer::of(&name, &index) }));
         }
     }
     Ok(None)
 }
 
 /// The archive of a version: there is one.
-pub(super) fn archive<'r>(
-    offer: &Offer,
-    release: &'r Release,
-) -> Option<(&'r Published, Rules, Option<&'static str>)> {
+pub(super) fn archive(offer: &Offer, release: &Release) -> Option<(Published, Rules, Option<&'static str>)> {
     let top = format!("{}-{}", offer.name, release.version);
-    Some((release.archives.first()?, Rules::Crate { top }, None))
+    let archive = release.archives.first()?;
+    let checksum = &archive.hash.as_ref()?.hex;
+    let url = url(&offer.download, &offer.name, &release.version, checksum);
+    Some((Published { url, ..archive.clone() }, Rules::Crate { top }, None))
 }
 
 /// The configuration of an index; `None` if it is not at hand. One that wants to know who asks says so by
@@ -108,27 +114,30 @@ fn config(index: &Url, token: Option<&Credential>, asker: &Asker<'_>) -> Result<
 impl IndexConfig {
     /// Reads the file; [`Kind::Corrupt`] if it is not one.
     fn read(index: &str, document: &[u8]) -> Result<IndexConfig> {
-        serde_json::from_slice(document).map_err(|error| {
+        let config = serde_json::from_slice(document).map_err(|error| error.to_string());
+        let config = config.and_then(|config: IndexConfig| match config.dl.len() > LONGEST_TEXT {
+            true => Err("its url is too long".to_owned()),
+            false => Ok(config),
+        });
+        config.map_err(|why| {
             let what = format!("read {CONFIG} of the index {}", crate::redact::redact(index));
-            let why = metadata::line(&error.to_string()).unwrap_or_default();
-            Error::new(Kind::Corrupt, what, why)
+            Error::new(Kind::Corrupt, what, metadata::line(&why).unwrap_or_default())
                 .hint("check that the configured registry is a sparse index of crates")
         })
     }
+}
 
-    /// The url of an archive.
-    fn archive(&self, name: &str, version: &str, checksum: &str) -> String {
-        let markers = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
-        if !markers.iter().any(|marker| self.dl.contains(marker)) {
-            return format!("{}/{name}/{version}/download", self.dl.trim_end_matches('/'));
-        }
-        self.dl
-            .replace("{crate}", name)
-            .replace("{version}", version)
-            .replace("{prefix}", &prefix(name))
-            .replace("{lowerprefix}", &prefix(&name.to_ascii_lowercase()))
-            .replace("{sha256-checksum}", checksum)
+/// The url of an archive: `dl` of the index, with what its markers stand for.
+fn url(dl: &str, name: &str, version: &str, checksum: &str) -> String {
+    let markers = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
+    if !markers.iter().any(|marker| dl.contains(marker)) {
+        return format!("{}/{name}/{version}/download", dl.trim_end_matches('/'));
     }
+    dl.replace("{crate}", name)
+        .replace("{version}", version)
+        .replace("{prefix}", &prefix(name))
+        .replace("{lowerprefix}", &prefix(&name.to_ascii_lowercase()))
+        .replace("{sha256-checksum}", checksum)
 }
 
 fn prefix(name: &str) -> String {
@@ -172,31 +181,36 @@ fn spellings(name: &str) -> Vec<String> {
 }
 
 /// Reads the file of a crate: its name as it was published, and its versions. Lines that are for later
-/// clients are left out.
-fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Vec<Release>)> {
+/// clients are left out, and so are, as by cargo, those that cannot be read.
+fn read(name: &str, document: &[u8], index: &Url) -> Result<(String, Vec<Release>)> {
+    let what = format!("read what the index says of crates/{name}");
     let broken = |why: String| {
-        Error::new(
-            Kind::Corrupt,
-            format!("read what the index says of crates/{name}"),
-            metadata::line(&why).unwrap_or_default(),
-        )
-        .hint("check that the configured registry is a sparse index of crates")
+        Error::new(Kind::Corrupt, what.as_str(), metadata::line(&why).unwrap_or_default())
+            .hint("check that the configured registry is a sparse index of crates")
     };
+    let page = offer::Page::at(index);
     let (mut own, mut releases) = (String::new(), Vec::new());
     for line in document.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        let line: Line = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
+        let format = serde_json::from_slice(line).ok().and_then(|Format { v }| v.or(Some(1)));
+        if format.is_none_or(|version| version > 2) {
+            continue;
+        }
+        let Ok(line) = serde_json::from_slice::<Line>(line) else { continue };
         if !super::same_crate(&line.name, name) {
             return Err(broken(format!("it is about {:?}", line.name)));
         }
-        if line.v.is_some_and(|version| version > 2) {
+        let Some(hash) = hash::hex(Algorithm::Sha256, &line.cksum) else { continue };
+        if line.vers.len() > LONGEST_NAME {
             continue;
         }
-        let hash = hash::hex(Algorithm::Sha256, &line.cksum);
-        let hash = hash.ok_or_else(|| broken(format!("{:?} is no checksum", line.cksum)))?;
+        if releases.len() == MOST {
+            return Err(entries::too_many(&what));
+        }
         releases.push(Release {
             archives: vec![Published {
                 file: format!("{}-{}.crate", line.name, line.vers),
-                url: config.archive(&line.name, &line.vers, &line.cksum),
+                url: String::new(),
+                page: page.clone(),
                 hash: Some(hash),
                 size: None,
                 yanked: None,
@@ -209,7 +223,7 @@ fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Ve
         own = line.name;
     }
     match releases.is_empty() {
-        true => Err(broken("it has no line".to_owned())),
+        true => Err(broken("it has no line that can be read".to_owned())),
         false => Ok((own, releases)),
     }
 }
@@ -218,8 +232,8 @@ fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Ve
 mod tests {
     use super::*;
 
-    fn config(dl: &str) -> IndexConfig {
-        IndexConfig::read("x", format!("{{\"dl\": \"{dl}\"}}").as_bytes()).unwrap()
+    fn index() -> Url {
+        Url::parse("https://index.test/").unwrap()
     }
 
     fn line(name: &str, version: &str, more: &str) -> String {
@@ -231,27 +245,34 @@ mod tests {
         let text = line("serde_json", "1.0.0", "")
             + &line("serde_json", "1.0.1", ",\"yanked\":true,\"pubtime\":\"2025-01-02T03:04:05Z\"")
             + "\n"
-            + &line("serde_json", "9.0.0", ",\"v\":3");
-        let (name, releases) = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
+            + &line("serde_json", "9.0.0", ",\"v\":3")
+            + "{\"name\":\"serde_json\",\"vers\":\"9.0.1\",\"v\":3}\n[]\n{\"v\":3,\"name\":[]}\n"
+            + "{\"name\":\"serde_json\",\"vers\":\"1.0.2\"}\nnot JSON\n"
+            + "{\"name\":\"serde_json\",\"vers\":\"1.0.3\",\"cksum\":\"none\"}\n"
+            + &line("serde_json", "1.0.4", ",\"v\":2");
+        let (name, releases) = read("serde-json", text.as_bytes(), &index()).unwrap();
         assert_eq!(name, "serde_json");
         let versions: Vec<_> = releases.iter().map(|release| release.version.as_str()).collect();
-        assert_eq!(versions, ["1.0.0", "1.0.1"]);
+        assert_eq!(versions, ["1.0.0", "1.0.1", "1.0.4"]);
         assert!(releases[1].yanked.is_some() && releases[1].published.is_some());
-        assert_eq!(releases[0].archives[0].url, "https://r.test/api/serde_json/1.0.0/download");
+        let download = "https://r.test/api/".to_owned();
+        let offer = Offer { releases, download, ..Offer::of(&name, &index()) };
+        let (first, ..) = archive(&offer, &offer.releases[0]).unwrap();
+        assert_eq!(first.url, "https://r.test/api/serde_json/1.0.0/download");
         for text in [
             "",
             "<html>",
             &line("other", "1.0.0", ""),
             "{\"name\":\"serde_json\",\"vers\":\"1\",\"cksum\":\"x\"}",
         ] {
-            let error = read("serde_json", text.as_bytes(), &config("https://r.test")).unwrap_err();
+            let error = read("serde_json", text.as_bytes(), &index()).unwrap_err();
             assert_eq!(error.kind(), Kind::Corrupt, "{text}");
         }
     }
 
     #[test]
     fn archives_are_where_the_index_says() {
-        let at = |dl: &str| config(dl).archive("Serde_json", "1.0.0", "ab");
+        let at = |dl: &str| url(dl, "Serde_json", "1.0.0", "ab");
         assert_eq!(
             at("https://r.test/{crate}/{crate}-{version}.crate"),
             "https://r.test/Serde_json/Serde_json-1.0.0.crate"

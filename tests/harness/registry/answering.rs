@@ -105,7 +105,13 @@ impl Shared {
                 Answer::new(404, &[&format!("Content-Type: {JSON}")], b"{\"error\":\"Not found\"}\n")
             }
             Found::Moved(path) => Answer::new(301, &[&format!("Location: {path}")], b""),
-            Found::Archive(bytes) => Answer::new(200, &["Content-Type: application/octet-stream"], &bytes),
+            Found::Archive(bytes) => {
+                let mut answer = Answer::new(200, &["Content-Type: application/octet-stream"], &bytes);
+                answer
+                    .headers
+                    .extend(state.last_modified.iter().map(|time| format!("Last-Modified: {time}")));
+                answer
+            }
             Found::Document(kind, text) => {
                 let text = text.replace("{registry}", &self.base);
                 let kind = format!("Content-Type: {kind}");

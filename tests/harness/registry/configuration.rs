@@ -55,6 +55,13 @@ impl Client {
         Client { set }
     }
 
+    /// Has pip ask this index, too, after its own.
+    pub fn extra_index(&self, url: &str) {
+        let (_, file) = self.set.iter().find(|(name, _)| *name == "PIP_CONFIG_FILE").unwrap();
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, format!("{text}extra-index-url = {url}\n")).unwrap();
+    }
+
     /// The variables that say so.
     pub fn environment(&self) -> &[(&'static str, OsString)] {
         &self.set
