@@ -61,6 +61,27 @@ fn a_secret_in_the_url_of_an_archive_is_asked_for_and_seen_nowhere() {
 }
 
 #[test]
+fn an_index_that_begins_to_want_a_token_gets_it_and_not_before() {
+    let mut place = Place::new();
+    place.client = place.registry.configure_with_token(place.site.program.path(), TOKEN);
+    for name in ["open", "closed", "other"] {
+        place.registry.crates(name).version("1.0.0", &[("a", name)]);
+    }
+    place.version("crates/open");
+    assert!(place.registry.requests().iter().all(|request| request.authorization().is_none()));
+    place.registry.require_token("/crates/", TOKEN);
+    for name in ["closed", "other"] {
+        place.registry.reset();
+        assert_eq!(place.version(&format!("crates/{name}")), "1.0.0");
+        // It is not asked as anybody once it is known to want a token.
+        let index = place.registry.metadata_path("crates", name);
+        let refused = place.registry.requests().into_iter().filter(|request| request.path == index);
+        let refused = refused.filter(|request| request.authorization().is_none()).count();
+        assert_eq!(refused, usize::from(name == "closed"), "{name}");
+    }
+}
+
+#[test]
 fn without_a_credential_it_does_not_exist_or_is_private() {
     let mut place = private();
     place.client = place.registry.configure(place.site.program.path());

@@ -66,6 +66,35 @@ fn keys_of_a_project_work_as_others_do() {
 }
 
 #[test]
+fn explain_says_what_a_project_is_and_what_of_it_is_not_pinned() {
+    let mut place = Place::new();
+    let lib = npm(&place, "lib", "1.0.0");
+    write(&place, "package-lock.json", &package_lock(&[("lib", lib)], &["lib"]));
+    write(&place, "requirements.txt", "six==1.16.0\nrequests>=2\n");
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    place.mount();
+    let in_mount = place.path("projects/web/npm");
+    for about in ["projects/web", "projects/web/", in_mount.to_str().unwrap()] {
+        let explained = place.json(&["explain", about]);
+        assert_eq!(explained["failure"], serde_json::Value::Null, "{explained}");
+        let state = explained["state"].as_str().unwrap();
+        assert!(state.contains(directory(&place).to_str().unwrap()), "{state}");
+        assert!(state.ends_with("1 of npm, 1 of pypi, by package-lock.json, requirements.txt"), "{state}");
+        assert!(explained["notes"][0].as_str().unwrap().contains("requests"), "{explained}");
+        assert_eq!(explained["notes"], place.json(&["list"])["projects"][0]["notes"]);
+    }
+    let text = place.run(&["explain", "projects/web"]).out;
+    assert!(text.contains("  note: requirements.txt:2: ") && !text.contains("failed"), "{text}");
+    // What is broken comes first, and hides nothing of the rest.
+    write(&place, "Cargo.lock", "version = [");
+    write(&place, "poetry.lock", "[[[");
+    let explained = place.json(&["explain", "projects/web"]);
+    assert!(explained["failure"]["what"].as_str().unwrap().contains("Cargo.lock"), "{explained}");
+    assert!(explained["state"].as_str().unwrap().contains("1 of npm"), "{explained}");
+    assert!(explained["notes"].to_string().contains("poetry.lock"), "{explained}");
+}
+
+#[test]
 fn what_is_no_project_is_refused_and_nothing_is_written() {
     let place = Place::new();
     let empty = place.site.program.path().join("empty");

@@ -15,6 +15,7 @@ use super::offer::{self, Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
+use crate::source::http::Request;
 use crate::source::http::credential::Credential;
 use crate::source::registry::Cargo;
 
@@ -64,15 +65,38 @@ pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Resu
         None => cargo.default_index()?,
     };
     let token = cargo.credential_for(&index);
-    let Some(config) = config(&index, token.as_ref(), asker)? else { return Ok(None) };
+    let token = token.as_ref();
+    let Some(known) = config(&index, token, CONFIG_AGE, asker)? else { return Ok(None) };
+    match look(package, &index, &known, token, asker) {
+        // It may want a token since it was last asked whether it does.
+        Err(refused)
+            if refused.kind() == Kind::NotFoundOrPrivate && token.is_some() && !known.auth_required =>
+        {
+            match config(&index, token, Duration::ZERO, asker)? {
+                Some(now) if now.auth_required => look(package, &index, &now, token, asker),
+                _ => Err(refused),
+            }
+        }
+        answer => answer,
+    }
+}
+
+/// What the index has of `package`, going by its configuration.
+fn look(
+    package: &Package,
+    index: &Url,
+    config: &IndexConfig,
+    token: Option<&Credential>,
+    asker: &Asker<'_>,
+) -> Result<Option<Offer>> {
     let credential = token.filter(|_| config.auth_required);
     for spelled in spellings(package.name()) {
-        let url = asker::below(&index, &path(&spelled))?;
-        let page = Page { url: &url, accept: None, credential: credential.as_ref(), max_age: Duration::ZERO };
-        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &index))?;
+        let url = asker::below(index, &path(&spelled))?;
+        let page = Page { url: &url, accept: None, credential, max_age: Duration::ZERO };
+        let found = asker.read(&page, |document| read(package.name(), &document.bytes, index))?;
         if let Some((name, releases)) = found {
-            let (authorized, download) = (config.auth_required, config.dl);
-            return Ok(Some(Offer { releases, authorized, download, ..Offer::of(&name, &index) }));
+            let (authorized, download) = (config.auth_required, config.dl.clone());
+            return Ok(Some(Offer { releases, authorized, download, ..Offer::of(&name, index) }));
         }
     }
     Ok(None)
@@ -87,17 +111,26 @@ pub(super) fn archive(offer: &Offer, release: &Release) -> Option<(Published, Ru
     Some((Published { url, ..archive.clone() }, Rules::Crate { top }, None))
 }
 
-/// The configuration of an index; `None` if it is not at hand. One that wants to know who asks says so by
-/// refusing.
-fn config(index: &Url, token: Option<&Credential>, asker: &Asker<'_>) -> Result<Option<IndexConfig>> {
+/// The configuration of an index, no older than `max_age`; `None` if it is not at hand. One that wants to know
+/// who asks says so by refusing.
+fn config(
+    index: &Url,
+    token: Option<&Credential>,
+    max_age: Duration,
+    asker: &Asker<'_>,
+) -> Result<Option<IndexConfig>> {
     let url = asker::below(index, CONFIG)?;
     let ask = |credential| {
-        let page = Page { url: &url, accept: None, credential, max_age: CONFIG_AGE };
+        let page = Page { url: &url, accept: None, credential, max_age };
         asker.read(&page, |document| IndexConfig::read(index.as_str(), &document.bytes))
     };
     let found = match (ask(None), token) {
         (Ok(None), Some(_)) => ask(token)?,
-        (Err(error), Some(_)) if error.kind() == Kind::NotFoundOrPrivate => ask(token)?,
+        (Err(error), Some(_)) if error.kind() == Kind::NotFoundOrPrivate => {
+            // What it said to anybody before does not hold any more.
+            asker.documents.forget(&Request::new(&url));
+            ask(token)?
+        }
         (answer, _) => answer?,
     };
     match found {

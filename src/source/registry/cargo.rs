@@ -44,14 +44,15 @@ impl Cargo {
         let cainfo = layers.get(&["http", "cainfo"])?.filter(|found| !found.text.is_empty());
         let trust = cainfo.map(|found| path(&found.text, &found.base, None)).into_iter().collect();
         let proxy = layers.get(&["http", "proxy"])?.map(|found| proxy_url(found.text.trim()));
-        let mut notes = Vec::new();
-        for key in [&["registry", "global-credential-providers"][..], &["registry", "credential-provider"]] {
-            if let Some(origin) = layers.origin_of(key) {
-                notes.push(format!(
-                    "{origin} is not used: srcfs reads tokens from credentials.toml and the environment only"
-                ));
-            }
+        let registries = layers.names("registries").into_iter().chain(layers.registries_of_variables());
+        let own = registries.map(|name| layers.origin_of(&["registries", &name, "credential-provider"]));
+        // A name in a file and one in a variable may be the same registry.
+        let mut origins: BTreeSet<String> = own.flatten().collect();
+        for key in ["global-credential-providers", "credential-provider"] {
+            origins.extend(layers.origin_of(&["registry", key]));
         }
+        let why = "is not used: srcfs reads tokens from credentials.toml and the environment only";
+        let notes = origins.iter().map(|origin| format!("{origin} {why}")).collect();
         Ok(Cargo { files, layers, trust, proxy, notes })
     }
 
@@ -72,8 +73,8 @@ impl Cargo {
         Ok(index.clone())
     }
 
-    /// The token for the registry with this index. It is for the downloads of that registry, too, wherever
-    /// they are. Not to be sent unless the registry says that it wants one.
+    /// The token for the registry with this index. It is for the downloads of that registry, too, where they are
+    /// on the same server. Not to be sent unless the registry says that it wants one.
     pub fn credential_for(&self, index: &Url) -> Option<Credential> {
         let token = |key: &[&str]| credential(self.layers.get(key).ok()??);
         for name in self.layers.names("registries").into_iter().chain(self.layers.registries_of_variables()) {

@@ -117,4 +117,15 @@ fn certificates_and_proxies_are_told() {
     let cargo = read(&home, &[]);
     assert_eq!(cargo.proxy(&url("https://a.example/")), Proxy::Environment);
     assert!(cargo.notes()[0].contains("global-credential-providers"), "{:?}", cargo.notes());
+    home.write("work/.cargo/config.toml", "[registries.my-reg]\ncredential-provider='cargo:libsecret'");
+    let provider = ("CARGO_REGISTRIES_OTHER_CREDENTIAL_PROVIDER", "cargo:libsecret");
+    let index = ("CARGO_REGISTRIES_OTHER_INDEX", "sparse+https://o.example/");
+    let cargo = read(&home, &[provider, index]);
+    let notes = cargo.notes();
+    assert!(
+        notes[0].starts_with("CARGO_REGISTRIES_OTHER_CREDENTIAL_PROVIDER in the environment"),
+        "{notes:?}"
+    );
+    assert!(notes[1].starts_with("registries.my-reg.credential-provider in "), "{notes:?}");
+    assert_eq!(notes.len(), 2);
 }
