@@ -29,7 +29,7 @@ use file::Root;
 use found::Found;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use syntax::{json, toml, yaml};
+use syntax::{json, last_yaml, toml, yaml};
 
 /// What the lockfiles of one directory say.
 #[derive(Clone, Debug)]
@@ -139,7 +139,8 @@ fn parse(name: &str, text: &str, manifests: &Manifests, found: &mut Found) -> Re
     }
     let lock = match name {
         "Cargo.lock" | "uv.lock" | "poetry.lock" => toml(text)?,
-        "pnpm-lock.yaml" | "yarn.lock" => yaml(text)?,
+        "pnpm-lock.yaml" => last_yaml(text, "lockfileVersion")?,
+        "yarn.lock" => yaml(text)?,
         _ => json(text)?,
     };
     if !lock.is_object() {

@@ -1,5 +1,6 @@
 //! `pnpm-lock.yaml`, versions 5.x, 6 and 9: `/name/1.0.0_peers`, `/name@1.0.0(peers)`,
-//! `name@1.0.0(peers)`.
+//! `name@1.0.0(peers)`. Since pnpm 11 a document about pnpm itself and what configures it may come before the
+//! project's; both are of the same version of the format, and the project's is the last.
 
 use super::found::{Found, expect, flag, known_version, table, text};
 use super::grammar;
