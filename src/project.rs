@@ -10,6 +10,7 @@ mod cargo;
 mod file;
 mod found;
 mod grammar;
+mod join;
 mod latest;
 mod names;
 mod npm;
@@ -111,7 +112,7 @@ pub fn read(dir: &Path) -> Result<Project> {
         pin.hashes.dedup();
     }
     pins.sort_by(|a, b| (a.ecosystem, &a.name).cmp(&(b.ecosystem, &b.name)).then_with(|| names::older(a, b)));
-    Ok(Project { pins, locals, notes, broken, stamp: root.stamp })
+    Ok(Project { pins: join::join(pins), locals, notes, broken, stamp: root.stamp })
 }
 
 fn not_one(dir: &Path, lockfile: &Path, tool: &str, why: &str) -> Error {

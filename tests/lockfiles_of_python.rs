@@ -126,3 +126,23 @@ fn a_requirement_without_a_pin_is_a_sentence_with_its_line() {
     assert_eq!(lines, [1, 2, 3, 4, 5, 6, 8, 9], "{:?}", project.notes);
     assert!(project.notes.iter().any(|note| note.what == "absent.txt"), "{:?}", project.notes);
 }
+
+#[test]
+fn what_uv_exports_beside_its_lockfile_is_listed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+    let lock = format!(
+        "version = 1\n[[package]]\nname = \"a\"\nversion = \"1.0\"\nsource = {{ registry = \"https://registry.test/simple\" }}\n\
+         sdist = {{ url = \"https://registry.test/a.tar.gz\", hash = \"sha256:{one}\" }}\n"
+    );
+    std::fs::write(dir.path().join("uv.lock"), lock).unwrap();
+    let export = format!("a==1.0.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\nb==1\n");
+    std::fs::write(dir.path().join("requirements.txt"), export).unwrap();
+    std::fs::write(dir.path().join("requirements-dev.txt"), "b==1.0\n").unwrap();
+    let project = project::read(dir.path()).unwrap();
+    assert_eq!(project.names(Pypi).into_keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(project.pins.len(), 2, "{:?}", project.pins);
+    let pin = project.find(Pypi, "a").unwrap();
+    assert_eq!((pin.hashes.len(), pin.reach, pin.lockfiles.len()), (2, Reach::Root, 2));
+    assert!(matches!(&pin.origin, Origin::Registry { index: Some(_) }), "{pin:?}");
+}

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MAX_NOTES: usize = 1000;
 
 /// How many other names one package may have.
-const MAX_ALIASES: usize = 64;
+pub(super) const MAX_ALIASES: usize = 64;
 
 /// How many versions of one package may be looked through for what the root asks.
 pub(super) const MAX_VERSIONS: usize = 256;
