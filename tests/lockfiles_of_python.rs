@@ -146,3 +146,36 @@ fn what_uv_exports_beside_its_lockfile_is_listed_once() {
     assert_eq!((pin.hashes.len(), pin.reach, pin.lockfiles.len()), (2, Reach::Root, 2));
     assert!(matches!(&pin.origin, Origin::Registry { index: Some(_) }), "{pin:?}");
 }
+
+#[test]
+fn the_registry_of_a_requirement_file_is_that_of_all_that_is_read_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("requirements.txt", "early==1\n-r more/base.txt\n-i https://one.test/simple\nlate==1\n"),
+        ("more/base.txt", "base==1\n"),
+        ("requirements-gpu.txt", "gpu==1\n-r gpu.txt\n"),
+        ("gpu.txt", "-r requirements-gpu.txt\n--no-index --index-url=https://gpu.test/simple\ndeep==1\n"),
+        ("requirements-two.txt", "-i https://no.test/\n-r gpu.txt\n-ihttps://two.test/simple\ntwo==1\n"),
+        ("requirements-plain.txt", "plain==1\n--extra-index-url https://me:hunter2@extra.test/simple\n"),
+    ] {
+        let file = dir.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let project = project::read(dir.path()).unwrap();
+    for (name, expected) in [
+        ("early", Some("https://one.test/simple")),
+        ("late", Some("https://one.test/simple")),
+        ("base", Some("https://one.test/simple")),
+        ("gpu", Some("https://gpu.test/simple")),
+        ("deep", Some("https://gpu.test/simple")),
+        ("two", Some("https://two.test/simple")),
+        ("plain", None),
+    ] {
+        let Origin::Registry { index } = &project.find(Pypi, name).unwrap().origin else { panic!("{name}") };
+        assert_eq!(index.as_ref().map(|index| index.reveal()), expected, "{name}");
+    }
+    let notes: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+    assert!(notes.len() == 1 && notes[0].contains("requirements-plain.txt:2"), "{notes:?}");
+    assert!(notes[0].contains("extra.test") && !notes[0].contains("hunter2"), "{notes:?}");
+}
