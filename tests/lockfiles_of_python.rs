@@ -125,6 +125,10 @@ fn a_requirement_without_a_pin_is_a_sentence_with_its_line() {
     let lines: Vec<_> = project.notes.iter().filter_map(|note| note.line).collect();
     assert_eq!(lines, [1, 2, 3, 4, 5, 6, 8, 9], "{:?}", project.notes);
     assert!(project.notes.iter().any(|note| note.what == "absent.txt"), "{:?}", project.notes);
+    for (name, line) in [("a", 1), ("B", 2), ("b@1.0", 2), ("d", 4), ("G", 8)] {
+        let why = project.missing(Pypi, name).to_string();
+        assert!(why.contains(&format!("requirements.txt:{line}: ")), "{name}: {why}");
+    }
 }
 
 #[test]

@@ -69,7 +69,11 @@ impl Project {
             let why = format!("{} says that it lies on this disk", local.lockfile.display());
             return Error::new(Kind::NotFound, what, why).hint("read it in the project itself");
         }
-        let note = self.notes.iter().find(|note| split(&note.what).0.split(' ').next() == Some(bare));
+        let folded = grammar::folded(ecosystem, bare);
+        let note = self.notes.iter().find(|note| {
+            let package = note.package.as_ref();
+            package.is_some_and(|(of, name)| *of == ecosystem && grammar::folded(ecosystem, name) == folded)
+        });
         if let Some(note) = note {
             return Error::new(Kind::NotFound, what, note.to_string()).hint(&*note.hint);
         }

@@ -237,7 +237,7 @@ fn entry(line: usize, text: &str, index: Option<&Location>, found: &mut Found) {
         let version = match (&origin, url.starts_with("git+")) {
             (None, true) => {
                 let hint = "write the whole commit id behind the @ of the url";
-                return found.note_at(Some(line), spec, "it is not pinned to a commit", hint);
+                return found.note_of(Some(line), (Pypi, name), spec, "it is not pinned to a commit", hint);
             }
             (Some(_), _) => "",
             (None, false) => version_of_file(url),
@@ -245,7 +245,7 @@ fn entry(line: usize, text: &str, index: Option<&Location>, found: &mut Found) {
         let origin = origin.or_else(|| grammar::location(url).map(|url| Origin::Archive { url }));
         if name.is_empty() || version.is_empty() && !matches!(origin, Some(Origin::Git { .. })) {
             let why = "its name or its version is not said";
-            return found.note_at(Some(line), spec, why, "write it as name @ url");
+            return found.note_of(Some(line), (Pypi, name), spec, why, "write it as name @ url");
         }
         let sum = url.rsplit_once("#sha256=").map(|(_, hex)| format!("sha256:{hex}"));
         let hashes = hashes.into_iter().chain(sum).collect();
@@ -260,12 +260,12 @@ fn entry(line: usize, text: &str, index: Option<&Location>, found: &mut Found) {
         Ok(_) => return found.note_at(Some(line), spec, "this cannot be the name of a package", hint),
         Err(error) => {
             let why = format!("it is not understood: {}", super::pin::shown(&error.to_string()));
-            return found.note_at(Some(line), spec, why, hint);
+            return found.note_of(Some(line), (Pypi, name), spec, why, hint);
         }
     };
     let exact = specifiers.iter().find(|s| matches!(s.operator(), Operator::Equal | Operator::ExactEqual));
     let Some(exact) = exact else {
-        return found.note_at(Some(line), spec, "it is not pinned to one version", hint);
+        return found.note_of(Some(line), (Pypi, name), spec, "it is not pinned to one version", hint);
     };
     let origin = Some(Origin::Registry { index: index.cloned() });
     if let Some(at) = found.pin(Pypi, name, &exact.version().to_string(), origin, hashes) {
