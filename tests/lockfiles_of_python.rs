@@ -128,6 +128,8 @@ fn a_requirement_without_a_pin_is_a_sentence_with_its_line() {
     for (name, line) in [("a", 1), ("B", 2), ("b@1.0", 2), ("d", 4), ("G", 8)] {
         let why = project.missing(Pypi, name).to_string();
         assert!(why.contains(&format!("requirements.txt:{line}: ")), "{name}: {why}");
+        let hint = project.missing(Pypi, name).advice().unwrap().to_owned();
+        assert_eq!(why.matches(&hint).count(), 1, "{why}");
     }
 }
 

@@ -75,7 +75,9 @@ impl Project {
             package.is_some_and(|(of, name)| *of == ecosystem && grammar::folded(ecosystem, name) == folded)
         });
         if let Some(note) = note {
-            return Error::new(Kind::NotFound, what, note.to_string()).hint(&*note.hint);
+            let note_and_hint = note.to_string();
+            let why = note_and_hint.strip_suffix(&format!("; {}", note.hint)).unwrap_or(&note_and_hint);
+            return Error::new(Kind::NotFound, what, why).hint(&*note.hint);
         }
         let shown = self.names(ecosystem);
         let mut near: Vec<(usize, &str)> = shown
