@@ -5,7 +5,7 @@
 
 use super::found::{Found, table, text};
 use super::grammar;
-use super::npm::{self, ASKED};
+use super::npm::{self, ASKED, Asked};
 use super::pin::{Ecosystem::Npm, Origin, Reach};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -31,7 +31,12 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
         }
         let hashes = entry.integrity.split_whitespace().map(str::to_owned).collect();
         let by_address = entry.descriptors.iter().any(|(_, range)| range.contains("://"));
-        let origin = npm::origin(name, entry.resolved, !entry.integrity.is_empty() && !by_address);
+        let asked = match entry.integrity.is_empty() {
+            _ if by_address => Asked::ByAddress,
+            true => Asked::ByRange,
+            false => Asked::Hashed,
+        };
+        let origin = npm::origin(name, entry.resolved, asked);
         let Some(at) = found.pin(Npm, name, entry.version, origin, hashes) else { continue };
         for (asked, range) in &entry.descriptors {
             asked_for(at, asked, range, manifest, found);
@@ -94,11 +99,13 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result
         }
         let origin = match from.strip_prefix("npm:") {
             Some(version) => match version.split_once("__archiveUrl=") {
-                Some((_, url)) => npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), true),
+                Some((_, url)) => {
+                    npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), Asked::Hashed)
+                }
                 None => Some(Origin::Registry { index: None }),
             },
             None if from.contains("#commit=") => grammar::git_with_fragment(from),
-            None => npm::origin(name, from, false),
+            None => npm::origin(name, from, Asked::ByAddress),
         };
         let Some(at) = found.pin(Npm, name, text(entry, "version"), origin, Vec::new()) else { continue };
         for descriptor in descriptors(key) {
