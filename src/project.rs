@@ -81,6 +81,7 @@ pub fn read(dir: &Path) -> Result<Project> {
         pyproject: manifest(&mut root, "pyproject.toml", toml),
         pipfile: manifest(&mut root, "Pipfile", toml),
         cargo: manifest(&mut root, "Cargo.toml", toml),
+        yarn: manifest(&mut root, ".yarnrc.yml", yaml),
     };
     let mut shrinkwrap = false;
     for (name, ecosystem, tool) in LOCKS {
@@ -131,6 +132,7 @@ struct Manifests {
     pyproject: Value,
     pipfile: Value,
     cargo: Value,
+    yarn: Value,
 }
 
 fn parse(name: &str, text: &str, manifests: &Manifests, found: &mut Found) -> Result<(), String> {
@@ -151,7 +153,7 @@ fn parse(name: &str, text: &str, manifests: &Manifests, found: &mut Found) -> Re
         "Cargo.lock" => cargo::parse(&lock, &manifests.cargo, found),
         "npm-shrinkwrap.json" | "package-lock.json" => npm::parse(&lock, &manifests.package, found),
         "pnpm-lock.yaml" => pnpm::parse(&lock, found),
-        "yarn.lock" => yarn::berry(&lock, &manifests.package, found),
+        "yarn.lock" => yarn::berry(&lock, &manifests.package, &manifests.yarn, found),
         "uv.lock" => python::uv(&lock, found),
         "poetry.lock" => python::poetry(&lock, &manifests.pyproject, found),
         _ => python::pipfile(&lock, &manifests.pipfile, found),

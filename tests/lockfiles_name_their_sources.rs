@@ -307,3 +307,45 @@ fn an_archive_of_a_forge_and_what_was_asked_for_by_address_are_no_registry_s() {
         \"ms@https://forge.test/o/ms/-/ms-2.1.3.tgz\":\n  version \"2.1.3\"\n  resolved \"https://forge.test/o/ms/-/ms-2.1.3.tgz#00\"\n";
     assert!(matches!(written("yarn.lock", yarn).pins[0].origin, Origin::Archive { .. }));
 }
+
+#[test]
+fn what_the_root_asks_for_by_a_catalog_is_the_root_s() {
+    let lock = r#"__metadata:
+  version: 8
+"foo@npm:^1.0.0":
+  version: 1.0.0
+  resolution: "foo@npm:1.0.0"
+"foo@npm:^2.0.0":
+  version: 2.0.0
+  resolution: "foo@npm:2.0.0"
+"bar@npm:~1.0.0":
+  version: 1.0.0
+  resolution: "bar@npm:1.0.0"
+"bar@npm:~2.0.0":
+  version: 2.0.0
+  resolution: "bar@npm:2.0.0"
+"web@workspace:.":
+  version: 0.0.0-use.local
+  resolution: "web@workspace:."
+  dependencies:
+    bar: "catalog:old"
+    foo: "catalog:"
+"#;
+    let rc = "catalog:\n  foo: ^1.0.0\ncatalogs:\n  old:\n    bar: \"npm:~1.0.0\"\n";
+    let package = r#"{"dependencies":{"foo":"catalog:"},"devDependencies":{"bar":"catalog:old"}}"#;
+    let files = [("yarn.lock", lock), (".yarnrc.yml", rc), ("package.json", package)];
+    let project = all_written(&files);
+    for name in ["foo", "bar"] {
+        let pin = project.find(Ecosystem::Npm, name).unwrap_or_else(|| panic!("{:?}", project.pins));
+        assert_eq!((pin.version.as_str(), pin.reach, pin.dev), ("1.0.0", Reach::Root, name == "bar"));
+    }
+    assert!(project.stamp.files().any(|file| file == Path::new(".yarnrc.yml")), "its change is seen");
+    for rc in ["catalog: [", "catalog: 1\ncatalogs: [foo]\n", "<<<<<<< HEAD\n"] {
+        let project = all_written(&[files[0], (".yarnrc.yml", rc), files[2]]);
+        assert_eq!((project.pins.len(), project.find(Ecosystem::Npm, "foo")), (4, None), "{rc}");
+    }
+    let pnpm = "lockfileVersion: '9.0'\ncatalogs:\n  default:\n    foo:\n      specifier: ^1.0.0\n      version: 1.0.0\n\
+        importers:\n  .:\n    dependencies:\n      foo:\n        specifier: 'catalog:'\n        version: 1.0.0\n\
+        packages:\n  foo@1.0.0:\n    resolution: {integrity: sha512-eA==}\n  foo@2.0.0:\n    resolution: {integrity: sha512-eQ==}\n";
+    assert_eq!(written("pnpm-lock.yaml", pnpm).find(Ecosystem::Npm, "foo").unwrap().version, "1.0.0");
+}
