@@ -185,3 +185,24 @@ fn the_registry_of_a_requirement_file_is_that_of_all_that_is_read_with_it() {
     assert!(notes.len() == 1 && notes[0].contains("requirements-plain.txt:2"), "{notes:?}");
     assert!(notes[0].contains("extra.test") && !notes[0].contains("hunter2"), "{notes:?}");
 }
+
+#[test]
+fn a_requirement_file_in_utf_16_is_read_as_pip_reads_it() {
+    let text = "a==1.0\r\n# \u{e4}\u{1f980}\r\nb==2\r\n";
+    let of = |mark: &[u8], bytes: fn(u16) -> [u8; 2]| {
+        [mark.to_vec(), text.encode_utf16().flat_map(bytes).collect()].concat()
+    };
+    let (little, big) = (of(&[0xff, 0xfe], u16::to_le_bytes), of(&[0xfe, 0xff], u16::to_be_bytes));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("requirements.txt");
+    for bytes in [&little, &big, &[b"\xef\xbb\xbf", text.as_bytes()].concat()] {
+        std::fs::write(&file, bytes).unwrap();
+        let project = project::read(dir.path()).unwrap();
+        assert_eq!(project.names(Pypi).into_keys().collect::<Vec<_>>(), ["a", "b"], "{:?}", project.broken);
+    }
+    for bytes in [&little[..little.len() - 1], &[0xff, 0xfe, 0x00, 0xd8], b"a==1\n\xff"] {
+        std::fs::write(&file, bytes).unwrap();
+        let project = project::read(dir.path()).unwrap();
+        assert!(project.pins.is_empty() && project.broken.len() == 1, "{:?}", project.pins);
+    }
+}
