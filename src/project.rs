@@ -10,6 +10,7 @@ mod cargo;
 mod file;
 mod found;
 mod grammar;
+mod join;
 mod latest;
 mod names;
 mod npm;
@@ -31,7 +32,7 @@ use file::Root;
 use found::Found;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use syntax::{json, toml, yaml};
+use syntax::{json, last_yaml, toml, yaml};
 
 /// What the lockfiles of one directory say.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ pub fn read(dir: &Path) -> Result<Project> {
         pyproject: manifest(&mut root, "pyproject.toml", toml),
         pipfile: manifest(&mut root, "Pipfile", toml),
         cargo: manifest(&mut root, "Cargo.toml", toml),
+        yarn: manifest(&mut root, ".yarnrc.yml", yaml),
     };
     let mut shrinkwrap = false;
     for (name, ecosystem, tool) in LOCKS {
@@ -126,7 +128,7 @@ pub fn read(dir: &Path) -> Result<Project> {
         pin.hashes.dedup();
     }
     pins.sort_by(|a, b| (a.ecosystem, &a.name).cmp(&(b.ecosystem, &b.name)).then_with(|| names::older(a, b)));
-    Ok(Project { pins, locals, notes, broken, registries, stamp: root.stamp })
+    Ok(Project { pins: join::join(pins), locals, notes, broken, registries, stamp: root.stamp })
 }
 
 fn not_one(dir: &Path, lockfile: &Path, tool: &str, why: &str) -> Error {
@@ -145,6 +147,7 @@ struct Manifests {
     pyproject: Value,
     pipfile: Value,
     cargo: Value,
+    yarn: Value,
 }
 
 fn parse(name: &str, text: &str, manifests: &Manifests, found: &mut Found) -> Result<(), String> {
@@ -154,7 +157,8 @@ fn parse(name: &str, text: &str, manifests: &Manifests, found: &mut Found) -> Re
     }
     let lock = match name {
         "Cargo.lock" | "uv.lock" | "poetry.lock" => toml(text)?,
-        "pnpm-lock.yaml" | "yarn.lock" => yaml(text)?,
+        "pnpm-lock.yaml" => last_yaml(text, "lockfileVersion")?,
+        "yarn.lock" => yaml(text)?,
         _ => json(text)?,
     };
     if !lock.is_object() {
@@ -164,7 +168,7 @@ fn parse(name: &str, text: &str, manifests: &Manifests, found: &mut Found) -> Re
         "Cargo.lock" => cargo::parse(&lock, &manifests.cargo, found),
         "npm-shrinkwrap.json" | "package-lock.json" => npm::parse(&lock, &manifests.package, found),
         "pnpm-lock.yaml" => pnpm::parse(&lock, found),
-        "yarn.lock" => yarn::berry(&lock, &manifests.package, found),
+        "yarn.lock" => yarn::berry(&lock, &manifests.package, &manifests.yarn, found),
         "uv.lock" => python::uv(&lock, found),
         "poetry.lock" => python::poetry(&lock, &manifests.pyproject, found),
         _ => python::pipfile(&lock, &manifests.pipfile, found),

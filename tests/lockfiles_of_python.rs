@@ -125,4 +125,84 @@ fn a_requirement_without_a_pin_is_a_sentence_with_its_line() {
     let lines: Vec<_> = project.notes.iter().filter_map(|note| note.line).collect();
     assert_eq!(lines, [1, 2, 3, 4, 5, 6, 8, 9], "{:?}", project.notes);
     assert!(project.notes.iter().any(|note| note.what == "absent.txt"), "{:?}", project.notes);
+    for (name, line) in [("a", 1), ("B", 2), ("b@1.0", 2), ("d", 4), ("G", 8)] {
+        let why = project.missing(Pypi, name).to_string();
+        assert!(why.contains(&format!("requirements.txt:{line}: ")), "{name}: {why}");
+        let hint = project.missing(Pypi, name).advice().unwrap().to_owned();
+        assert_eq!(why.matches(&hint).count(), 1, "{why}");
+    }
+}
+
+#[test]
+fn what_uv_exports_beside_its_lockfile_is_listed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+    let lock = format!(
+        "version = 1\n[[package]]\nname = \"a\"\nversion = \"1.0\"\nsource = {{ registry = \"https://registry.test/simple\" }}\n\
+         sdist = {{ url = \"https://registry.test/a.tar.gz\", hash = \"sha256:{one}\" }}\n"
+    );
+    std::fs::write(dir.path().join("uv.lock"), lock).unwrap();
+    let export = format!("a==1.0.0 \\\n    --hash=sha256:{one} \\\n    --hash=sha256:{two}\nb==1\n");
+    std::fs::write(dir.path().join("requirements.txt"), export).unwrap();
+    std::fs::write(dir.path().join("requirements-dev.txt"), "b==1.0\n").unwrap();
+    let project = project::read(dir.path()).unwrap();
+    assert_eq!(project.names(Pypi).into_keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(project.pins.len(), 2, "{:?}", project.pins);
+    let pin = project.find(Pypi, "a").unwrap();
+    assert_eq!((pin.hashes.len(), pin.reach, pin.lockfiles.len()), (2, Reach::Root, 2));
+    assert!(matches!(&pin.origin, Origin::Registry { index: Some(_) }), "{pin:?}");
+}
+
+#[test]
+fn the_registry_of_a_requirement_file_is_that_of_all_that_is_read_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("requirements.txt", "early==1\n-r more/base.txt\n-i https://one.test/simple\nlate==1\n"),
+        ("more/base.txt", "base==1\n"),
+        ("requirements-gpu.txt", "gpu==1\n-r gpu.txt\n"),
+        ("gpu.txt", "-r requirements-gpu.txt\n--no-index --index-url=https://gpu.test/simple\ndeep==1\n"),
+        ("requirements-two.txt", "-i https://no.test/\n-r gpu.txt\n-ihttps://two.test/simple\ntwo==1\n"),
+        ("requirements-plain.txt", "plain==1\n--extra-index-url https://me:hunter2@extra.test/simple\n"),
+    ] {
+        let file = dir.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let project = project::read(dir.path()).unwrap();
+    for (name, expected) in [
+        ("early", Some("https://one.test/simple")),
+        ("late", Some("https://one.test/simple")),
+        ("base", Some("https://one.test/simple")),
+        ("gpu", Some("https://gpu.test/simple")),
+        ("deep", Some("https://gpu.test/simple")),
+        ("two", Some("https://two.test/simple")),
+        ("plain", None),
+    ] {
+        let Origin::Registry { index } = &project.find(Pypi, name).unwrap().origin else { panic!("{name}") };
+        assert_eq!(index.as_ref().map(|index| index.reveal()), expected, "{name}");
+    }
+    let notes: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+    assert!(notes.len() == 1 && notes[0].contains("requirements-plain.txt:2"), "{notes:?}");
+    assert!(notes[0].contains("extra.test") && !notes[0].contains("hunter2"), "{notes:?}");
+}
+
+#[test]
+fn a_requirement_file_in_utf_16_is_read_as_pip_reads_it() {
+    let text = "a==1.0\r\n# \u{e4}\u{1f980}\r\nb==2\r\n";
+    let of = |mark: &[u8], bytes: fn(u16) -> [u8; 2]| {
+        [mark.to_vec(), text.encode_utf16().flat_map(bytes).collect()].concat()
+    };
+    let (little, big) = (of(&[0xff, 0xfe], u16::to_le_bytes), of(&[0xfe, 0xff], u16::to_be_bytes));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("requirements.txt");
+    for bytes in [&little, &big, &[b"\xef\xbb\xbf", text.as_bytes()].concat()] {
+        std::fs::write(&file, bytes).unwrap();
+        let project = project::read(dir.path()).unwrap();
+        assert_eq!(project.names(Pypi).into_keys().collect::<Vec<_>>(), ["a", "b"], "{:?}", project.broken);
+    }
+    for bytes in [&little[..little.len() - 1], &[0xff, 0xfe, 0x00, 0xd8], b"a==1\n\xff"] {
+        std::fs::write(&file, bytes).unwrap();
+        let project = project::read(dir.path()).unwrap();
+        assert!(project.pins.is_empty() && project.broken.len() == 1, "{:?}", project.pins);
+    }
 }

@@ -161,16 +161,38 @@ impl Root {
             read.map_err(|error| Error::io("read", self.path.join(name), &error))?;
             if self.stamp_of(&file, name)? == before && bytes.len() as u64 == before.size {
                 self.stamp.0.insert(name.to_owned(), Some(before));
-                let text = String::from_utf8(bytes).map_err(|error| {
-                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                    let line = good.iter().filter(|b| **b == b'\n').count() + 1;
-                    Error::new(Kind::Invalid, &*what, format!("line {line} is not UTF-8"))
-                        .hint("write it again with its own tool")
+                let text = decoded(bytes).map_err(|why| {
+                    Error::new(Kind::Invalid, &*what, why).hint("write it again with its own tool")
                 })?;
-                return Ok(Some(text.trim_start_matches('\u{feff}').to_owned()));
+                return Ok(Some(text));
             }
         }
         Err(Error::new(Kind::Stale, what, "it changes while it is read")
             .hint("try again when its tool is done"))
+    }
+}
+
+/// UTF-8, or UTF-16 if its first two bytes are the mark of that: the `>` of PowerShell 5 writes so, and pip reads it.
+/// The text is at most half as large again.
+fn decoded(bytes: Vec<u8>) -> Result<String, String> {
+    let (unit, rest): (fn([u8; 2]) -> u16, &[u8]) = match &bytes[..] {
+        [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
+        [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
+        _ => {
+            return match String::from_utf8(bytes) {
+                Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+                Err(error) => {
+                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                    let line = good.iter().filter(|b| **b == b'\n').count() + 1;
+                    Err(format!("line {line} is not UTF-8"))
+                }
+            };
+        }
+    };
+    let (pairs, odd) = rest.as_chunks::<2>();
+    let text = char::decode_utf16(pairs.iter().copied().map(unit)).collect::<Result<String, _>>();
+    match text {
+        Ok(text) if odd.is_empty() => Ok(text),
+        _ => Err("it begins as UTF-16 does, and is not".to_owned()),
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MAX_NOTES: usize = 1000;
 
 /// How many other names one package may have.
-const MAX_ALIASES: usize = 64;
+pub(super) const MAX_ALIASES: usize = 64;
 
 /// How many versions of one package may be looked through for what the root asks.
 pub(super) const MAX_VERSIONS: usize = 256;
@@ -32,14 +32,39 @@ impl Found {
         self.file = file.to_owned();
     }
 
+    /// Notes something of the lockfile itself.
     pub(super) fn note(&mut self, what: &str, why: impl Into<String>, hint: &str) {
         self.note_at(None, what, why, hint);
     }
 
     pub(super) fn note_at(&mut self, line: Option<usize>, what: &str, why: impl Into<String>, hint: &str) {
+        self.noted(line, None, what, why.into(), hint);
+    }
+
+    /// Notes something of a package, so that whoever looks for it is told.
+    pub(super) fn note_of(
+        &mut self,
+        line: Option<usize>,
+        package: (Ecosystem, &str),
+        what: &str,
+        why: impl Into<String>,
+        hint: &str,
+    ) {
+        let package = Some((package.0, shown(package.1)));
+        self.noted(line, package, what, why.into(), hint);
+    }
+
+    fn noted(
+        &mut self,
+        line: Option<usize>,
+        package: Option<(Ecosystem, String)>,
+        what: &str,
+        why: String,
+        hint: &str,
+    ) {
         if self.notes.len() < MAX_NOTES {
             let (lockfile, what, hint) = (self.file.clone(), shown(what), hint.to_owned());
-            self.notes.push(Note { lockfile, line, what, why: why.into(), hint });
+            self.notes.push(Note { lockfile, line, package, what, why, hint });
         }
     }
 
@@ -58,7 +83,9 @@ impl Found {
         hashes: Vec<String>,
     ) -> Option<usize> {
         let Some(canonical) = grammar::name(ecosystem, name) else {
-            self.note(
+            self.note_of(
+                None,
+                (ecosystem, name),
                 name,
                 "this cannot be the name of a package",
                 "write the lockfile again with its own tool",
@@ -67,7 +94,7 @@ impl Found {
         };
         let Some(origin) = origin else {
             let why = "its source is no registry, no archive and no repository at a whole commit id";
-            self.note(name, why, "write the lockfile again with its own tool");
+            self.note_of(None, (ecosystem, name), name, why, "write the lockfile again with its own tool");
             return None;
         };
         let exact = match &origin {
@@ -75,7 +102,9 @@ impl Found {
             _ => grammar::version(ecosystem, version),
         };
         let Some(version) = exact else {
-            self.note(
+            self.note_of(
+                None,
+                (ecosystem, name),
                 &format!("{name} {version}"),
                 "this is not an exact version",
                 "write the lockfile again with its own tool",

@@ -1,7 +1,7 @@
 //! Under which names a project shows what it pins, and which pin a name means.
 //!
 //! One version of a package is shown as `name`. Several are each shown as `name@version`, and the one
-//! that is nearest to the root also as `name`. What is looked up may be spelled in every way that its
+//! that is nearest to the root also as `name`; so is one version from several sources. What is looked up may be spelled in every way that its
 //! registry takes for the same, and `name@version` is found also where there is but one version.
 //! Pure; calls `grammar`.
 
@@ -30,7 +30,7 @@ impl Project {
                     *shown = *pin;
                 }
             }
-            if let Some(pin) = nearest(&pins) {
+            if let Some(pin) = bare_of(&pins) {
                 names.insert(name.to_owned(), pin);
             }
         }
@@ -47,14 +47,11 @@ impl Project {
             of.iter().filter(|pin| grammar::folded(ecosystem, &pin.name) == bare).copied().collect();
         match (version, &pins[..]) {
             (None, []) => of.into_iter().find(|pin| pin.aliases.contains(&bare)),
-            (None, [only]) => Some(only),
-            (None, pins) => nearest(pins),
+            (None, pins) => bare_of(pins),
             (Some(version), pins) => {
-                let same = |pin: &&Pin| {
-                    let spelled = ecosystem == Ecosystem::Pypi && python(version).is_some();
-                    pin.version == version || spelled && python(version) == python(&pin.version)
-                };
-                pins.iter().copied().filter(same).max_by_key(|pin| pin.reach)
+                let same = |pin: &&Pin| is_same(ecosystem, &pin.version, version);
+                // Of equals the first, as it is shown.
+                pins.iter().rev().copied().filter(same).max_by_key(|pin| pin.reach)
             }
         }
     }
@@ -72,9 +69,15 @@ impl Project {
             let why = format!("{} says that it lies on this disk", local.lockfile.display());
             return Error::new(Kind::NotFound, what, why).hint("read it in the project itself");
         }
-        let note = self.notes.iter().find(|note| split(&note.what).0.split(' ').next() == Some(bare));
+        let folded = grammar::folded(ecosystem, bare);
+        let note = self.notes.iter().find(|note| {
+            let package = note.package.as_ref();
+            package.is_some_and(|(of, name)| *of == ecosystem && grammar::folded(ecosystem, name) == folded)
+        });
         if let Some(note) = note {
-            return Error::new(Kind::NotFound, what, note.to_string()).hint(&*note.hint);
+            let note_and_hint = note.to_string();
+            let why = note_and_hint.strip_suffix(&format!("; {}", note.hint)).unwrap_or(&note_and_hint);
+            return Error::new(Kind::NotFound, what, why).hint(&*note.hint);
         }
         let shown = self.names(ecosystem);
         let mut near: Vec<(usize, &str)> = shown
@@ -92,11 +95,18 @@ impl Project {
     }
 }
 
-/// Of several versions the one that the root depends on, or a member; `None` if neither does.
-fn nearest<'a>(pins: &[&'a Pin]) -> Option<&'a Pin> {
+/// What has the name without a version: the only version there is, else the one that the root depends on, or a
+/// member; `None` if neither does. Of one version from two sources it is the nearer, else the registry's.
+fn bare_of<'a>(pins: &[&'a Pin]) -> Option<&'a Pin> {
     let near = pins.iter().copied().filter(|pin| pin.reach > Reach::Transitive);
-    // An alias is the root's other wish; of equals the last is the highest version.
-    near.max_by_key(|pin| (pin.reach, pin.aliases.is_empty()))
+    // An alias is the root's other wish; of equals it is the highest version.
+    let rank = |pin: &Pin| (pin.reach, pin.aliases.is_empty());
+    let nearer = |a: &Pin, b: &Pin| rank(a).cmp(&rank(b)).then_with(|| by_version(a, b)).is_gt();
+    let nearest = near.reduce(|best, pin| if nearer(pin, best) { pin } else { best });
+    nearest.or_else(|| {
+        let first = pins.first()?;
+        pins.iter().all(|pin| is_same_version(first, pin)).then_some(*first)
+    })
 }
 
 /// The name and the version, if there is one; the `@` of a scope parts nothing.
@@ -109,13 +119,28 @@ fn python(version: &str) -> Option<pep440_rs::Version> {
     version.parse().ok()
 }
 
+/// Whether two spellings are one version: Python's `1.0` is `1.0.0`.
+fn is_same(ecosystem: Ecosystem, one: &str, other: &str) -> bool {
+    let spelled = ecosystem == Ecosystem::Pypi && python(one).is_some();
+    one == other || spelled && python(one) == python(other)
+}
+
+/// Whether two pins of one package are of one version.
+pub(super) fn is_same_version(a: &Pin, b: &Pin) -> bool {
+    is_same(a.ecosystem, &a.version, &b.version)
+}
+
 /// The order of two versions of one package, each in its ecosystem's.
-pub(super) fn older(a: &Pin, b: &Pin) -> Ordering {
+fn by_version(a: &Pin, b: &Pin) -> Ordering {
     match a.ecosystem {
         Ecosystem::Pypi => python(&a.version).cmp(&python(&b.version)),
         _ => a.version.parse::<cargo_lock::Version>().ok().cmp(&b.version.parse().ok()),
     }
-    .then_with(|| a.origin.cmp(&b.origin))
+}
+
+/// The order of two pins of one package: by version, then by where they come from, registries first.
+pub(super) fn older(a: &Pin, b: &Pin) -> Ordering {
+    by_version(a, b).then_with(|| a.origin.cmp(&b.origin))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::found::{Found, expect, flag, known_version, table, text};
 use super::grammar;
 use super::pin::{Ecosystem::Npm, Origin, Reach};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The tables of a `package.json` that name dependencies. npm and pnpm install a root's peers, too.
@@ -47,11 +48,12 @@ fn paths(lock: &Value, found: &mut Found) {
         .map(|(_, name)| name.as_str())
         .collect();
     // What somebody asks for by an address is no registry's, whatever the address looks like.
-    let by_address: BTreeSet<&str> = table(lock, "packages")
+    let by_address: BTreeSet<(&str, &str)> = table(lock, "packages")
         .flat_map(|(_, entry)| ASKED.iter().flat_map(move |key| table(entry, key)))
-        .filter(|(_, range)| range.as_str().is_some_and(|range| range.contains("://")))
-        .map(|(name, _)| name.as_str())
+        .filter_map(|(name, range)| Some((name.as_str(), range.as_str()?)))
+        .filter(|(_, range)| range.contains("://"))
         .collect();
+    let names_by_address: BTreeSet<&str> = by_address.iter().map(|(name, _)| *name).collect();
     for (path, entry) in table(lock, "packages") {
         let Some((above, installed)) = path.rsplit_once("node_modules/") else {
             if !path.is_empty() {
@@ -70,8 +72,14 @@ fn paths(lock: &Value, found: &mut Found) {
         }
         let name = if text(entry, "name").is_empty() { installed } else { text(entry, "name") };
         let hashes = sri(entry);
-        let published = !hashes.is_empty() && !by_address.contains(installed);
-        let from = origin(name, text(entry, "resolved"), published);
+        let resolved = text(entry, "resolved");
+        let asked = match hashes.is_empty() || names_by_address.contains(installed) {
+            // The same package may be asked for by a range elsewhere.
+            true if by_address.contains(&(installed, resolved)) => Asked::ByAddress,
+            true => Asked::ByRange,
+            false => Asked::Hashed,
+        };
+        let from = origin(name, &by_https(resolved), asked);
         let Some(at) = found.pin(Npm, name, text(entry, "version"), from, hashes) else { continue };
         facts(at, entry, installed, found);
         if above.is_empty() && asks(root, installed) {
@@ -110,9 +118,10 @@ fn nested<'a>(lock: &'a Value, mut asked: BTreeMap<&'a str, Reach>, found: &mut 
         }
         let hashes = sri(entry);
         let (exact, from) = if version.contains(':') {
-            (version_of_file(name, version), git_or_archive(name, version))
+            (version_of_file(name, version), origin(name, &by_https(version), Asked::ByAddress))
         } else {
-            (version, origin(name, text(entry, "resolved"), !hashes.is_empty()))
+            let asked = if hashes.is_empty() { Asked::ByRange } else { Asked::Hashed };
+            (version, origin(name, &by_https(text(entry, "resolved")), asked))
         };
         if let Some(at) = found.pin(Npm, name, exact, from, hashes) {
             facts(at, entry, installed, found);
@@ -143,15 +152,49 @@ pub(super) fn sri(entry: &Value) -> Vec<String> {
     text(entry, "integrity").split_whitespace().map(str::to_owned).collect()
 }
 
-fn git_or_archive(name: &str, url: &str) -> Option<Origin> {
-    let short = url.strip_prefix("github:").map(|rest| format!("git+ssh://git@github.com/{rest}"));
-    origin(name, short.as_deref().unwrap_or(url), false)
+/// The hosts that npm knows: shorthand, name, and what it calls them.
+const HOSTED: [(&str, &str); 5] = [
+    ("github:", "github.com"),
+    ("gitlab:", "gitlab.com"),
+    ("bitbucket:", "bitbucket.org"),
+    ("gist:", "gist.github.com"),
+    ("sourcehut:", "git.sr.ht"),
+];
+
+/// Of a repository on a host that npm knows, the address that npm itself asks first, which is by https. It writes
+/// them all as `git+ssh://git@host/owner/name.git`, also what is public and was asked for as `github:owner/name`.
+fn by_https(resolved: &str) -> Cow<'_, str> {
+    let bare = resolved.strip_prefix("git+").unwrap_or(resolved);
+    let bare = ["ssh://git@", "git://", "git@"].iter().find_map(|start| bare.strip_prefix(start));
+    // With a port it is another server.
+    let is_port = |path: &str| path.split('/').next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let found = HOSTED.iter().find_map(|(short, host)| {
+        let path = match (resolved.strip_prefix(short), bare.and_then(|bare| bare.strip_prefix(host))) {
+            (Some(path), _) => path,
+            (None, Some(rest)) => {
+                let scp = rest.strip_prefix(':').filter(|path| !is_port(path));
+                rest.strip_prefix('/').or(scp)?
+            }
+            (None, None) => return None,
+        };
+        Some(format!("git+https://{host}/{path}"))
+    });
+    found.map_or(Cow::Borrowed(resolved), Cow::Owned)
 }
 
-/// What `resolved` says; nothing said is the default registry. `published` says that the lockfile has
-/// a hash and nobody asked for an address: then it is from a registry, whatever its addresses look
-/// like.
-pub(super) fn origin(name: &str, resolved: &str, published: bool) -> Option<Origin> {
+/// What is known of an entry besides its address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It was asked for by this very address, so it is no registry's, whatever the address looks like.
+    ByAddress,
+    /// By a range or a tag, as far as it is known.
+    ByRange,
+    /// By a range, and the lockfile has a hash: then it is from a registry, whatever its addresses look like.
+    Hashed,
+}
+
+/// What `resolved` says; nothing said is the default registry.
+pub(super) fn origin(name: &str, resolved: &str, asked: Asked) -> Option<Origin> {
     if resolved.is_empty() {
         return Some(Origin::Registry { index: None });
     }
@@ -162,17 +205,18 @@ pub(super) fn origin(name: &str, resolved: &str, published: bool) -> Option<Orig
     if let Some(commit) = archive_of_commit(resolved) {
         return Some(commit);
     }
-    // Most registries serve `<index>/<name>/-/<file>.tgz`.
+    // Most registries serve `<index>/<name>/-/<file>.tgz`; what is deeper is a forge's archive.
     let address = resolved.split(['#', '?']).next().unwrap_or(resolved);
-    let index = address.rsplit_once("/-/").and_then(|(before, _)| {
+    let index = address.rsplit_once("/-/").and_then(|(before, file)| {
         let escaped = name.replace('/', "%2f");
-        [name, escaped.as_str(), &escaped.replace("%2f", "%2F")]
-            .iter()
-            .find_map(|name| before.strip_suffix(*name))
+        let spellings = [name, escaped.as_str(), &escaped.replace("%2f", "%2F")];
+        let index = spellings.iter().find_map(|name| before.strip_suffix(*name));
+        index.filter(|_| file.ends_with(".tgz") && !file.contains('/'))
     });
     match index.and_then(grammar::location) {
+        _ if asked == Asked::ByAddress => Some(Origin::Archive { url }),
         Some(index) => Some(Origin::Registry { index: Some(index) }),
-        None if published => Some(Origin::Registry { index: None }),
+        None if asked == Asked::Hashed => Some(Origin::Registry { index: None }),
         None => Some(Origin::Archive { url }),
     }
 }

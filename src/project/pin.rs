@@ -142,6 +142,8 @@ pub struct Note {
     pub lockfile: PathBuf,
     /// The line, where the format lets it be known.
     pub line: Option<usize>,
+    /// The package it is about, if it is about one, made printable.
+    pub package: Option<(Ecosystem, String)>,
     /// What it is about, made printable.
     pub what: String,
     /// Why there is no pin.

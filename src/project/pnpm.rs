@@ -1,9 +1,10 @@
 //! `pnpm-lock.yaml`, versions 5.x, 6 and 9: `/name/1.0.0_peers`, `/name@1.0.0(peers)`,
-//! `name@1.0.0(peers)`.
+//! `name@1.0.0(peers)`. Since pnpm 11 a document about pnpm itself and what configures it may come before the
+//! project's; both are of the same version of the format, and the project's is the last.
 
 use super::found::{Found, expect, flag, known_version, table, text};
 use super::grammar;
-use super::npm::{self, ASKED};
+use super::npm::{self, ASKED, Asked};
 use super::pin::{Ecosystem::Npm, Origin, Reach};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,7 +30,10 @@ pub(super) fn parse(lock: &Value, found: &mut Found) -> Result<(), String> {
         }
         let from = match (text(resolution, "repo"), text(resolution, "tarball")) {
             // A registry's archive has a version in its key, another one its address.
-            ("", tarball) => npm::origin(name, tarball, grammar::version(Npm, split(key).1).is_some()),
+            ("", tarball) => {
+                let registry = grammar::version(Npm, split(key).1).is_some();
+                npm::origin(name, tarball, if registry { Asked::Hashed } else { Asked::ByAddress })
+            }
             (repo, _) => {
                 let below = Some(text(resolution, "path")).filter(|path| !path.is_empty());
                 grammar::git(repo, text(resolution, "commit"), below.map(|path| path.trim_start_matches('/')))

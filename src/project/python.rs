@@ -169,7 +169,8 @@ pub(super) fn pipfile(lock: &Value, manifest: &Value, found: &mut Found) -> Resu
             let version = text(entry, "version");
             let version = version.strip_prefix("===").or(version.strip_prefix("==")).unwrap_or("");
             if version.is_empty() && git.is_empty() {
-                found.note(name, "it is not pinned with `==`", "write the lockfile again with pipenv lock");
+                let hint = "write the lockfile again with pipenv lock";
+                found.note_of(None, (Pypi, name), name, "it is not pinned with `==`", hint);
                 continue;
             }
             let index = list(sources, "sources").find(|s| text(s, "name") == text(entry, "index"));

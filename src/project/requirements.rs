@@ -2,30 +2,42 @@
 //!
 //! Lines are joined and options taken off as pip does; what remains is a name with specifiers,
 //! which `pep440_rs` reads. Included
-//! files must lie beneath the project. A repository at a whole commit id is a pin, too, and an archive
+//! files must lie beneath the project. The registry that a file says counts for all that pip would read with it, so
+//! all are read before the first pin is taken. A repository at a whole commit id is a pin, too, and an archive
 //! whose file name says its version. What cannot be read is handed back, each file by itself.
 
 use super::file::Root;
 use super::found::Found;
 use super::pin::{Ecosystem::Pypi, Location, Origin, Reach};
-use super::{grammar, syntax};
+use super::{MAX_FILE, grammar, syntax};
 use crate::error::Error;
 use pep440_rs::{Operator, VersionSpecifiers};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-/// How many files may be included, in all: none needs near as many.
+/// How many files may be included, in all: none needs near as many. Together they may be as large as one.
 const MAX_FILES: usize = 256;
 
 /// A file that was not read: because of an error, or because of what it says.
 type Failed = (PathBuf, Result<Error, String>);
 
+/// What a file says of others than its own packages.
+enum Said {
+    Include(PathBuf),
+    /// `None` if it is no address.
+    Index(Option<Location>),
+}
+
 pub(super) fn read(root: &mut Root, top: Vec<PathBuf>, found: &mut Found) -> Vec<Failed> {
     let mut failed = Vec::new();
     let mut known: BTreeSet<PathBuf> = top.iter().cloned().collect();
-    let mut waiting = top;
+    let mut waiting = top.clone();
     waiting.reverse();
+    let mut texts: Vec<(PathBuf, String)> = Vec::new();
+    let mut said: BTreeMap<PathBuf, Vec<Said>> = BTreeMap::new();
+    let mut size = 0;
+    let noted = found.notes.len();
     while let Some(file) = waiting.pop() {
         found.begin(&file);
         let text = match root.read(&file) {
@@ -43,49 +55,135 @@ pub(super) fn read(root: &mut Root, top: Vec<PathBuf>, found: &mut Found) -> Vec
                 continue;
             }
         };
-        if let Err(why) = syntax::sound(&text) {
+        size += text.len() as u64;
+        let sound = match size > MAX_FILE {
+            true => Err(format!("it and those before it have {size} bytes; at most {MAX_FILE} are read")),
+            false => syntax::sound(&text),
+        };
+        if let Err(why) = sound {
             failed.push((file, Err(why)));
             continue;
         }
-        let mut index = None;
-        for (line, text) in logical(&text) {
-            let option = |names: &[&str]| {
-                names.iter().find_map(|name| {
-                    let rest = text.strip_prefix(name)?;
-                    let rest = if name.len() == 2 { rest } else { rest.strip_prefix(['=', ' '])? };
-                    Some(rest.trim().to_owned())
-                })
-            };
-            if let Some(other) = option(&["--requirement", "-r"]) {
-                match beneath(&file, &other) {
-                    Some(other) if known.contains(&other) => {}
+        let says = said.entry(file.clone()).or_default();
+        for (line, text) in logical(&text).iter().filter(|(_, text)| text.starts_with('-')) {
+            if let Some(other) = option(text, &["--requirement", "-r"]) {
+                match beneath(&file, other) {
+                    Some(other) if known.contains(&other) => says.push(Said::Include(other)),
                     Some(other) if known.len() < MAX_FILES => {
                         known.insert(other.clone());
-                        waiting.push(other);
+                        waiting.push(other.clone());
+                        says.push(Said::Include(other));
                     }
                     _ => found.note_at(
-                        Some(line),
-                        &other,
+                        Some(*line),
+                        other,
                         "this file is not beneath the project, or there are too many",
                         "move it into the project",
                     ),
                 }
-            } else if let Some(url) = option(&["--index-url", "-i"]) {
-                index = grammar::location(&url);
-            } else if let Some(path) = option(&["--editable", "-e"]) {
+            } else {
+                says.extend(indexes(*line, text, found));
+            }
+        }
+        texts.push((file, text));
+    }
+    for (file, text) in texts {
+        found.begin(&file);
+        let index = index_for(&file, &top, &said);
+        for (line, text) in logical(&text) {
+            if let Some(path) = option(&text, &["--editable", "-e"]) {
                 if path.contains("://") {
-                    entry(line, path.trim_start_matches(['"', '\'']), &index, found)
+                    entry(line, path.trim_start_matches(['"', '\'']), index, found)
                 } else {
-                    found.local(Pypi, &path, Some(&path))
+                    found.local(Pypi, path, Some(path))
                 }
             } else if text.starts_with(['.', '/']) {
                 found.local(Pypi, &text, Some(&text));
             } else if !text.starts_with('-') {
-                entry(line, &text, &index, found);
+                entry(line, &text, index, found);
             }
         }
     }
+    found.notes[noted..].sort_by(|a, b| (&a.lockfile, a.line).cmp(&(&b.lockfile, b.line)));
     failed
+}
+
+/// What follows the option of one of these names.
+fn option<'t>(text: &'t str, names: &[&str]) -> Option<&'t str> {
+    names.iter().find_map(|name| {
+        let rest = text.strip_prefix(name)?;
+        let rest = if name.len() == 2 { rest } else { rest.strip_prefix(['=', ' '])? };
+        Some(rest.trim())
+    })
+}
+
+/// The registry that a line of options says, of which the last counts. Others beside it are noted.
+fn indexes(line: usize, text: &str, found: &mut Found) -> Vec<Said> {
+    let mut said = Vec::new();
+    let mut words = text.split_whitespace();
+    while let Some(word) = words.next() {
+        let (name, url) = match word.split_once('=').filter(|(name, _)| name.starts_with("--")) {
+            Some((name, url)) => (name, Some(url)),
+            None if word.starts_with("-i") && word.len() > 2 => ("-i", Some(&word[2..])),
+            None => (word, None),
+        };
+        match name {
+            "--index-url" | "--pypi-url" | "-i" => {
+                let url = url.or_else(|| words.next()).unwrap_or("");
+                let index = grammar::location(url);
+                if index.is_none() {
+                    let hint = "write the whole address of the registry";
+                    found.note_at(Some(line), url, "this is not the address of a registry", hint);
+                }
+                said.push(Said::Index(index));
+            }
+            "--extra-index-url" => {
+                let url = url.or_else(|| words.next()).unwrap_or("");
+                let hint = "make it an extra-index-url of pip's own configuration, so that it is asked as pip asks it";
+                found.note_at(Some(line), url, "a further registry is not taken from this file", hint);
+            }
+            _ => {}
+        }
+    }
+    said
+}
+
+/// The registry of what `file` names. pip asks one for everything that it reads at once, with all included files:
+/// the last that is said. So a file has its own, or that of a file which includes it.
+fn index_for<'s>(
+    file: &Path,
+    top: &[PathBuf],
+    said: &'s BTreeMap<PathBuf, Vec<Said>>,
+) -> Option<&'s Location> {
+    let of = |from: &Path| {
+        let (mut read, mut last) = (BTreeSet::new(), None);
+        index_in(from, said, &mut read, &mut last);
+        (read, last)
+    };
+    let by_others = || {
+        let all = top.iter().map(|from| of(from));
+        all.filter(|(read, _)| read.contains(file)).find_map(|(_, last)| last)
+    };
+    of(file).1.or_else(by_others).flatten()
+}
+
+/// Goes through what is read with `from`, in pip's order.
+fn index_in<'s>(
+    from: &Path,
+    said: &'s BTreeMap<PathBuf, Vec<Said>>,
+    read: &mut BTreeSet<PathBuf>,
+    last: &mut Option<Option<&'s Location>>,
+) {
+    // There are at most MAX_FILES, and each is gone through once, so this ends.
+    if !read.insert(from.to_owned()) {
+        return;
+    }
+    for says in said.get(from).into_iter().flatten() {
+        match says {
+            Said::Include(other) => index_in(other, said, read, last),
+            Said::Index(index) => *last = Some(index.as_ref()),
+        }
+    }
 }
 
 /// The lines with continuations joined and comments gone, each with the number it begins at.
@@ -125,7 +223,7 @@ fn beneath(file: &Path, other: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
+fn entry(line: usize, text: &str, index: Option<&Location>, found: &mut Found) {
     let mut parts = text.split(" --");
     let spec = parts.next().unwrap_or("").trim();
     let hashes = parts.filter_map(|part| {
@@ -139,7 +237,7 @@ fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
         let version = match (&origin, url.starts_with("git+")) {
             (None, true) => {
                 let hint = "write the whole commit id behind the @ of the url";
-                return found.note_at(Some(line), spec, "it is not pinned to a commit", hint);
+                return found.note_of(Some(line), (Pypi, name), spec, "it is not pinned to a commit", hint);
             }
             (Some(_), _) => "",
             (None, false) => version_of_file(url),
@@ -147,7 +245,7 @@ fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
         let origin = origin.or_else(|| grammar::location(url).map(|url| Origin::Archive { url }));
         if name.is_empty() || version.is_empty() && !matches!(origin, Some(Origin::Git { .. })) {
             let why = "its name or its version is not said";
-            return found.note_at(Some(line), spec, why, "write it as name @ url");
+            return found.note_of(Some(line), (Pypi, name), spec, why, "write it as name @ url");
         }
         let sum = url.rsplit_once("#sha256=").map(|(_, hex)| format!("sha256:{hex}"));
         let hashes = hashes.into_iter().chain(sum).collect();
@@ -162,14 +260,14 @@ fn entry(line: usize, text: &str, index: &Option<Location>, found: &mut Found) {
         Ok(_) => return found.note_at(Some(line), spec, "this cannot be the name of a package", hint),
         Err(error) => {
             let why = format!("it is not understood: {}", super::pin::shown(&error.to_string()));
-            return found.note_at(Some(line), spec, why, hint);
+            return found.note_of(Some(line), (Pypi, name), spec, why, hint);
         }
     };
     let exact = specifiers.iter().find(|s| matches!(s.operator(), Operator::Equal | Operator::ExactEqual));
     let Some(exact) = exact else {
-        return found.note_at(Some(line), spec, "it is not pinned to one version", hint);
+        return found.note_of(Some(line), (Pypi, name), spec, "it is not pinned to one version", hint);
     };
-    let origin = Some(Origin::Registry { index: index.clone() });
+    let origin = Some(Origin::Registry { index: index.cloned() });
     if let Some(at) = found.pin(Pypi, name, &exact.version().to_string(), origin, hashes) {
         found.reach(at, Reach::Root);
     }

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// How deep a YAML lockfile may nest; pnpm's has 6 levels. JSON and TOML have their parsers' limits.
 const MAX_DEPTH: usize = 64;
 
+/// How many documents a YAML lockfile may have; pnpm's has one or two.
+const MAX_DOCUMENTS: usize = 4;
+
 /// How many entries a lockfile may have, by the marks that begin one. A value may take 600 bytes of
 /// memory, and a lockfile of 30,000 packages has less than a million.
 const MAX_ENTRIES: usize = 2 << 20;
@@ -53,6 +56,20 @@ pub(super) fn toml(text: &str) -> Parsed {
 }
 
 pub(super) fn yaml(text: &str) -> Parsed {
+    serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| error.to_string())
+}
+
+/// The last document of a stream that has `key`, else its last one: pnpm may write one about itself before the
+/// project's. The limits hold for the whole stream.
+pub(super) fn last_yaml(text: &str, key: &str) -> Parsed {
+    let documents = serde_saphyr::from_multiple_with_options::<Value>(text, yaml_options());
+    let mut documents = documents.map_err(|error| error.to_string())?;
+    let at = documents.iter().rposition(|document| document.get(key).is_some());
+    let last = at.map(|at| documents.swap_remove(at)).or_else(|| documents.pop());
+    Ok(last.unwrap_or(Value::Null))
+}
+
+fn yaml_options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     options.with_snippet = false;
     // A lockfile of 30,000 packages has a million events; aliases have no place in one.
@@ -60,6 +77,7 @@ pub(super) fn yaml(text: &str) -> Parsed {
         (budget.max_depth, budget.max_events, budget.max_nodes) = (MAX_DEPTH, 16 << 20, 16 << 20);
         (budget.max_aliases, budget.max_anchors) = (16, 16);
         budget.max_total_scalar_bytes = MAX_FILE as usize;
+        budget.max_documents = MAX_DOCUMENTS;
     }
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+    options
 }

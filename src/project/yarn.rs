@@ -1,11 +1,12 @@
 //! `yarn.lock`: version 1 by the `yarn-lock-parser` crate, berry's as the YAML that it is.
 //!
 //! Version 1 does not know the root: its `package.json` says what it asks for. Berry's checksums are
-//! those of its own cache, not published ones, and are not taken.
+//! those of its own cache, not published ones, and are not taken. What a member asks for by a catalog stands in the
+//! lockfile under the range that `.yarnrc.yml` gives it there.
 
 use super::found::{Found, table, text};
 use super::grammar;
-use super::npm::{self, ASKED};
+use super::npm::{self, ASKED, Asked};
 use super::pin::{Ecosystem::Npm, Origin, Reach};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -31,10 +32,15 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
         }
         let hashes = entry.integrity.split_whitespace().map(str::to_owned).collect();
         let by_address = entry.descriptors.iter().any(|(_, range)| range.contains("://"));
-        let origin = npm::origin(name, entry.resolved, !entry.integrity.is_empty() && !by_address);
+        let asked = match entry.integrity.is_empty() {
+            _ if by_address => Asked::ByAddress,
+            true => Asked::ByRange,
+            false => Asked::Hashed,
+        };
+        let origin = npm::origin(name, entry.resolved, asked);
         let Some(at) = found.pin(Npm, name, entry.version, origin, hashes) else { continue };
         for (asked, range) in &entry.descriptors {
-            asked_for(at, asked, range, manifest, found);
+            asked_for(at, asked, range, manifest, &Value::Null, found);
             found.alias(at, asked);
         }
     }
@@ -49,9 +55,10 @@ fn alias(range: &str) -> Option<&str> {
     }
 }
 
-fn asked_for(at: usize, name: &str, range: &str, manifest: &Value, found: &mut Found) {
+fn asked_for(at: usize, name: &str, range: &str, manifest: &Value, catalogs: &Value, found: &mut Found) {
     for key in ASKED {
         let asked = manifest.get(key).map_or("", |table| text(table, name));
+        let asked = meant(name, asked, catalogs);
         if !asked.is_empty() && (asked == range || range.strip_prefix("npm:") == Some(asked)) {
             found.reach(at, Reach::Root);
             found.pins[at].dev |= key == "devDependencies";
@@ -60,7 +67,22 @@ fn asked_for(at: usize, name: &str, range: &str, manifest: &Value, found: &mut F
     }
 }
 
-pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result<(), String> {
+/// The range that `catalog:` or `catalog:of` means for `name`, as `.yarnrc.yml` says; any other means itself.
+fn meant<'a>(name: &str, range: &'a str, catalogs: &'a Value) -> &'a str {
+    let catalog = match range.strip_prefix("catalog:") {
+        None => return range,
+        Some("") => catalogs.get("catalog"),
+        Some(of) => catalogs.get("catalogs").and_then(|all| all.get(of)),
+    };
+    catalog.map_or(range, |catalog| text(catalog, name))
+}
+
+pub(super) fn berry(
+    lock: &Value,
+    manifest: &Value,
+    catalogs: &Value,
+    found: &mut Found,
+) -> Result<(), String> {
     let mut patched = Vec::new();
     let mut pinned: BTreeMap<&str, usize> = BTreeMap::new();
     let mut asked = Vec::new();
@@ -83,7 +105,7 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result
             // The patches that yarn itself brings are no news to the project.
             if !from.contains("builtin<") {
                 let hint = "what is shown is its unpatched source, which is pinned under the same name";
-                found.note(name, "it is patched by the project", hint);
+                found.note_of(None, (Npm, name), name, "it is patched by the project", hint);
             }
             patched.push((key, from.split('#').next().unwrap_or(from).replace("%3A", ":")));
             continue;
@@ -94,16 +116,18 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result
         }
         let origin = match from.strip_prefix("npm:") {
             Some(version) => match version.split_once("__archiveUrl=") {
-                Some((_, url)) => npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), true),
+                Some((_, url)) => {
+                    npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), Asked::Hashed)
+                }
                 None => Some(Origin::Registry { index: None }),
             },
             None if from.contains("#commit=") => grammar::git_with_fragment(from),
-            None => npm::origin(name, from, false),
+            None => npm::origin(name, from, Asked::ByAddress),
         };
         let Some(at) = found.pin(Npm, name, text(entry, "version"), origin, Vec::new()) else { continue };
         for descriptor in descriptors(key) {
             pinned.insert(descriptor, at);
-            asked_as(at, descriptor, manifest, found);
+            asked_as(at, descriptor, manifest, catalogs, found);
         }
     }
     for (key, from) in patched {
@@ -111,10 +135,11 @@ pub(super) fn berry(lock: &Value, manifest: &Value, found: &mut Found) -> Result
         let Some(&at) = pinned.get(from.as_str()) else { continue };
         for descriptor in descriptors(key) {
             pinned.insert(descriptor, at);
-            asked_as(at, descriptor, manifest, found);
+            asked_as(at, descriptor, manifest, catalogs, found);
         }
     }
     for (reach, name, range) in asked {
+        let range = meant(name, range, catalogs);
         for key in [format!("{name}@{range}"), format!("{name}@npm:{range}")] {
             if let Some(&at) = pinned.get(key.as_str()) {
                 found.reach(at, reach);
@@ -129,10 +154,10 @@ fn descriptors(key: &str) -> impl Iterator<Item = &str> {
     key.split(", ").map(|descriptor| descriptor.split("::locator=").next().unwrap_or(descriptor))
 }
 
-fn asked_as(at: usize, descriptor: &str, manifest: &Value, found: &mut Found) {
+fn asked_as(at: usize, descriptor: &str, manifest: &Value, catalogs: &Value, found: &mut Found) {
     if let Some(at_sign) = descriptor.get(1..).and_then(|rest| rest.find('@')) {
         let (asked, range) = (&descriptor[..=at_sign], &descriptor[at_sign + 2..]);
         found.alias(at, asked);
-        asked_for(at, asked, range, manifest, found);
+        asked_for(at, asked, range, manifest, catalogs, found);
     }
 }

@@ -100,6 +100,20 @@ fn one_version_from_two_sources_is_that_of_the_root() {
 }
 
 #[test]
+fn one_version_from_two_sources_has_the_bare_name_though_nobody_asks_for_it() {
+    let mut fork = pin(Ecosystem::Npm, "a", "1.0.0", Reach::Transitive);
+    fork.origin = Origin::Archive { url: Location::new("https://host.test/a.tgz") };
+    let registry = pin(Ecosystem::Npm, "a", "1.0.0", Reach::Transitive);
+    let project = project(vec![registry, fork]);
+    assert_eq!(shown(&project, Ecosystem::Npm), ["a is 1.0.0", "a@1.0.0 is 1.0.0"]);
+    for name in ["a", "a@1.0.0"] {
+        let origin = Origin::Registry { index: None };
+        assert_eq!(project.find(Ecosystem::Npm, name).unwrap().origin, origin, "the registry's");
+        assert_eq!(project.names(Ecosystem::Npm)[name].origin, origin);
+    }
+}
+
+#[test]
 fn what_is_missing_is_said_with_the_nearest_names() {
     let project = project(vec![pin(Ecosystem::Crates, "serde", "1.0.0", Reach::Root)]);
     let error = project.missing(Ecosystem::Crates, "sedre");
