@@ -133,7 +133,8 @@ impl Packages {
     /// The version that `reference` means, and its archive.
     fn chosen(&self, what: &str, key: &Key, reference: &Reference, offer: &Offer) -> Result<(Chosen, bool)> {
         let package = package_of(key)?;
-        let choice = choose::choose(package.kind(), reference, offer, what)?;
+        let choice = choose::choose(package.kind(), reference, offer, what);
+        let choice = choice.map_err(|error| offer.lacks(what, error))?;
         Ok((self.archive_of(what, package, offer, choice.release)?, choice.moving))
     }
 
@@ -201,7 +202,7 @@ impl Packages {
             return Ok(found);
         }
         let offer = self.present_offer(&what, key, progress)?;
-        find(&offer).ok_or_else(|| gone(&what))
+        find(&offer).ok_or_else(|| gone(&what, &offer))
     }
 
     /// The version of an offer that has this revision; `version` is what it is called, if that is known.
@@ -239,7 +240,7 @@ impl Packages {
         // What was at hand may be old.
         match self.present_offer(what, key, at) {
             Ok(offer) if self.find(what, package, &offer, &revision, Some(version)).is_none() => {
-                return gone(what);
+                return gone(what, &offer);
             }
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) => return error,
             _ => {}
@@ -415,8 +416,8 @@ fn package_of(key: &Key) -> Result<&Package> {
     }
 }
 
-fn gone(what: &str) -> Error {
-    Error::new(Kind::NotFound, what, "the registry has no such version any more")
+fn gone(what: &str, offer: &Offer) -> Error {
+    offer.lacks(what, Error::new(Kind::NotFound, what, "the registry has no such version any more"))
 }
 
 /// Whether two names are one crate.

@@ -1,12 +1,16 @@
 //! Several indexes of Python projects: what they have is one, and each answers for itself.
 
+use super::mounted2::run;
 use super::place::Place;
 use super::registry::{Fault, Registry};
+
+/// Where the index is on the loopback.
+const SIMPLE: &str = "/pypi/simple/";
 
 /// A place whose pip asks `other` after its own index, and that other one.
 fn two() -> (Place, Registry) {
     let (place, other) = (Place::new(), Registry::start_at("127.0.0.2"));
-    place.client.extra_index(&other.url("/pypi/simple/"));
+    place.client.indexes(&place.registry.url(SIMPLE), &other.url(SIMPLE));
     (place, other)
 }
 
@@ -25,6 +29,30 @@ fn the_versions_of_all_indexes_are_those_of_the_project() {
 }
 
 #[test]
+fn each_index_leads_where_it_may_and_no_other_one_decides_that() {
+    let (place, private) = (Place::new(), Registry::start_at("127.0.0.2"));
+    // What is asked of a public address comes from the place's own registry, by way of a proxy.
+    let public = "http://index.test/pypi/simple/";
+    let get = |key: &str| {
+        let proxy = place.registry.url("");
+        let run = run(place.command(&["get", key]).env_remove("no_proxy").env("http_proxy", proxy));
+        (run.code, run.out + &run.err)
+    };
+    place.registry.pypi("lib").sdist("1.0", &[("a", "public")]);
+    private.pypi("lib").sdist("2.0", &[("a", "private")]);
+    for (first, extra) in [(public, &*private.url(SIMPLE)), (&*private.url(SIMPLE), public)] {
+        place.client.indexes(first, extra);
+        let (code, said) = get("pypi/lib@2.0");
+        assert_eq!(code, 0, "a private index leads to itself: {said}");
+        let (code, said) = get("pypi/lib@1.0");
+        assert!(code == 1 && said.contains("an address of a private network"), "{said}");
+        place.json(&["clear", "pypi/lib"]);
+    }
+    assert_eq!(place.registry.downloads_of("pypi", "lib"), 0);
+    assert_eq!(private.downloads_of("pypi", "lib"), 2);
+}
+
+#[test]
 fn an_index_that_refuses_hides_nothing_of_the_others() {
     for first_refuses in [false, true] {
         let (place, other) = two();
@@ -35,8 +63,10 @@ fn an_index_that_refuses_hides_nothing_of_the_others() {
         for status in [401, 403] {
             closed.misbehave("/pypi/", Fault::Status(status, vec![]));
             assert_eq!(place.version("pypi/lib"), "1.0", "{status}");
-            let error = place.refused("pypi/absent");
-            assert!(error.contains("private"), "nobody has it: {error}");
+            for key in ["pypi/absent", "pypi/lib@2.0", "pypi/lib@>=2"] {
+                let error = place.refused(key);
+                assert!(error.contains("is private"), "the one that refused may have it: {error}");
+            }
             place.json(&["clear", "pypi/lib"]);
         }
     }

@@ -6,8 +6,10 @@ use std::time::SystemTime;
 
 use url::Url;
 
+use crate::error::{Error, Kind};
+
 /// Everything that a registry has of one package.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Offer {
     /// The name as the registry writes it.
     pub(super) name: String,
@@ -21,6 +23,8 @@ pub(super) struct Offer {
     pub(super) authorized: bool,
     /// What the urls of its archives are made of, if all are made alike (crates).
     pub(super) download: String,
+    /// An index that would not say what it has, if others were asked, too (pypi).
+    pub(super) refused: Option<Error>,
 }
 
 impl Offer {
@@ -33,6 +37,15 @@ impl Offer {
             registry: registry.clone(),
             authorized: false,
             download: String::new(),
+            refused: None,
+        }
+    }
+
+    /// What it means that something is not in it, which `absent` says: one that refused may have it.
+    pub(super) fn lacks(&self, what: &str, absent: Error) -> Error {
+        match &self.refused {
+            Some(refused) if absent.kind() == Kind::NotFound => refused.clone().during(what),
+            _ => absent,
         }
     }
 }

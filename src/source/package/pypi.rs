@@ -115,7 +115,7 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
     }
     match (found, refused) {
         (None, Some(error)) => Err(error),
-        (found, _) => Ok(found),
+        (found, refused) => Ok(found.map(|offer| Offer { refused, ..offer })),
     }
 }
 

@@ -55,11 +55,11 @@ impl Client {
         Client { set }
     }
 
-    /// Has pip ask this index, too, after its own.
-    pub fn extra_index(&self, url: &str) {
+    /// Has pip ask these two indexes.
+    pub fn indexes(&self, first: &str, extra: &str) {
         let (_, file) = self.set.iter().find(|(name, _)| *name == "PIP_CONFIG_FILE").unwrap();
-        let text = std::fs::read_to_string(file).unwrap();
-        std::fs::write(file, format!("{text}extra-index-url = {url}\n")).unwrap();
+        let text = format!("[global]\nindex-url = {first}\nextra-index-url = {extra}\n");
+        std::fs::write(file, text).unwrap();
     }
 
     /// The variables that say so.
