@@ -29,7 +29,7 @@ fn project(text: &str, context: &Context, mounts: &[mounts::Mounted]) -> Option<
     let name = relative.strip_prefix("projects/")?.split('/').next()?;
     let is_directory = matches!(Name::parse(&relative, &context.config), Ok(Name::Directory));
     let project = context.config.project(name).filter(|_| is_directory)?;
-    match project.pins.refresh() {
+    match super::list::pins(std::slice::from_ref(project)).pop()? {
         Ok(index) => index.project.broken.first().map(|broken| broken.error.clone()),
         Err(error) => Some(error),
     }
