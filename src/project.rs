@@ -23,7 +23,7 @@ mod syntax;
 mod yarn;
 
 pub use file::{MAX_FILE, Stamp};
-pub use latest::{Index, Latest};
+pub use latest::{Index, Latest, Round};
 pub use pin::{Ecosystem, Local, Location, Note, Origin, Pin, Reach};
 pub use registries::Registries;
 

@@ -44,7 +44,7 @@ fn project(text: &str, context: &Context, mounts: &[mounts::Mounted]) -> Option<
         state: None,
         notes: Vec::new(),
     };
-    Some(match project.pins.refresh() {
+    Some(match super::list::pins(std::slice::from_ref(project)).pop()? {
         Err(error) => Explanation { failure: Some(Failure::from(&error)), ..explanation },
         Ok(index) => {
             let Project { notes, broken, .. } = &index.project;
@@ -63,6 +63,8 @@ fn pinned(project: &Project) -> String {
     let mut lockfiles: BTreeSet<&Path> =
         project.pins.iter().flat_map(|pin| &pin.lockfiles).map(PathBuf::as_path).collect();
     lockfiles.extend(project.notes.iter().map(|note| note.lockfile.as_path()));
+    // What is noted of it is no pin.
+    lockfiles.remove(Path::new(".npmrc"));
     lockfiles.extend(project.locals.iter().map(|local| local.lockfile.as_path()));
     let lockfiles: Vec<String> = lockfiles.iter().map(|file| file.display().to_string()).collect();
     let count = |ecosystem| project.pins.iter().filter(|pin| pin.ecosystem == ecosystem).count();

@@ -36,6 +36,7 @@ impl Registries {
                 notes.push(Note {
                     lockfile: PathBuf::from(FILE),
                     line: Some(setting.line),
+                    package: None,
                     what: shown(&key),
                     why: "it holds a variable, which a project's file may not fill in".to_owned(),
                     hint: "write it into ~/.npmrc to have it used".to_owned(),

@@ -257,7 +257,7 @@ impl Tree for MemoryTree {
         }
     }
 
-    fn list(&self, path: &Path) -> Vec<(String, ListedKind)> {
+    fn list(&self, path: &Path) -> Option<Vec<(String, ListedKind)>> {
         let views = self.views.lock().unwrap();
         let mut names: Vec<(String, ListedKind)> = views
             .keys()
@@ -267,7 +267,7 @@ impl Tree for MemoryTree {
             .collect();
         names.sort();
         names.dedup();
-        names
+        Some(names)
     }
 
     fn used(&self, _: &Path, _: Caller) {}
