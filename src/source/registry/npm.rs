@@ -78,7 +78,15 @@ impl Npm {
         }
 
         let home = variables.home();
-        let mut trust: Vec<PathBuf> = layers.path("cafile", home.as_deref()).into_iter().collect();
+        let mut trust = Vec::new();
+        if let Some(file) = layers.path("cafile", home.as_deref()) {
+            match files.exists(&file) {
+                true => trust.push(file),
+                false => {
+                    notes.push(format!("cafile is ignored, as npm does: there is no {}", file.display()))
+                }
+            }
+        }
         // What node itself adds to the certificates it knows.
         if let Some(extra) = variables.set("NODE_EXTRA_CA_CERTS") {
             let file = path(extra, Path::new("/"), home.as_deref());

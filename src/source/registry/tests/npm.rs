@@ -151,6 +151,7 @@ fn a_password_in_the_url_is_taken_out_and_sent_there() {
 fn certificates_and_proxies_are_told_and_nothing_is_trusted_blindly() {
     let home = Home::new();
     home.write(".npmrc", "cafile=~/ca.pem\nproxy=http://p.example:3128\nnoproxy=near.example,b.example\nstrict-ssl=false\nca=x");
+    home.write("ca.pem", "");
     let extra = home.write("extra.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let npm = read(&home, &[("NODE_EXTRA_CA_CERTS", extra.to_str().unwrap())]);
     assert_eq!(npm.trust(), [home.path().join("ca.pem"), extra]);
@@ -163,8 +164,12 @@ fn certificates_and_proxies_are_told_and_nothing_is_trusted_blindly() {
 }
 
 #[test]
-fn extra_certificates_that_node_cannot_read_are_noted_and_read_when_they_come() {
+fn certificates_that_npm_goes_without_are_noted_and_read_when_they_come() {
     let home = Home::new();
+    home.write(".npmrc", "cafile=~/none.pem");
+    let npm = read(&home, &[]);
+    assert!(npm.trust().is_empty() && npm.notes()[0].contains("none.pem"), "{npm:?}");
+    home.write(".npmrc", "");
     let extra = home.path().join("extra.pem");
     let variables = home.variables(&[("NODE_EXTRA_CA_CERTS", extra.to_str().unwrap())]);
     let registries = super::Registries::new(variables, None, defaults());
