@@ -269,6 +269,39 @@ pub(super) fn archive(project: &str, release: &Release) -> Option<(Published, Ru
     newest.map(|wheel| (wheel.clone(), Rules::Wheel, Some(why)))
 }
 
+/// Why no archive of a version is shown.
+pub(super) fn unreadable(project: &str, release: &Release) -> String {
+    let names = |sort: Sort| -> Vec<String> {
+        let of_sort =
+            |archive: &&Published| sort_of(project, &archive.file).is_some_and(|(found, _)| found == sort);
+        let files = release.archives.iter().filter(of_sort);
+        files.filter_map(|archive| metadata::line(&archive.file)).collect()
+    };
+    let (sdists, wheels) = (names(Sort::Sdist), names(Sort::Wheel));
+    let some = |names: &[String]| match names {
+        [first, rest @ ..] if !rest.is_empty() => format!("{first} and {} more", rest.len()),
+        names => names.concat(),
+    };
+    let version = &release.version;
+    match (sdists.is_empty(), wheels.is_empty()) {
+        (true, true) => format!("version {version} has neither an sdist nor a wheel"),
+        (true, false) => format!(
+            "version {version} has no sdist, and its wheels are for other platforms than this one: {}",
+            some(&wheels)
+        ),
+        (false, true) => format!(
+            "the sdist of version {version} is compressed by bzip2 or xz, which srcfs does not read: {}",
+            some(&sdists)
+        ),
+        (false, false) => format!(
+            "the sdist of version {version} is compressed by bzip2 or xz, which srcfs does not read ({}), and its \
+             wheels are for other platforms than this one ({})",
+            some(&sdists),
+            some(&wheels)
+        ),
+    }
+}
+
 /// Whether the platform tag of a wheel means a Linux machine of this architecture.
 fn is_for_this_platform(file: &str) -> bool {
     let Some(platforms) = file.strip_suffix(".whl").and_then(|stem| stem.rsplit('-').next()) else {
