@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Notes beyond this number are dropped, for a hostile file of a million bad entries.
 const MAX_NOTES: usize = 1000;
 
+/// How many versions a project may pin; the largest known ones pin some tens of thousands.
+const MAX_PINS: usize = 1 << 17;
+
 /// How many other names one package may have.
 pub(super) const MAX_ALIASES: usize = 64;
 
@@ -26,6 +29,8 @@ pub(super) struct Found {
     file: PathBuf,
     /// Whether it has been noted that the file has credentials.
     told: bool,
+    /// Whether there were more pins than are taken.
+    full: bool,
     known: BTreeMap<(Ecosystem, String, String, Origin), usize>,
 }
 
@@ -132,6 +137,14 @@ impl Found {
                 pin.lockfiles.push(self.file.clone());
             }
             return Some(at);
+        }
+        if self.pins.len() >= MAX_PINS {
+            if !std::mem::replace(&mut self.full, true) {
+                let why =
+                    format!("the project pins more than {MAX_PINS} versions, of which no more are shown");
+                self.note(name, why, "see whether it is a lockfile at all");
+            }
+            return None;
         }
         self.known.insert(key, self.pins.len());
         self.pins.push(Pin {
