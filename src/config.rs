@@ -228,8 +228,10 @@ impl Config {
         self.projects.iter().find(|project| project.name == name)
     }
 
-    /// Takes over what `old` has read of projects that are the same.
+    /// Takes over what `old` has read of projects that are the same, and that the network may be used or not:
+    /// sources have been told so once.
     pub fn take_over(&mut self, old: &Config) {
+        self.offline = old.offline;
         for project in &mut self.projects {
             if let Some(same) = old.projects.iter().find(|other| other.path == project.path) {
                 project.pins = same.pins.clone();

@@ -74,6 +74,8 @@ pub fn run(
     // Before any thread exists: they inherit that these signals are the signal thread's.
     let signals = signals::Signals::block()?;
     raise_descriptor_limit();
+    // It was started as /proc/self/exe, and `ps` and `kill` call it by that. What fails is its name alone.
+    let _ = nix::sys::prctl::set_name(c"srcfs");
     let config = Config::load(&options.config)?;
     let directory = mount_point(&options.directory)?;
     keep_apart(&directory, &options.cache)?;

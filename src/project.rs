@@ -17,13 +17,15 @@ mod npm;
 mod pin;
 mod pnpm;
 mod python;
+mod registries;
 mod requirements;
 mod syntax;
 mod yarn;
 
 pub use file::{MAX_FILE, Stamp};
-pub use latest::{Index, Latest};
+pub use latest::{Index, Latest, Round};
 pub use pin::{Ecosystem, Local, Location, Note, Origin, Pin, Reach};
+pub use registries::Registries;
 
 use crate::error::{Error, Kind, Result};
 use file::Root;
@@ -43,6 +45,8 @@ pub struct Project {
     pub notes: Vec<Note>,
     /// The lockfiles that were not read, whose pins are missing here.
     pub broken: Vec<Broken>,
+    /// Where its own configuration says that packages come from.
+    pub registries: Registries,
     /// What was read, to see cheaply whether it still holds.
     pub stamp: Stamp,
 }
@@ -107,13 +111,24 @@ pub fn read(dir: &Path) -> Result<Project> {
         let error = error.unwrap_or_else(|why| not_one(dir, &lockfile, "pip", &why));
         broken.push(Broken { lockfile, ecosystem: Ecosystem::Pypi, error });
     }
-    let Found { mut pins, locals, notes, .. } = found;
+    let Found { mut pins, locals, mut notes, .. } = found;
+    let registries = match root.read(Path::new(registries::FILE)) {
+        Ok(text) => {
+            let (registries, more) = Registries::read(&text.unwrap_or_default());
+            notes.extend(more);
+            registries
+        }
+        Err(error) => {
+            log::warn!("{error}");
+            Registries::default()
+        }
+    };
     for pin in &mut pins {
         pin.hashes.sort();
         pin.hashes.dedup();
     }
     pins.sort_by(|a, b| (a.ecosystem, &a.name).cmp(&(b.ecosystem, &b.name)).then_with(|| names::older(a, b)));
-    Ok(Project { pins: join::join(pins), locals, notes, broken, stamp: root.stamp })
+    Ok(Project { pins: join::join(pins), locals, notes, broken, registries, stamp: root.stamp })
 }
 
 fn not_one(dir: &Path, lockfile: &Path, tool: &str, why: &str) -> Error {

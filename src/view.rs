@@ -7,7 +7,7 @@
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
 //! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`), `swept` (the tables
-//! of bindings), `guard` (how much a process may cause).
+//! of bindings), `guard` (how much a process may cause), `following` (lockfiles that change).
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::key::{GitUrl, Key};
-use crate::project::Latest;
 use crate::source::Source;
 
 pub mod binding;
 pub mod citation;
+mod following;
 mod guard;
 pub mod guide;
 pub mod journal;
@@ -58,7 +58,7 @@ pub struct SourceTree {
     configuration: RwLock<Loaded>,
     bindings: Mutex<Swept<What, Arc<Binding>>>,
     notices: SyncSender<Notice>,
-    monitor: OnceLock<Monitor>,
+    monitor: Arc<OnceLock<Monitor>>,
     about: status::About,
 }
 
@@ -89,8 +89,6 @@ enum Notice {
     Used(Arc<Binding>),
     /// Something may have been moved.
     Moved,
-    /// A lockfile may have changed.
-    Project(Arc<Latest>),
 }
 
 /// The file that [`Shared::config`] was read from.
@@ -185,8 +183,6 @@ impl SourceTree {
                 noticed.into_iter().for_each(|notice| match notice {
                     Notice::Used(binding) => binding.note_use(&|kind| first.refresh_of(kind)),
                     Notice::Moved => of_thread.move_over(),
-                    Notice::Project(pins) if pins.is_stale() => drop(pins.refresh()),
-                    Notice::Project(_) => {}
                 });
             })
             .map_err(|error| {
@@ -194,7 +190,7 @@ impl SourceTree {
             })?;
         let stamp = file.as_deref().and_then(stamp);
         let configuration = RwLock::new(Loaded { file, stamp, vanished: None, problem: None });
-        let (bindings, monitor) = (Mutex::default(), OnceLock::new());
+        let (bindings, monitor) = (Mutex::default(), Arc::default());
         let tree = SourceTree { shared, configuration, bindings, notices, monitor, about };
         // So that nobody who lists one has to wait for its lockfiles.
         tree.look_at_projects(&tree.shared.config());
@@ -339,16 +335,19 @@ impl Tree for SourceTree {
         if first == PROJECTS {
             self.look_at_projects(&config);
         }
-        match Name::parse_path(path, &config) {
-            Ok(Name::Directory) => Entry::Directory,
-            Ok(name) => self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view)),
-            Err(_) => Entry::Missing,
+        match self.name(path, &config) {
+            Some(Ok(Name::Directory)) => Entry::Directory,
+            Some(Ok(name)) => {
+                self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view))
+            }
+            Some(Err(_)) => Entry::Missing,
+            None => Entry::Later,
         }
     }
 
-    fn list(&self, path: &Path) -> Vec<(String, ListedKind)> {
+    fn list(&self, path: &Path) -> Option<Vec<(String, ListedKind)>> {
         if path == Path::new(OWN) {
-            return status::FILES.map(|name| (name.to_owned(), ListedKind::File)).into();
+            return Some(status::FILES.map(|name| (name.to_owned(), ListedKind::File)).into());
         }
         let config = self.config();
         if path.starts_with(PROJECTS) {
@@ -357,9 +356,13 @@ impl Tree for SourceTree {
         listing::of(path, &config, &self.shared.cache, &self.shared.cached)
     }
 
+    fn take_notice(&self) {
+        self.look_at_all_projects(&self.config());
+    }
+
     fn used(&self, path: &Path, _: Caller) {
         let config = self.config();
-        let Ok(name) = Name::parse_path(path, &config) else { return };
+        let Some(Ok(name)) = self.name(path, &config) else { return };
         if let Some(binding) = self.bind(path, &name, &config) {
             // Full: the uses of other views are being noted, and this one's next use is a minute away.
             let _ = self.notices.try_send(Notice::Used(binding));
@@ -368,12 +371,11 @@ impl Tree for SourceTree {
 }
 
 impl SourceTree {
-    /// Has lockfiles looked at that nobody has looked at for a while, on another thread: that takes time, and
-    /// whoever asks again in a second sees what came of it.
-    fn look_at_projects(&self, config: &Config) {
-        for project in config.projects.iter().filter(|project| project.pins.is_stale()) {
-            // Full: the next look does it.
-            let _ = self.notices.try_send(Notice::Project(project.pins.clone()));
+    /// What `path` means; `None` if only lockfiles tell that were never read.
+    fn name(&self, path: &Path, config: &Config) -> Option<Result<Name>> {
+        match following::is_unread(path, config) {
+            true => None,
+            false => Some(Name::parse_path(path, config)),
         }
     }
 
@@ -388,8 +390,6 @@ impl SourceTree {
         }
         if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
             self.shared.cached.outdate();
-            // What is wrong with one of them is told where it is asked for.
-            self.config().projects.iter().for_each(|project| drop(project.pins.refresh()));
             // Full: it is looked for now and then as well.
             let _ = self.notices.try_send(Notice::Moved);
             return Entry::Barrier;

@@ -27,7 +27,7 @@ fn what_came_is_listed_at_once_here_and_after_a_barrier_everywhere() {
     let about = About { directory: world.directory().join("mount"), started: SystemTime::now() };
     let config = Config::parse(HOST).unwrap();
     let tree = SourceTree::new(world.open(), Arc::new(world.source()), config, None, about).unwrap();
-    let listed = || tree.list(Path::new("git/example.org/a")).into_iter().map(|(name, _)| name);
+    let listed = || tree.list(Path::new("git/example.org/a")).unwrap().into_iter().map(|(name, _)| name);
     assert_eq!(listed().count(), 0);
     let Entry::View(view) = tree.entry(Path::new("git/example.org/a/b")) else { panic!("it is a view") };
     view.open(Caller { tid: 0 }).unwrap();

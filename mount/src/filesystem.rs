@@ -12,7 +12,8 @@
 //!
 //! Lock order: `names`, then a slot's `opening`, then the tables of `slots`, `namespace` and `waiters`.
 //! None is held while a [`Tree`], [`View`](crate::tree::View) or the kernel is called, except that
-//! `names` is held while [`Tree::entry`]'s answer is compared.
+//! `names` is held while [`Tree::entry`]'s answer is compared, and `later`, which comes before all others,
+//! while the tree is asked whether it knows more.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::ino::Ino;
+use crate::insisting::Insisting;
 use crate::kernel::Kernel;
 use crate::name::{Bounds, Name, STABLE_TTL};
 use crate::namespace::{Content, Namespace};
@@ -71,6 +73,7 @@ pub(crate) struct FileSystem {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     pub(crate) waiters: Arc<Waiters>,
+    insisting: Insisting,
     slots: Slots,
     namespace: Namespace,
     names: Mutex<HashMap<PathBuf, Name>>,
@@ -80,6 +83,8 @@ pub(crate) struct FileSystem {
     barriers: Lane,
     /// Barriers that the next round of the lane answers.
     next_barriers: Mutex<Vec<WaiterId>>,
+    /// Requests for what the tree cannot say yet, each with its path.
+    later: Mutex<Vec<(WaiterId, PathBuf)>>,
     kernel: OnceLock<Arc<dyn Kernel>>,
     started: SystemTime,
     boot: Mutex<housekeeping::Pulse>,
@@ -95,9 +100,11 @@ impl FileSystem {
             notifications: Lane::new("srcfs-notify", 16),
             barriers: Lane::new("srcfs-barrier", 1),
             next_barriers: Mutex::default(),
+            later: Mutex::default(),
             tree,
             config,
             counters: Counters::default(),
+            insisting: Insisting::default(),
             slots: Slots::default(),
             namespace: Namespace::new(),
             names: Mutex::default(),
@@ -171,6 +178,7 @@ impl FileSystem {
             Entry::Barrier => self.barrier(caller, move |noticed| {
                 answer(Err(noticed.err().unwrap_or(Errno(libc::ENOENT))));
             }),
+            Entry::Later => answer(Ok(self.found_virtual(&path, Content::Later))),
         }
     }
 
@@ -195,6 +203,8 @@ impl FileSystem {
     fn found_virtual(&self, path: &Path, content: Content) -> Found {
         let (entry_ttl, attribute_ttl) = match content {
             Content::Directory => (STABLE_TTL, STABLE_TTL),
+            // So that its attributes are asked for, which is what waits.
+            Content::Later => (Duration::ZERO, Duration::ZERO),
             // Each content is a node of its own for ever, so it is the name that must be asked for.
             Content::File(_) | Content::Link(_) => (Duration::ZERO, FOREVER),
         };
@@ -216,7 +226,10 @@ impl FileSystem {
         answer: impl FnOnce(Result<(Attributes, Duration), Errno>) + Send + 'static,
     ) {
         if ino.slot() == 0 {
-            return answer(self.virtual_attributes(ino));
+            return match self.namespace.content(ino.index()) {
+                Some(Content::Later) => self.when_decided(ino, caller, move |error| answer(Err(error))),
+                _ => answer(self.virtual_attributes(ino)),
+            };
         }
         let Some(slot) = self.slots.get(ino.slot()) else { return answer(Err(Errno(libc::ESTALE))) };
         if let Some(snapshot) = slot.snapshot() {
@@ -234,6 +247,18 @@ impl FileSystem {
         });
     }
 
+    /// What a node that stands for what is not known yet is answered, as soon as that is known: never
+    /// attributes, because it is another node that has them. ESTALE has the kernel look its name up again.
+    fn when_decided(self: &Arc<Self>, ino: Ino, caller: Caller, answer: impl FnOnce(Errno) + Send + 'static) {
+        let Some(path) = self.namespace.path(ino.index()) else { return answer(Errno(libc::ESTALE)) };
+        let this = self.clone();
+        self.when_more_is_known(path.clone(), caller, move |known| match known {
+            Ok(()) if matches!(this.tree.entry(&path), Entry::Missing) => answer(Errno(libc::ENOENT)),
+            Ok(()) => answer(Errno(libc::ESTALE)),
+            Err(error) => answer(error),
+        });
+    }
+
     fn virtual_attributes(&self, ino: Ino) -> Result<(Attributes, Duration), Errno> {
         let content = self.namespace.content(ino.index()).ok_or(Errno(libc::ESTALE))?;
         if content != Content::Directory {
@@ -241,7 +266,9 @@ impl FileSystem {
         }
         let path = self.namespace.path(ino.index()).ok_or(Errno(libc::ESTALE))?;
         // The listing decides the modification time, and that whether a cached listing is still good.
-        self.namespace.list(ino.index(), self.names_in(&path));
+        if let Some(names) = self.names_in(&path) {
+            self.namespace.list(ino.index(), names);
+        }
         Ok((self.virtual_node(ino, &content), STABLE_TTL))
     }
 

@@ -24,6 +24,7 @@ mod fdinfo;
 mod filesystem;
 pub mod holders;
 mod ino;
+mod insisting;
 mod kernel;
 mod misses;
 pub mod mountinfo;

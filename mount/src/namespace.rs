@@ -44,13 +44,15 @@ pub(crate) enum Content {
     File(Arc<[u8]>),
     /// A target.
     Link(Arc<[u8]>),
+    /// Nobody knows yet.
+    Later,
 }
 
 impl Content {
     /// What it looks like, and its size.
     pub(crate) fn kind(&self) -> (NodeKind, u64) {
         match self {
-            Content::Directory => (NodeKind::Directory, 0),
+            Content::Directory | Content::Later => (NodeKind::Directory, 0),
             Content::File(bytes) => (NodeKind::File { executable: false }, bytes.len() as u64),
             Content::Link(target) => (NodeKind::Symlink, target.len() as u64),
         }

@@ -66,6 +66,13 @@ impl Monitor {
         self.0.upgrade().map(|fs| fs.report()).unwrap_or_default()
     }
 
+    /// The tree knows more than it did: those who wait for that are answered, on this thread.
+    pub fn look_again(&self) {
+        if let Some(fs) = self.0.upgrade() {
+            fs.look_again();
+        }
+    }
+
     /// Answers every request that waits with EINTR, and those that would wait from now on.
     pub fn stop_waiting(&self) {
         if let Some(fs) = self.0.upgrade() {

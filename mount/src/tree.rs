@@ -6,7 +6,8 @@
 //!
 //! | call | runs on | may wait |
 //! |---|---|---|
-//! | everything of [`Tree`] | event-loop threads | never: memory, a stat, one small file |
+//! | everything else of [`Tree`] | event-loop threads | never: memory, a stat, one small file |
+//! | [`Tree::take_notice`] | the thread of the barriers | a second |
 //! | [`View::local`] | the pool's local threads | for the disk, never for the network or a lock |
 //! | [`View::exists`], [`View::open`] | the pool's fetch threads | yes |
 //! | everything of [`Snapshot`] | event-loop threads | for the disk |
@@ -50,6 +51,9 @@ pub enum Entry {
     /// A name that is looked up for its effect: the mount takes notice of every changed view, then
     /// answers "no such file", uncached.
     Barrier,
+    /// Not known yet, because something slow is being read. Who asks for it waits, as for everything slow;
+    /// when `Monitor::look_again` says that more is known, the tree is asked again.
+    Later,
 }
 
 /// The kind of a listed name.
@@ -68,8 +72,13 @@ pub trait Tree: Send + Sync + 'static {
     /// the same binding.
     fn entry(&self, path: &Path) -> Entry;
 
-    /// The names in the directory `path`, sorted, without `.` and `..`; empty if it is none.
-    fn list(&self, path: &Path) -> Vec<(String, ListedKind)>;
+    /// The names in the directory `path`, sorted, without `.` and `..`; empty if it is none. `None` is what
+    /// [`Entry::Later`] is.
+    fn list(&self, path: &Path) -> Option<Vec<(String, ListedKind)>>;
+
+    /// Called in each barrier before the names are asked for: the place to look at what takes longer than
+    /// an entry may. It must return within a second or so, whatever hangs.
+    fn take_notice(&self) {}
 
     /// Called when the view `path` was opened, or asked for by its name, at most once in `Config::note_use`
     /// for one view: the place to note its last use. `caller` caused it.

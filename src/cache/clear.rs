@@ -4,6 +4,8 @@
 //! fetch: pinned generations stay for those who read them, and a fetch that is under way becomes the
 //! first snapshot of the next generation.
 //!
+//! What its source remembers of it, names of files, goes with it.
+//!
 //! A generation that turned out to be corrupt goes the same way ([`Cache::quarantine`]).
 
 use std::fs;
@@ -21,6 +23,7 @@ use super::trash::{self, Discarded};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::Key;
+use crate::source::local;
 
 /// What a clear did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,7 @@ impl Cache {
         }
         let (generation, changed) = self.bury(key, None, &format!("clear {key}"))?;
         fault!("clear.released")?;
+        local::forget(&self.layout.sources(), key);
         if let Some(changed) = changed {
             changed.wait_until_past();
         }

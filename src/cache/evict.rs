@@ -17,6 +17,7 @@ use super::usage::{Usage, generation_used};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::Key;
+use crate::source::local;
 
 /// Why something stays that was to go.
 #[derive(Clone, Debug)]
@@ -66,6 +67,7 @@ impl Cache {
         let changed = self.entomb(mirror, state, still_ours).map_err(stays)?;
         fault!("gc.stated").map_err(stays)?;
         let id = claimed.take(&self.layout).map_err(stays)?;
+        local::forget(&self.layout.sources(), key);
         drop((commit, fetch));
         fault!("gc.taken").map_err(stays)?;
         changed.wait_until_past();

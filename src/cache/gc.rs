@@ -20,6 +20,7 @@ use crate::config::Quota;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::key::Key;
+use crate::source::local;
 
 /// A revision that was used within this time is not dropped alone: whoever names it by its id is likely
 /// to come again.
@@ -169,6 +170,9 @@ impl Cache {
     pub(super) fn collect_alone(&self, mode: Mode) -> Result<Collected> {
         let leftovers = if mode == Mode::Rehearsal { 0 } else { self.reap().freed };
         let mut survey = Survey::of(self)?;
+        if mode != Mode::Rehearsal {
+            local::forget_others(&self.layout.sources(), survey.mirrors.iter().map(|usage| &usage.key));
+        }
         let (free, disk) = disk(&self.layout)?;
         let quota = &self.quota;
         let over = |most: Option<u64>| most.is_some_and(|most| survey.bytes > most);

@@ -13,6 +13,9 @@ Examples:
   srcfs clear docs
   srcfs clear --all --wait";
 
+/// How many of what went with it are named.
+const SHOWN: usize = 5;
+
 /// Forget what is cached
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -37,17 +40,17 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
     };
     let mut report = clear::clear(&context, &targets)?;
     let waited = if arguments.wait { clear::wait(&context, &mut report) } else { Ok(()) };
-    invocation.output.report(&report, || text(&report))?;
+    invocation.output.report(&report, || text(&report, !arguments.all))?;
     waited?;
     Failed::unless(report.complete())
 }
 
-/// The report in words.
-pub(super) fn text(report: &ClearReport) -> String {
+/// The report in words; `others` if what went with what was named is to be told.
+pub(super) fn text(report: &ClearReport, others: bool) -> String {
     if report.mirrors.is_empty() {
         return "nothing is cached\n".to_owned();
     }
-    let mut text: String = report.mirrors.iter().map(lines).collect();
+    let mut text: String = report.mirrors.iter().map(|cleared| lines(cleared, others)).collect();
     text.push_str(&unanswered(&report.unanswered));
     if report.mirrors.iter().any(|cleared| cleared.being_freed + cleared.held > 0) {
         text.push_str(&hidden(report.hidden));
@@ -55,7 +58,7 @@ pub(super) fn text(report: &ClearReport) -> String {
     text
 }
 
-fn lines(cleared: &Cleared) -> String {
+fn lines(cleared: &Cleared, others: bool) -> String {
     let keys = cleared.keys.join(", ");
     if let Some(error) = &cleared.error {
         return format!("{keys}  failed\n  {error}\n");
@@ -71,6 +74,11 @@ fn lines(cleared: &Cleared) -> String {
         text.push_str(&format!(", held {}", bytes(cleared.held)));
     }
     text.push('\n');
+    if others && !cleared.others.is_empty() {
+        let (shown, rest) = cleared.others.split_at(cleared.others.len().min(SHOWN));
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        text.push_str(&format!("  with it went {}{more}\n", shown.join(", ")));
+    }
     if !cleared.shared.is_empty() {
         text.push_str(&format!("  shared with {}\n", cleared.shared.join(", ")));
     }

@@ -5,6 +5,9 @@ use super::invocation::Invocation;
 use super::table::seconds;
 use crate::operation::explain::{self, Explanation};
 
+/// A lockfile may have hundreds of entries of a kind that is not shown.
+const MOST_NOTES: usize = 20;
+
 const AFTER_HELP: &str = "\
 Examples:
   srcfs explain ~/srcfs/git/github.com/owner/repository@v9
@@ -39,6 +42,13 @@ fn text(explanation: &Explanation) -> String {
     }
     if let Some(revision) = &explanation.revision {
         text.push_str(&format!("  cached: {revision}\n"));
+    }
+    for note in explanation.notes.iter().take(MOST_NOTES) {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    let more = explanation.notes.len().saturating_sub(MOST_NOTES);
+    if more > 0 {
+        text.push_str(&format!("  and {more} more notes: see them with --json\n"));
     }
     text
 }

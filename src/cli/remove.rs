@@ -6,7 +6,8 @@ use super::table::unanswered;
 use crate::operation::remove;
 
 const AFTER_HELP: &str = "\
-Its mirror is cleared too, unless another name uses it. Of a project only the name goes.
+Its mirror is cleared too, unless another name uses it, something of it is kept, or another version of
+the package is cached; `srcfs clear` clears all. Of a project only the name goes.
 
 Examples:
   srcfs remove docs --keep-cache
@@ -34,7 +35,7 @@ pub fn run(arguments: &Arguments, invocation: &Invocation) -> Result<(), Failed>
             text.push_str(&format!("  its mirror is kept for {}\n", report.kept_for.join(", ")));
         }
         if let Some(cleared) = &report.cleared {
-            text.push_str(&super::clear::text(cleared));
+            text.push_str(&super::clear::text(cleared, true));
         }
         text + &unanswered(&report.unanswered)
     })?;

@@ -142,23 +142,25 @@ fn npm(name: &str) -> Result<String, &'static str> {
             let Some((scope, part)) = scoped.split_once('/') else {
                 return Err("a scope is followed by / and a name");
             };
-            npm_part(scope)?;
-            part
+            // With a scope in front, only a dot is forbidden there.
+            npm_part(scope, &['.'])?;
+            npm_part(part, &['.'])?;
+            return Ok(name.to_owned());
         }
     };
-    npm_part(part)?;
+    npm_part(part, &['.', '_', '-'])?;
     if matches!(name.to_ascii_lowercase().as_str(), "node_modules" | "favicon.ico") {
         return Err("npm forbids it");
     }
     Ok(name.to_owned())
 }
 
-fn npm_part(part: &str) -> Result<(), &'static str> {
+fn npm_part(part: &str, forbidden: &[char]) -> Result<(), &'static str> {
     if part.is_empty() {
         return Err("a part of it is empty");
     }
-    if part.starts_with(['.', '_', '-']) {
-        return Err("a part of it begins with . _ or -");
+    if part.starts_with(forbidden) {
+        return Err("a part of it begins with a character that npm forbids there");
     }
     // Without ~'!()*, which npm has not allowed for long and no package in use has.
     if !part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
@@ -297,7 +299,9 @@ mod tests {
             assert!(Package::new(kind, &"x".repeat(300)).is_err());
             assert!(Package::new(kind, "a\u{202e}b").is_err());
         }
-        for name in ["package.json", "JSONStream", "@types/node", "@a.b/c_d-e.f", "0", "x"] {
+        for name in
+            ["package.json", "JSONStream", "@types/node", "@a.b/c_d-e.f", "@-x/_y", "@_x/-y", "0", "x"]
+        {
             assert_eq!(package(Kind::Npm, name).name(), name);
         }
     }

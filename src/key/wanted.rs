@@ -61,7 +61,14 @@ pub(super) fn exact(kind: Kind, text: &str) -> Result<Reference> {
     let version = match kind {
         Kind::Npm => npm_version(text).map(|version| version.to_string()),
         Kind::Crates => semver::Version::parse(text).ok().map(|version| version.to_string()),
-        Kind::Pypi => PepVersion::from_str(text).ok().map(|version| version.to_string()),
+        // `2` is equal to `2.0.0`, which cannot be read as a part of a version: the text of a reference is
+        // all that is kept of it.
+        Kind::Pypi => PepVersion::from_str(text).ok().map(|version| match part_of(&version.to_string()) {
+            Some(part) => {
+                [part, vec![0; 2]].concat()[..3].iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+            }
+            None => version.to_string(),
+        }),
         Kind::Git | Kind::Local => None,
     };
     let why = || {

@@ -109,12 +109,15 @@ struct Found {
     lines: Option<(Lines, Option<u64>)>,
 }
 
-/// Cites all `texts`, each `PATH[:LINE[-LINE]]`; one that fails does not stop the others.
+/// Cites all `texts`, each `PATH[:LINE[-LINE]]` or the citation of a package, which is read back; one that fails does not stop the others.
 pub fn cite(context: &Context, texts: &[String], watch: Watch<'_>) -> Result<CiteReport> {
     let mounts = mounts::all()?;
     let citations = texts.iter().map(|text| {
         let asked = text.clone();
-        match find(context, &mounts, text, watch).and_then(|found| cited(context, text, found)) {
+        let (text, hash) = asked::of_citation(text).map_or((text.clone(), None), |(text, hash)| (text, hash));
+        let text = &text;
+        let found = find(context, &mounts, text, watch).and_then(|found| cited(context, text, found));
+        match found.and_then(|cited| agree(cited, hash)) {
             Ok(cited) => Item { asked, cited: Some(cited), error: None },
             Err(error) => {
                 let column = Some(text).filter(|_| error.kind() == Kind::NotFound);
@@ -170,6 +173,19 @@ fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
         submodule,
         package: about,
     })
+}
+
+/// Fails if what was cited before was another archive of the same version.
+fn agree(cited: Cited, hash: Option<&str>) -> Result<Cited> {
+    let published = cited.package.as_ref().map(|about| about.hash.as_str());
+    match (hash, published) {
+        (Some(hash), Some(published)) if hash != published => {
+            let why = format!("the citation names {hash}, and what the registry publishes is {published}");
+            Err(Error::new(Kind::Corrupt, format!("cite {}", cited.key), why)
+                .hint("one of them was changed: find out which before you trust it"))
+        }
+        _ => Ok(cited),
+    }
 }
 
 /// Whether it has these lines.

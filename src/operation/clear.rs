@@ -11,7 +11,7 @@ use super::readers::{Reader, Readers};
 use super::target::Target;
 use super::{Context, Failure, keep, mounts};
 use crate::error::{Error, Kind, Result};
-use crate::key::Key;
+use crate::key::{Key, Reference};
 use crate::view::name;
 
 /// How long to wait for what only the kernel's caches hold.
@@ -29,6 +29,9 @@ pub struct Cleared {
     pub url: String,
     /// Other configured names that showed the same mirror.
     pub shared: Vec<String>,
+    /// What else of the mirror was cached and went with it: other versions, branches, tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// What of it `srcfs keep` names: it is fetched again at its next use, and kept then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
@@ -148,8 +151,10 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
         .filter(|name| !keys.iter().any(|key| key == name || key.starts_with(&format!("{name}@"))))
         .map(str::to_owned)
         .collect();
+    let others = others(context, key, &keys);
     let mut cleared = Cleared {
         keys,
+        others,
         url: key.source().to_owned(),
         shared,
         kept: keep::kept_of(context, key),
@@ -170,6 +175,22 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
         Err(error) => cleared.error = Some(Failure::from(&error)),
     }
     cleared
+}
+
+/// The references of a mirror that are cached, but for those that have a name of their own or `keys` name.
+fn others(context: &Context, key: &Key, keys: &[String]) -> Vec<String> {
+    let Ok(mirrors) = context.cache.mirrors() else { return Vec::new() };
+    let Some(state) = mirrors.iter().find(|state| state.key().is_ok_and(|own| own == *key)) else {
+        return Vec::new();
+    };
+    let resources = &context.config.resources;
+    let is_named = |reference: &Reference| {
+        resources.iter().any(|resource| resource.key == *key && resource.reference == *reference)
+    };
+    let references = state.references.keys().filter_map(|text| key.reference(text).ok());
+    let others = references.filter(|reference| !is_named(reference));
+    let texts = others.map(|reference| Target::of_cached(key.clone(), reference, &context.config).text);
+    texts.filter(|text| !keys.contains(text)).collect()
 }
 
 /// Deletes what became free, and moves its bytes to the freed ones.

@@ -1,11 +1,15 @@
 //! Why something failed, and what to do.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use super::target::{self, Target, described};
 use super::{Context, Failure, daemon_status, mounts, unix_now};
 use crate::cache::Snapshot;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::project::{Ecosystem, Project};
 use crate::view::name::Name;
 
 /// What is known about a path or a key.
@@ -19,19 +23,58 @@ pub struct Explanation {
     pub age: Option<u64>,
     /// The cached revision, if it is cached.
     pub revision: Option<String>,
-    /// In a sentence, if nothing failed.
+    /// In a sentence, if nothing failed; of a project also what else it pins.
     pub state: Option<String>,
+    /// Of a project, what of its lockfiles is not pinned or was not understood.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
-/// What is wrong with the lockfiles of the project whose directory `text` names.
-fn project(text: &str, context: &Context, mounts: &[mounts::Mounted]) -> Option<Error> {
+/// What is to be said of the project whose directory, or one of whose directories, `text` names.
+fn project(text: &str, context: &Context, mounts: &[mounts::Mounted]) -> Option<Explanation> {
     let relative = target::relative(text, &context.config, mounts).ok()?;
     let name = relative.strip_prefix("projects/")?.split('/').next()?;
     let is_directory = matches!(Name::parse(&relative, &context.config), Ok(Name::Directory));
     let project = context.config.project(name).filter(|_| is_directory)?;
-    match project.pins.refresh() {
-        Ok(index) => index.project.broken.first().map(|broken| broken.error.clone()),
-        Err(error) => Some(error),
+    let explanation = Explanation {
+        about: text.to_owned(),
+        failure: None,
+        age: None,
+        revision: None,
+        state: None,
+        notes: Vec::new(),
+    };
+    Some(match super::list::pins(std::slice::from_ref(project)).pop()? {
+        Err(error) => Explanation { failure: Some(Failure::from(&error)), ..explanation },
+        Ok(index) => {
+            let Project { notes, broken, .. } = &index.project;
+            let mut broken = broken.iter().map(|broken| &broken.error);
+            let failure = broken.next().map(Failure::from);
+            let notes =
+                broken.map(ToString::to_string).chain(notes.iter().map(ToString::to_string)).collect();
+            let state = Some(format!("the project {} {}", project.path.display(), pinned(&index.project)));
+            Explanation { failure, state, notes, ..explanation }
+        }
+    })
+}
+
+/// How much the lockfiles of a project pin, and which they are.
+fn pinned(project: &Project) -> String {
+    let mut lockfiles: BTreeSet<&Path> =
+        project.pins.iter().flat_map(|pin| &pin.lockfiles).map(PathBuf::as_path).collect();
+    lockfiles.extend(project.notes.iter().map(|note| note.lockfile.as_path()));
+    // What is noted of it is no pin.
+    lockfiles.remove(Path::new(".npmrc"));
+    lockfiles.extend(project.locals.iter().map(|local| local.lockfile.as_path()));
+    let lockfiles: Vec<String> = lockfiles.iter().map(|file| file.display().to_string()).collect();
+    let count = |ecosystem| project.pins.iter().filter(|pin| pin.ecosystem == ecosystem).count();
+    let counts = Ecosystem::ALL.into_iter().map(|ecosystem| (count(ecosystem), ecosystem.kind()));
+    let counts: Vec<String> =
+        counts.filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} of {kind}")).collect();
+    match (counts.is_empty(), lockfiles.is_empty()) {
+        (true, true) => "pins nothing: it has no lockfile that can be read".to_owned(),
+        (true, false) => format!("pins nothing: {} name no version", lockfiles.join(", ")),
+        _ => format!("pins exact versions, {}, by {}", counts.join(", "), lockfiles.join(", ")),
     }
 }
 
@@ -42,14 +85,10 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let (target, rest) = match Target::split(text, &context.config, &all) {
         Ok(found) => found,
         Err(error) => {
-            let failure = project(text, context, &all).unwrap_or(error);
-            return Ok(Explanation {
-                about,
-                failure: Some(Failure::from(&failure)),
-                age: None,
-                revision: None,
-                state: None,
-            });
+            let failure = Some(Failure::from(&error));
+            let (age, revision, state, notes) = (None, None, None, Vec::new());
+            let failed = Explanation { about, failure, age, revision, state, notes };
+            return Ok(project(text, context, &all).unwrap_or(failed));
         }
     };
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
@@ -93,6 +132,7 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         age,
         revision: snapshot.map(|snapshot| snapshot.revision().to_string()),
         state,
+        notes: Vec::new(),
     })
 }
 

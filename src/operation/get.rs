@@ -129,9 +129,19 @@ pub enum Keys {
         /// What that is called in messages.
         name: String,
     },
+    /// What a project pins.
+    Pinned {
+        /// The paths below the mount.
+        paths: Vec<String>,
+        /// Which lockfiles are missing among them, and why.
+        broken: Vec<(String, Error)>,
+        /// What they are called in messages.
+        name: String,
+    },
 }
 
-/// Everything that the lockfiles of the project `name` pin. What of it cannot be had fails for itself.
+/// Everything that the lockfiles of the project `name` pin. What of it cannot be had fails for itself, and so
+/// does a lockfile that cannot be read.
 pub fn pinned(context: &Context, name: &str) -> Result<Keys> {
     let what = || format!("get the project {name:?}");
     let Some(project) = context.config.project(name.strip_prefix("projects/").unwrap_or(name)) else {
@@ -139,8 +149,10 @@ pub fn pinned(context: &Context, name: &str) -> Result<Keys> {
             .hint("see `srcfs list`, or name it with `srcfs add NAME --project DIR`"));
     };
     let paths = pinned::paths(project).map_err(|error| error.during(what()))?;
-    let from = std::io::Cursor::new(paths.join("\n"));
-    Ok(Keys::Listed { from: Box::new(from), name: format!("the lockfiles of {}", project.path.display()) })
+    let index = project.pins.at_hand().map_err(|error| error.during(what()))?;
+    let broken = index.project.broken.iter();
+    let broken = broken.map(|broken| (broken.lockfile.display().to_string(), broken.error.clone())).collect();
+    Ok(Keys::Pinned { paths, broken, name: format!("the lockfiles of {}", project.path.display()) })
 }
 
 /// How a batch is done.
@@ -174,12 +186,18 @@ pub fn get(
     let started = Instant::now();
     let mounts = mounts::all()?;
     let parse = |text: &str| Target::parse(text, &context.config, &mounts);
+    let is_project = matches!(keys, Keys::Pinned { .. });
     let (input, most, from) = match keys {
         Keys::Given(targets) => {
             let most = targets.len();
             (Input::Given(targets.into_iter()), most, "the command line".to_owned())
         }
         Keys::Listed { from, name } => (Input::Listed(list::read(from, &name)?), usize::MAX, name),
+        Keys::Pinned { paths, broken, name } => {
+            let lines = paths.into_iter().map(|path| (name.clone(), Ok(path)));
+            let lines = lines.chain(broken.into_iter().map(|(lockfile, error)| (lockfile, Err(error))));
+            (Input::Listed(list::of(lines.collect())), usize::MAX, name)
+        }
     };
     let queue = Queue::new(input, &parse);
     let mut total = workers::run(context, &queue, batch, batch.jobs.get().min(most), tell)?;
@@ -188,6 +206,10 @@ pub fn get(
         context.cache.tend_now();
     }
     total.seconds = started.elapsed().as_secs_f64();
+    if is_project && total.keys() == 0 && !total.interrupted {
+        return Err(Error::new(Kind::NotFound, format!("get what {from} pin"), "they pin nothing")
+            .hint("see `srcfs list` for what is not pinned, and why"));
+    }
     if total.keys() == 0 && !total.interrupted {
         return Err(Error::new(Kind::Invalid, format!("read the keys in {from}"), "there is none")
             .hint(format!("write one a line: {}", target::EXAMPLES)));

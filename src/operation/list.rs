@@ -2,17 +2,20 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
+use super::probe::{self, Answer, Ask};
 use super::readers::{Reader, Readers};
 use super::target::{Target, described};
 use super::{Context, Failure, daemon_status, mounts};
 use crate::cache::{Kept, State};
 use crate::config::Project;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
+use crate::project::Index;
 use crate::view::name;
 
 /// One reference of one resource.
@@ -128,13 +131,31 @@ pub fn list(context: &Context) -> Result<ListReport> {
             Some(format!("{}: {why}", daemon.mounted.mount_point.display()))
         })
         .collect();
-    let projects = config.projects.iter().map(project).collect();
+    let projects = config.projects.iter().zip(pins(&config.projects));
+    let projects = projects.map(|(of, pins)| project(of, pins)).collect();
     Ok(ListReport { projects, resources, unknown_readers })
 }
 
-fn project(project: &Project) -> ProjectRow {
+/// What each of `projects` pins now. A directory that hangs whoever touches it is asked for by a child first,
+/// because a process with a thread that hangs cannot end.
+pub(super) fn pins(projects: &[Project]) -> Vec<Result<Arc<Index>>> {
+    // What is read first.
+    let paths: Vec<PathBuf> = projects.iter().map(|project| project.path.join("package.json")).collect();
+    let answers = probe::ask(Ask::LookUp, &paths);
+    let pins = |(project, answer): (&Project, Answer)| match answer {
+        Answer::Silent => {
+            let what = format!("read the lockfiles in {}", project.path.display());
+            let error = Error::new(Kind::TimedOut, what, "the directory does not answer");
+            Err(error.hint("see whether it lies on a server that is away"))
+        }
+        _ => project.pins.refresh(),
+    };
+    projects.iter().zip(answers).map(pins).collect()
+}
+
+fn project(project: &Project, pins: Result<Arc<Index>>) -> ProjectRow {
     let (key, path) = (format!("projects/{}", project.name), project.path.clone());
-    match project.pins.refresh() {
+    match pins {
         Ok(index) => ProjectRow {
             key,
             path,

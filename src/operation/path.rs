@@ -10,6 +10,7 @@ use crate::cache::Freshness;
 use crate::error::{Error, Kind, Result};
 use crate::key::{Kind as KeyKind, Reference};
 use crate::source::{Resolved, Revision};
+use crate::view::name;
 
 /// Where a tree is.
 #[derive(Clone, Debug, Serialize)]
@@ -48,11 +49,22 @@ pub fn locate(context: &Context, target: &Target, pin: bool, watch: Watch<'_>) -
     let resolved = resolved(context, target, watch)?;
     let revision = resolved.revision.to_string();
     // Of a package the version is the name that never changes.
-    let exact = match target.key.kind() {
-        KeyKind::Npm | KeyKind::Crates | KeyKind::Pypi => resolved.full_name.as_deref().unwrap_or(&revision),
-        KeyKind::Git | KeyKind::Local => &revision,
+    let exact = match (&resolved.full_name, target.key.kind()) {
+        // Written so that it is read as a version and as nothing else.
+        (Some(version), kind @ (KeyKind::Npm | KeyKind::Crates | KeyKind::Pypi)) => {
+            Reference::exact_version(kind, version)?
+        }
+        _ => Reference::parse(&revision)?,
     };
-    let name = pinned_name(&target.text, exact, context);
+    let name = match target.text.starts_with("projects/") {
+        // There the lockfile decides what is shown, today and tomorrow.
+        true => name::path_of(&target.key, &exact, &context.config).ok_or_else(|| {
+            let why = "it comes from where no other path of the mount leads, and that of the project follows its lockfile";
+            Error::new(Kind::Invalid, format!("pin {}", target.text), why)
+                .hint("leave --pin out, or configure where it comes from as a resource or a host")
+        })?,
+        false => pinned_name(&target.text, &exact.to_path(), context),
+    };
     Ok(Location { key: target.text.clone(), path: mounted.mount_point.join(name), revision: Some(revision) })
 }
 

@@ -1,5 +1,6 @@
-//! Removes a named resource from the configuration, and its mirror if no other name uses it; or a project.
+//! Removes a named resource from the configuration, and its mirror if nobody else wants it; or a project.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use super::target::Target;
 use super::{Context, mounts};
 use crate::config::edit;
 use crate::error::{Error, Kind, Result};
+use crate::key::Kind as KeyKind;
 use crate::view::name;
 
 /// What was removed.
@@ -19,7 +21,7 @@ pub struct RemoveReport {
     pub name: String,
     /// The file.
     pub file: PathBuf,
-    /// Other names of the same source, for which its mirror was kept.
+    /// Other names of the same source, and what else of it is wanted, for which its mirror stays.
     pub kept_for: Vec<String>,
     /// What came of clearing the mirror, if that was done.
     pub cleared: Option<ClearReport>,
@@ -53,7 +55,11 @@ pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> R
     };
     // The name first: a mirror without a name is only waste, a name whose mirror went is fetched again.
     let config = edit::remove(file, name)?;
-    let kept_for: Vec<String> = name::names_of(&target.key, &config).into_iter().map(str::to_owned).collect();
+    let mut kept_for: Vec<String> =
+        name::names_of(&target.key, &config).into_iter().map(str::to_owned).collect();
+    if kept_for.is_empty() && !keep_cache {
+        kept_for = others(context, &target)?;
+    }
     let clearing = !keep_cache && kept_for.is_empty();
     let (cleared, unanswered) = match clearing {
         true => {
@@ -64,4 +70,18 @@ pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> R
         false => (None, barrier::raise(&mounts::of_cache(context.cache.id())?)),
     };
     Ok(RemoveReport { name: name.to_owned(), file: file.to_owned(), kept_for, cleared, unanswered })
+}
+
+/// What somebody keeps of the same mirror; and of a package the other versions, each of which somebody
+/// fetched for itself, while the references of a repository share their objects.
+fn others(context: &Context, target: &Target) -> Result<Vec<String>> {
+    let mirrors = context.cache.mirrors()?;
+    let state = mirrors.iter().find(|state| state.key().is_ok_and(|key| key == target.key));
+    let is_package = matches!(target.key.kind(), KeyKind::Npm | KeyKind::Crates | KeyKind::Pypi);
+    let cached = state.filter(|_| is_package).into_iter().flat_map(|state| state.references.keys());
+    let mut references: BTreeSet<_> = cached.filter_map(|text| target.key.reference(text).ok()).collect();
+    references.remove(&target.reference);
+    references.extend(context.cache.kept_of(&target.key)?);
+    let text = |reference| Target::of_cached(target.key.clone(), reference, &context.config).text;
+    Ok(references.into_iter().map(text).collect())
 }

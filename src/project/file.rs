@@ -109,10 +109,10 @@ pub(super) struct Root {
 impl Root {
     pub(super) fn open(path: &Path) -> Result<Root> {
         let failed = |error: std::io::Error| Error::io("read the project in", path, &error);
-        let dir = File::open(path).map_err(failed)?;
-        if !dir.metadata().map_err(failed)?.is_dir() {
-            return Err(failed(std::io::Error::from_raw_os_error(libc::ENOTDIR)));
-        }
+        // A FIFO would make an open wait for somebody who writes.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let dir = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let dir = File::from(dir);
         Ok(Root { dir, path: path.to_owned(), stamp: Stamp::default() })
     }
 

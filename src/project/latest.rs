@@ -1,16 +1,24 @@
 //! What a project pins now: read when somebody first asks, and again when a lockfile changed.
 //!
-//! Looking whether something changed costs a stat a file; reading may take a second. So what was read last is
-//! at hand at once ([`Latest::at_hand`]), and whoever has the time looks again ([`Latest::refresh`]). A project
-//! that cannot be read is an error until it can.
+//! Looking whether something changed costs a stat a file; reading may take a second, or for ever, where the
+//! directory is on a server that is away. So what was read last is at hand at once ([`Latest::known`]);
+//! looking again is done by a thread of its own ([`Latest::look`]), for which nobody need wait longer than he
+//! wants; and who asks for himself alone may look himself ([`Latest::refresh`]). A project that cannot be read
+//! is an error until it can.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::{Ecosystem, Pin, Project, read};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+
+mod rounds;
+
+pub use rounds::Round;
+use rounds::Rounds;
 
 /// What was seen is good for so long, unless somebody wants the present.
 const GOOD: Duration = Duration::from_secs(1);
@@ -68,6 +76,7 @@ pub struct Latest {
     last: RwLock<Option<Last>>,
     /// Held by whoever reads.
     reading: Mutex<()>,
+    rounds: Rounds,
 }
 
 #[derive(Debug)]
@@ -81,15 +90,57 @@ struct Last {
 impl Latest {
     /// Of the project in `directory`. Nothing is read yet.
     pub fn new(directory: &Path) -> Self {
-        Latest { directory: directory.to_owned(), last: RwLock::default(), reading: Mutex::default() }
+        Latest {
+            directory: directory.to_owned(),
+            last: RwLock::default(),
+            reading: Mutex::default(),
+            rounds: Rounds::default(),
+        }
     }
 
-    /// What was read last, however long ago; it is read if it never was.
+    /// What was read last, however long ago; `None` if it never was. Waits for nobody.
+    pub fn known(&self) -> Option<Result<Arc<Index>>> {
+        self.last(|last| last.found.clone())
+    }
+
+    /// The same, but it is read if it never was.
     pub fn at_hand(&self) -> Result<Arc<Index>> {
-        match self.last(|last| last.found.clone()) {
-            Some(found) => found,
-            None => self.refresh(),
+        self.known().unwrap_or_else(|| self.refresh())
+    }
+
+    /// Has it read again if something changed, on another thread; there is one at most, however long it
+    /// hangs. It calls `told` after each look.
+    pub fn look(self: &Arc<Self>, told: impl Fn() + Send + 'static) -> Round {
+        let (round, starts) = self.rounds.ask();
+        if starts {
+            let this = self.clone();
+            let started = std::thread::Builder::new().name("srcfs-project".to_owned()).spawn(move || {
+                while let Some(round) = this.rounds.next() {
+                    if catch_unwind(AssertUnwindSafe(|| this.refresh())).is_err() {
+                        let what = format!("read the lockfiles in {}", this.directory.display());
+                        let error = Error::new(Kind::Invalid, what, "reading them panicked");
+                        this.set(Last { found: Err(error), looked: Instant::now(), doubted: None });
+                    }
+                    this.rounds.end(round);
+                    told();
+                }
+            });
+            if let Err(error) = started {
+                self.rounds.abandon();
+                log::warn!("no thread to read the lockfiles in {}: {error}", self.directory.display());
+            }
         }
+        round
+    }
+
+    /// Whether that look is over by then.
+    pub fn is_seen(&self, round: Round, until: Instant) -> bool {
+        self.rounds.wait(round, until)
+    }
+
+    /// For how long somebody has been looking.
+    pub fn under_way(&self) -> Option<Duration> {
+        self.rounds.under_way()
     }
 
     /// What is pinned now: it is read again if something changed.

@@ -28,7 +28,7 @@ pub mod documents;
 mod exchange;
 mod failure;
 pub mod redirect;
-mod trust;
+pub mod trust;
 
 use agents::Agents;
 use asking::Asking;
@@ -120,7 +120,7 @@ pub struct Request<'a> {
     pub etag: Option<&'a str>,
     /// The `Last-Modified` of what is at hand already.
     pub last_modified: Option<&'a str>,
-    /// Files of certificates (PEM) that are trusted beside those of the system.
+    /// Files of certificates (PEM), and directories of such, that are trusted beside those of the system.
     pub trust: &'a [PathBuf],
     /// How it is reached.
     pub proxy: Proxy<'a>,

@@ -111,6 +111,9 @@ impl Local {
             return;
         }
         let place = stats::place(&self.memory, &key.digest());
+        if stats.were_forgotten(&place) {
+            return;
+        }
         let made = fs::create_dir_all(&self.memory).map_err(|error| Error::io("make", &self.memory, &error));
         if let Err(error) = made.and_then(|()| stats::save(&place, scan.began, scan.files())) {
             // The next look reads more than it need.
@@ -183,6 +186,18 @@ impl Source for Local {
 /// `cache` of the cache.
 pub fn check_place(directory: &Path, cache: &Path) -> Result<()> {
     Borders::of(directory, &without_links(cache)).map(|_| ())
+}
+
+/// Removes what is remembered in the directory `memory` of a key whose mirror is gone.
+pub fn forget(memory: &Path, key: &Key) {
+    if let Origin::Local(_) = key.origin() {
+        stats::forget(memory, &key.digest());
+    }
+}
+
+/// Removes what is remembered in the directory `memory`, and was not changed for a day, of all but `keys`.
+pub fn forget_others<'k>(memory: &Path, keys: impl Iterator<Item = &'k Key>) {
+    stats::forget_others(memory, &keys.map(Key::digest).collect());
 }
 
 fn without_links(path: &Path) -> PathBuf {

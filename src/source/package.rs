@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `asker` | how a registry is asked |
 //! | `offer`, `hash`, `time`, `said` | what a registry has of a package |
+//! | `entries` | how the parts of a document are read, an odd one beside good ones too |
 //! | `npm`, `crates`, `pypi` | how each registry says it, and which archive is shown |
 //! | `choose` | which version a reference means |
 //! | `revision` | what a version with its hash is called |
@@ -12,8 +13,8 @@
 //!
 //! Resolving reads what the registry says of the package; of an exact version, which can never change, that
 //! is only asked for if it is not at hand. Preparing fetches one archive, compares it with the hash that the
-//! registry publishes, and only then reads it ([`super::archive`]). No client of an ecosystem is run, and
-//! nothing of a package.
+//! registry publishes, and only then reads it ([`super::archive`]). Nothing of a package is run, and of an
+//! ecosystem's client only what says which registry is its default ([`super::registry`]).
 //!
 //! Fails as [`super::http`] does; with `NotFound`, naming the nearest versions, where the registry has no
 //! such version; with `Corrupt` where it does not speak its own format or an archive is not what was
@@ -32,7 +33,7 @@ use super::registry::Registries;
 use super::{About, LeftOut, Prepared, Progress, Resolved, Revision, Source, Workplace};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
-use crate::key::{self, Key, Origin, Package, Reference};
+use crate::key::{self, Key, Origin, Package, Reference, part_of};
 use asker::{Asker, When};
 use offer::{Algorithm, Hash, Offer, Published, Release};
 use verify::Verifier;
@@ -40,6 +41,7 @@ use verify::Verifier;
 mod asker;
 mod choose;
 mod crates;
+mod entries;
 mod hash;
 mod metadata;
 mod npm;
@@ -131,7 +133,8 @@ impl Packages {
     /// The version that `reference` means, and its archive.
     fn chosen(&self, what: &str, key: &Key, reference: &Reference, offer: &Offer) -> Result<(Chosen, bool)> {
         let package = package_of(key)?;
-        let choice = choose::choose(package.kind(), reference, offer, what)?;
+        let choice = choose::choose(package.kind(), reference, offer, what);
+        let choice = choice.map_err(|error| offer.lacks(what, error))?;
         Ok((self.archive_of(what, package, offer, choice.release)?, choice.moving))
     }
 
@@ -171,11 +174,11 @@ impl Packages {
             chosen: why.map(str::to_owned),
             hash: hash::written(package.kind(), &hash),
             published: release.published.and_then(seconds),
-            yanked: yanked.map(|why| metadata::line(&why).unwrap_or_default()),
+            yanked,
             ..About::default()
         };
         Ok(Chosen {
-            archive: archive.clone(),
+            archive,
             hash,
             rules,
             authorized: offer.authorized,
@@ -193,22 +196,61 @@ impl Packages {
         }
         let what = format!("fetch {key}@{}", resolved.revision);
         let package = package_of(key)?;
-        let find = |offer: &Offer| {
-            let named = resolved.full_name.as_deref();
-            let mut releases =
-                offer.releases.iter().filter(|one| named.is_none_or(|name| name == one.version));
-            releases.find_map(|release| {
-                let chosen = self.archive_of(&what, package, offer, release).ok()?;
-                (revision::name(&release.version, &chosen.hash) == resolved.revision)
-                    .then(|| Arc::new(chosen))
-            })
-        };
+        let named = resolved.full_name.as_deref();
+        let find = |offer: &Offer| self.find(&what, package, offer, &resolved.revision, named).map(Arc::new);
         if let Some(found) = self.offer(package, When::AtHand, progress)?.as_ref().and_then(find) {
             return Ok(found);
         }
         let offer = self.present_offer(&what, key, progress)?;
-        find(&offer)
-            .ok_or_else(|| Error::new(Kind::NotFound, what, "the registry has no such version any more"))
+        find(&offer).ok_or_else(|| gone(&what, &offer))
+    }
+
+    /// The version of an offer that has this revision; `version` is what it is called, if that is known.
+    fn find(
+        &self,
+        what: &str,
+        package: &Package,
+        offer: &Offer,
+        revision: &Revision,
+        version: Option<&str>,
+    ) -> Option<Chosen> {
+        let mut releases = offer.releases.iter().filter(|one| version.is_none_or(|name| name == one.version));
+        releases.find_map(|release| {
+            let chosen = self.archive_of(what, package, offer, release).ok()?;
+            (revision::name(&release.version, &chosen.hash) == *revision).then_some(chosen)
+        })
+    }
+
+    /// What it means that the archive at `url` is not there: a version that the registry still lists exists,
+    /// so that is trouble. It may just have been published, or its archive be for others.
+    fn missing(
+        &self,
+        what: &str,
+        key: &Key,
+        chosen: &Chosen,
+        url: &Url,
+        error: Error,
+        at: &Progress,
+    ) -> Error {
+        if !matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) {
+            return error.during(what);
+        }
+        let (Ok(package), version) = (package_of(key), &chosen.about.version) else { return error };
+        let revision = revision::name(version, &chosen.hash);
+        // What was at hand may be old.
+        match self.present_offer(what, key, at) {
+            Ok(offer) if self.find(what, package, &offer, &revision, Some(version)).is_none() => {
+                return gone(what, &offer);
+            }
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) => return error,
+            _ => {}
+        }
+        let mut why = format!("the registry lists it, but its archive is not there: {}", error.why());
+        if chosen.authorized && url.origin() != chosen.registry.origin() {
+            why += "; the token of the index was not sent there, because it is another server";
+        }
+        Error::new(Kind::Network, what, why)
+            .hint("try again, it may just have been published; if it stays so, tell who runs the registry")
     }
 
     /// The archive, compared with its hash.
@@ -224,13 +266,13 @@ impl Packages {
             return Err(Error::offline(what));
         }
         let mut verifier = Verifier::new(place.directory, chosen.hash.algorithm)?;
-        let mut url = Url::parse(&chosen.archive.url).map_err(|error| {
+        let mut url = chosen.archive.absolute_url().map_err(|error| {
             Error::new(Kind::Corrupt, what, format!("the registry names no url of it: {error}"))
         })?;
         if key.kind() == key::Kind::Npm {
             url = self.registries.npm()?.archive_at(url, &chosen.registry);
         }
-        super::http::redirect::check(what, &chosen.registry, &url)?;
+        super::http::redirect::check(what, &chosen.archive.page.url, &url)?;
         let limit = LARGEST_ARCHIVE;
         if chosen.archive.size.is_some_and(|size| size > limit) {
             return Err(Error::new(
@@ -268,7 +310,7 @@ impl Packages {
                 ask(&*pypi).archive(&url, pypi.credential_for(&url), limit, &mut verifier)
             }
         };
-        let came = came.map_err(|error| error.during(what))?;
+        let came = came.map_err(|error| self.missing(what, key, chosen, &url, error, progress))?;
         fault!("package.downloaded")?;
         let file = verifier.finish(what, &chosen.hash)?;
         Ok(Arrived {
@@ -301,11 +343,15 @@ impl Source for Packages {
     ) -> Result<Resolved> {
         let what = format!("resolve {}", reference.of(key));
         let package = package_of(key)?;
-        let at_hand = match reference.is_pinned() {
+        // What never changes may be at hand, and of Python projects a part of a version may be a whole one.
+        let may_be_exact =
+            reference.is_pinned() || matches!(reference, Reference::Range(text) if part_of(text).is_some());
+        let at_hand = match may_be_exact {
             true => self.offer(package, When::AtHand, progress)?,
             false => None,
         };
         let known = at_hand.and_then(|offer| self.chosen(&what, key, reference, &offer).ok());
+        let known = known.filter(|(_, moving)| !moving);
         let (chosen, moving) = match known {
             Some(known) => known,
             None => self.chosen(&what, key, reference, &self.present_offer(&what, key, progress)?)?,
@@ -352,7 +398,8 @@ impl Source for Packages {
         Ok(Prepared {
             revision: resolved.revision.clone(),
             tree: tree.hex(),
-            // npm packs all files with one time of long ago, so when it was published says more.
+            // npm packs all files with one time of long ago, so when it was published says more; and of that
+            // its registry says nothing in the short form of its answer, but the server of the archive does.
             modified: chosen.published.or(arrived.modified).unwrap_or(modified),
             transferred: arrived.bytes,
             stamp: None,
@@ -367,6 +414,10 @@ fn package_of(key: &Key) -> Result<&Package> {
         Origin::Package(package) => Ok(package),
         _ => Err(Error::new(Kind::Unsupported, format!("fetch {key}"), "it is no package")),
     }
+}
+
+fn gone(what: &str, offer: &Offer) -> Error {
+    offer.lacks(what, Error::new(Kind::NotFound, what, "the registry has no such version any more"))
 }
 
 /// Whether two names are one crate.

@@ -6,8 +6,9 @@
 //! | `files` | reads them, and notices that they changed |
 //! | `defaults` | what a client itself says where nothing is configured |
 //!
-//! Nothing here asks the network, and no public registry is named: what nobody configured is asked of the
-//! client that is installed, or it is an error that says what to write where. What a client would do without
+//! Nothing here asks the network, and no public registry is named: what nobody configured is asked of npm or
+//! pip, if they are installed, or it is an error that says what to write where. Only cargo's own index is a
+//! constant of the crate that reads such indexes, as it is one of cargo. What a client would do without
 //! looking at certificates is not done: there is a note instead. No error, note or `Debug` shows a secret.
 //!
 //! Calls [`crate::config::variables`] for the environment and [`crate::source::git`] to run a client.

@@ -2,12 +2,14 @@
 //! prints for their instructions.
 //!
 //! Both are made of the same sections, in fewer than 60 lines, and are true for the mount that they are
-//! about: they name its directory, the kinds of this version, and the hosts and resources that are
-//! configured. A line that begins with four spaces is a command that works as it stands.
+//! about: they name its directory, the kinds of this version, the hosts and resources that are
+//! configured, and say whether anything is fetched and how much a process may cause. A line that begins
+//! with four spaces is a command that works as it stands.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::config::duration::Shown;
 use crate::config::{Config, Resource};
 use crate::key::Kind;
 
@@ -18,7 +20,7 @@ const MOST_RESOURCES: usize = 3;
 const MOST_PROJECTS: usize = 10;
 
 /// How many bytes of a line are filled.
-const WIDTH: usize = 100;
+const WIDTH: usize = 120;
 
 /// A repository that exists, as an example.
 const EXAMPLE: &str = "git/github.com/rust-lang/log@0.4.22";
@@ -48,10 +50,10 @@ pub fn text(form: Form, directory: &Path, config: &Config) -> String {
     };
     let level = if form == Form::Section { "###" } else { "##" };
     let empty = if form == Form::Readme { "" } else { " If it is empty, run `srcfs mount`." };
+    let what_is_here = what_is_here(config);
     let mut text = format!(
         "{heading}
-Any version of any package of npm, crates and PyPI, and of any repository of a configured host, is here for ordinary
-tools. Do not clone or install it to read it: the first look into a tree fetches it, and it is local then.{empty}
+{what_is_here}{empty}
 
 {level} Find
 
@@ -66,10 +68,8 @@ tools. Do not clone or install it to read it: the first look into a tree fetches
         text.push_str(&line);
     }
     let hosts: Vec<&str> = config.hosts.iter().map(|host| host.name.as_str()).collect();
-    text.push_str(&filled(&format!(
-        "Hosts: {}. No other one is asked until it is configured.",
-        hosts.join(", ")
-    )));
+    text.push_str(&filled(&format!("Hosts: {}. No other is asked until configured.", hosts.join(", "))));
+    let errors = errors(config);
     let _ = write!(
         text,
         "
@@ -92,22 +92,60 @@ Everything is read-only, and one process sees one snapshot under a name. Submodu
     srcfs cite {mount}/{EXAMPLE}/src/lib.rs:1-3
     srcfs path --pin {EXAMPLE}
 
-The first prints a permalink with commit and lines, or name, version, path and hash of a package; in a tree the path
-from the working directory on is enough. The second prints a path that never shows anything else. Cite what you
-have read, not what you remember.
+The first prints a permalink with commit and lines, or name, version, path and hash of a package; in a tree a relative
+path will do. The second prints a path that never shows anything else. Cite what you read, not what you remember.
 
 {level} Errors
 
 - No such file: that package, version, repository or path does not exist, is private, or its host is not configured.
 - Permission denied: the host refused the credential that it was shown.
-- Any other error: the network or the disk; trying again may help. A first look takes as long as a fetch.
-
+{errors}
     srcfs explain {mount}/{EXAMPLE}
 
 says why something failed, and what to do. `{plain}/.srcfs/errors.json` has the last failures.
 "
     );
     text
+}
+
+/// Whether a look fetches.
+fn what_is_here(config: &Config) -> &'static str {
+    match config.offline {
+        false => {
+            "Any version of any package of npm, crates and PyPI, and of any repository of a configured host, is here for ordinary
+tools. Do not clone or install it to read it: the first look into a tree fetches it, and it is local then."
+        }
+        true => {
+            "Packages of npm, crates and PyPI, and repositories of configured hosts, are here for ordinary tools, as far as they
+are cached: the configuration says `offline = true`, so nothing is fetched. `srcfs list` names what is cached."
+        }
+    }
+}
+
+/// The lines about errors that are not the same everywhere.
+fn errors(config: &Config) -> String {
+    let window = Shown(config.walkers.window);
+    let guard = match config.walkers.limit {
+        Some(limit) => {
+            format!(", or a guard stopped this process after {limit} uncached trees within {window}")
+        }
+        None => String::new(),
+    };
+    let others = match config.offline {
+        true => {
+            "Network is unreachable: it is not cached, and srcfs is offline. Any other error: the disk or a limit."
+        }
+        false => {
+            "Any other error: the network, the disk or a limit; trying again may help. A first look takes as long as a fetch."
+        }
+    };
+    format!(
+        "\
+- Resource temporarily unavailable: the host asks to wait{guard}.
+- Input/output error: not what its published hash says, so it is not shown; or the server, disk or configuration fails.
+- {others}
+"
+    )
 }
 
 /// By what an agent decides whether to read the rest. The texts are quoted as JSON, which is YAML as well.
@@ -141,9 +179,13 @@ fn projects(config: &Config) -> String {
         "- `projects/<name>/<npm, crates or pypi>/<package>`: the version that a project's lock files pin";
     let names: Vec<&str> =
         config.projects.iter().map(|project| project.name.as_str()).take(MOST_PROJECTS).collect();
+    let more = match config.projects.len().saturating_sub(MOST_PROJECTS) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
     match names.is_empty() {
         true => format!("{line}\n"),
-        false => format!("{line}: {}\n", names.join(", ")),
+        false => format!("{line}: {}{more}\n", names.join(", ")),
     }
 }
 
@@ -203,6 +245,12 @@ fn quoted(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn projects(count: usize) -> String {
+        (0..count)
+            .map(|number| format!("[[project]]\nname = \"p{number}\"\npath = \"/p{number}\"\n"))
+            .collect()
+    }
+
     fn config(resources: usize) -> Config {
         let resource = |number| {
             format!(
@@ -225,6 +273,34 @@ mod tests {
                 assert!(text.contains(&format!("- `{}/<", kind.as_str())), "{kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn it_says_what_is_fetched_and_what_an_error_means_and_how_many_are_not_named() {
+        let text = |settings: &str| {
+            let projects = projects(MOST_PROJECTS + 2);
+            let config = Config::parse(&format!("{settings}\n{projects}")).unwrap();
+            let text = text(Form::Skill, Path::new("/m"), &config);
+            assert!(text.lines().count() < 60, "{} lines", text.lines().count());
+            assert!(text.contains(": p0, p1,") && text.contains("p9, and 2 more\n"), "{text}");
+            assert!(text.contains("Input/output error: not what its published hash says"), "{text}");
+            text
+        };
+        let usual = text("");
+        assert!(usual.contains("the first look into a tree fetches it"), "{usual}");
+        assert!(
+            usual.contains("unavailable: the host asks to wait, or a guard stopped this process after 20"),
+            "{usual}"
+        );
+        assert!(usual.contains("uncached trees within 1m.\n"), "{usual}");
+        let unbounded = text("max_materializations_per_process = \"none\"");
+        assert!(unbounded.contains("unavailable: the host asks to wait.\n"), "{unbounded}");
+        let offline = text("offline = true");
+        assert!(
+            !offline.contains("fetches it") && !offline.contains("takes as long as a fetch"),
+            "{offline}"
+        );
+        assert!(offline.contains("Network is unreachable: it is not cached"), "{offline}");
     }
 
     #[test]

@@ -61,13 +61,13 @@ impl Recent {
     }
 }
 
-/// The names in `directory`, sorted.
+/// The names in `directory`, sorted; `None` if only lockfiles tell that were never read.
 pub(super) fn of(
     directory: &Path,
     config: &Arc<Config>,
     cache: &Cache,
     recent: &Recent,
-) -> Vec<(String, ListedKind)> {
+) -> Option<Vec<(String, ListedKind)>> {
     let mut names = BTreeSet::new();
     let root = directory.as_os_str().is_empty();
     if root {
@@ -83,7 +83,7 @@ pub(super) fn of(
         names.extend(below(directory, &resource.name));
     }
     if let Ok(inside) = directory.strip_prefix(PROJECTS) {
-        names.extend(pinned(inside, directory, config));
+        names.extend(pinned(inside, directory, config)?);
     }
     let first = directory.components().next().and_then(|first| first.as_os_str().to_str());
     if first.and_then(Kind::parse).is_some_and(Kind::needs_network) {
@@ -91,18 +91,18 @@ pub(super) fn of(
             names.extend(below(directory, path));
         }
     }
-    names.into_iter().collect()
+    Some(names.into_iter().collect())
 }
 
 /// What a directory of projects lists: their names, the kinds of which they pin something, what they pin. A
 /// project that cannot be read lists nothing; what is asked for in it says why.
-fn pinned(inside: &Path, directory: &Path, config: &Config) -> Vec<(String, ListedKind)> {
+fn pinned(inside: &Path, directory: &Path, config: &Config) -> Option<Vec<(String, ListedKind)>> {
     let Some(name) = inside.components().next().and_then(|name| name.as_os_str().to_str()) else {
         let names = config.projects.iter().map(|project| project.name.clone());
-        return names.map(|name| (name, ListedKind::Directory)).collect();
+        return Some(names.map(|name| (name, ListedKind::Directory)).collect());
     };
-    let pins = config.project(name).and_then(|project| project.pins.at_hand().ok());
-    let Some(pins) = pins else { return Vec::new() };
+    let Some(project) = config.project(name) else { return Some(Vec::new()) };
+    let Ok(pins) = project.pins.known()? else { return Some(Vec::new()) };
     let mut listed = BTreeSet::new();
     for ecosystem in Ecosystem::ALL {
         let place = format!("{PROJECTS}/{name}/{}", ecosystem.kind());
@@ -111,7 +111,7 @@ fn pinned(inside: &Path, directory: &Path, config: &Config) -> Vec<(String, List
         let names = leads.then(|| pins.names(ecosystem)).into_iter().flatten();
         listed.extend(names.filter_map(|name| below(directory, &format!("{place}/{name}"))));
     }
-    listed.into_iter().collect()
+    Some(listed.into_iter().collect())
 }
 
 /// The paths of everything cached that has one.

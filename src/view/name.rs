@@ -212,6 +212,14 @@ fn split_package(kind: Kind, text: &str) -> Result<(Name, &str)> {
         Some((bare, reference)) => (bare, Some(reference)),
         None => (segment, None),
     };
+    let name = if scope.is_empty() { bare.to_owned() } else { format!("{scope}/{bare}") };
+    let package = Package::new(kind, &name).map_err(|error| {
+        let error = error.during(what(text));
+        match as_a_reference(kind, &name) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    })?;
     // `package.json` is a package of npm that people use.
     let is_one = kind == Kind::Npm && scope.is_empty() && bare == "package.json";
     if reference.is_none() && config::is_probed(bare) && !is_one {
@@ -219,13 +227,26 @@ fn split_package(kind: Kind, text: &str) -> Result<(Name, &str)> {
         return Err(Error::new(ErrorKind::Invalid, what(text), why)
             .hint("a package that is called so can be had by its version: write @ and a range after it"));
     }
-    let name = if scope.is_empty() { bare.to_owned() } else { format!("{scope}/{bare}") };
-    let key = Key::package(Package::new(kind, &name).map_err(|error| error.during(what(text)))?);
+    let key = Key::package(package);
     let reference = match reference {
         Some(reference) => key.reference_in_path(reference)?,
         None => Reference::Default,
     };
     Ok((Name::Plain { key, reference }, rest))
+}
+
+/// What somebody means who writes a package as a requirement: `requests==2.31`, `requests[socks]`.
+fn as_a_reference(kind: Kind, name: &str) -> Option<String> {
+    let (bare, rest) = name.split_at(name.find(['=', '<', '>', '~', '!', '^', '[', ' '])?);
+    Package::new(kind, bare).ok()?;
+    let kind = kind.as_str();
+    match rest.trim_start_matches(['=', ' ']) {
+        "" => None,
+        rest if rest.starts_with('[') => {
+            Some(format!("write {kind}/{bare}: extras have no source of their own"))
+        }
+        rest => Some(format!("write '{kind}/{bare}@{}'", rest.replace('/', "%2F"))),
+    }
 }
 
 fn split_git<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {

@@ -116,6 +116,8 @@ struct State {
     forgotten: usize,
     html_only: bool,
     full_only: bool,
+    /// What is said of the time of archives.
+    last_modified: Option<String>,
     /// Where the index of crates says that archives are, if a test says so.
     dl: Option<String>,
     /// How many requests wait for [`Registry::release`].
@@ -252,6 +254,11 @@ impl Registry {
     /// Has only full packuments at npm, as many mirrors do.
     pub fn full_only(&self) {
         self.shared.state().full_only = true;
+    }
+
+    /// Says of every archive that it is of this time (`Sun, 06 Nov 1994 08:49:37 GMT`).
+    pub fn last_modified(&self, time: &str) {
+        self.shared.state().last_modified = Some(time.to_owned());
     }
 
     /// Has the index of crates say that archives are there: `{registry}` stands for the server, which has

@@ -62,6 +62,21 @@ fn an_authority_of_the_caller_is_trusted_and_no_other() {
 }
 
 #[test]
+fn a_directory_of_certificates_is_trusted_whatever_else_lies_in_it() {
+    let (server, directory, file) = encrypted("127.0.0.1", |_, peer| peer.answer(200, "", "sealed"));
+    let url = server.url("/");
+    std::fs::write(directory.path().join("README"), "no certificate\n").unwrap();
+    let inside = directory.path().join("inside");
+    std::fs::create_dir(&inside).unwrap();
+    let trust = [directory.path().to_owned()];
+    assert_eq!(content_of(Request { trust: &trust, ..Request::new(&url) }).unwrap().bytes, b"sealed");
+
+    std::fs::remove_file(file).unwrap();
+    let error = assert_kind(content_of(Request { trust: &trust, ..Request::new(&url) }), Kind::Config);
+    assert!(error.why().contains("no file in it holds a certificate"), "{error}");
+}
+
+#[test]
 fn trust_is_not_shared_between_requests() {
     let (server, _directory, file) = encrypted("127.0.0.1", |_, peer| peer.answer(200, "", "sealed"));
     let (http, url, trust) = (http(LONG), server.url("/"), [file]);

@@ -123,6 +123,13 @@ impl Place {
         report["references"][0]["revision"].as_str().unwrap().to_owned()
     }
 
+    /// Of how many directories the cache remembers what lies in them, beside their mirrors.
+    pub fn remembered(&self) -> usize {
+        let sources = self.site.program.cache().join("v1/sources");
+        let names = fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension() == Some(OsStr::new("stats"))).count()
+    }
+
     /// Its revision as it is cached.
     pub fn revision(&self) -> String {
         self.json(&["get", KEY])["trees"][0]["tree"]["revision"].as_str().unwrap().to_owned()

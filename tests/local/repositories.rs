@@ -157,6 +157,22 @@ fn a_bare_repository_is_refused_with_what_to_write_instead() {
 }
 
 #[test]
+fn what_is_gits_own_is_refused_with_the_directory_that_is_meant() {
+    let place = Place::new();
+    place.write_all(&["a"]);
+    place.commit();
+    let link = place.site.program.path().join("link");
+    std::os::unix::fs::symlink(place.path().join(".git"), &link).unwrap();
+    for path in [place.path().join(".git"), place.path().join(".git/refs"), link] {
+        let refused = place.refused(&["add", "work", "--path", path.to_str().unwrap()]);
+        assert!(refused.contains("a directory of git itself"), "{refused}");
+        assert!(refused.contains(&format!("--path {}\n", place.path().display())), "{refused}");
+    }
+    place.add(&[]);
+    assert_eq!(place.shown(), ["a"]);
+}
+
+#[test]
 fn a_broken_repository_is_an_error_and_never_shows_what_it_ignores() {
     let place = Place::new();
     place.write_all(&["a", "secret"]);

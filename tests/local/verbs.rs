@@ -193,6 +193,26 @@ fn a_directory_that_is_gone_is_served_as_it_is_cached_and_said_to_be_gone() {
 }
 
 #[test]
+fn what_makes_room_takes_what_is_remembered_with_it() {
+    let place = Place::new();
+    // Bytes that do not become fewer.
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    place.write("a", (0..2_000_000).map(|_| next()).collect::<Vec<u8>>());
+    place.add(&[]);
+    place.update();
+    assert_eq!(place.remembered(), 1);
+    let known = fs::read_to_string(place.site.program.config()).unwrap();
+    place.site.program.configure(&format!("max_size = \"1MB\"\n{known}"));
+    let report = place.json(&["gc"]);
+    assert!(report["items"][0]["freed"].as_u64() > Some(0), "{report}");
+    assert_eq!(place.remembered(), 0);
+}
+
+#[test]
 fn clear_keep_and_remove_do_to_it_what_they_do_to_others() {
     let mut place = Place::new();
     place.write("a", "one");
@@ -205,11 +225,15 @@ fn clear_keep_and_remove_do_to_it_what_they_do_to_others() {
     place.site.mount();
     let held = fs::File::open(place.site.path("local/work/a")).unwrap();
     place.write("a", "two");
+    assert_eq!(place.remembered(), 1);
     place.json(&["clear", KEY]);
+    assert_eq!(place.remembered(), 0, "it holds the names of the files");
     // Whoever comes after a clear sees what is there now; who reads goes on.
     assert_eq!(place.site.sh("cat local/work/a").out, "two");
     assert_eq!(std::io::read_to_string(held).unwrap(), "one");
+    assert_eq!(place.remembered(), 1);
     place.json(&["remove", KEY]);
+    assert_eq!(place.remembered(), 0);
     assert_eq!(errno(fs::metadata(place.site.path(KEY))), libc::ENOENT);
     assert!(Path::new(&place.path().join("a")).exists(), "what is removed is the name");
 }

@@ -70,6 +70,17 @@ fn a_citation_names_version_path_and_hash() {
     assert_eq!(cited["package"]["hash"], hash);
     let of_key = place.json(&["cite", "npm/@types/ms@2.1.0/package.json:2-3"]);
     assert_eq!(of_key["citations"][0]["citation"], cited["citation"]);
+    // What somebody cites can be checked.
+    let again = place.json(&["cite", cited["citation"].as_str().unwrap()]);
+    assert_eq!(again["citations"][0]["citation"], cited["citation"]);
+    for (citation, why) in [
+        (format!("npm/@types/ms@2.1.0:package.json:2-3 {hash}x"), "the citation names"),
+        (format!("npm/@types/ms@2.1.0:package.json:2-9999 {hash}"), "lines"),
+        (format!("npm/@types/ms@2.1.0:nothing.ts {hash}"), "nothing.ts"),
+    ] {
+        let run = place.run(&["--json", "cite", &citation]);
+        assert!(run.code == 1 && run.out.contains(why), "{citation}: {run:?}");
+    }
     assert_eq!(
         place.attribute("npm/@types/ms@2.1.0/package.json", "citation"),
         format!("npm/@types/ms@2.1.0:package.json {hash}")
@@ -86,6 +97,26 @@ fn files_have_the_time_at_which_the_version_was_published() {
     assert_eq!(place.cat("pypi/lib/a") + &place.cat("crates/lib/a"), "11");
     assert_eq!((mtime("pypi/lib"), mtime("pypi/lib/a")), (1_577_934_245, 1_577_934_245));
     assert_eq!(mtime("crates/lib/a"), 1_609_556_645);
+}
+
+#[test]
+fn where_the_registry_says_no_time_it_is_that_of_the_archive_or_of_its_files() {
+    let mut place = Place::new();
+    for name in ["one", "two", "three"] {
+        let package = place.registry.npm(name).version("1.0.0", &[("a", name)]);
+        package.published(Some("2020-01-02T03:04:05.678Z"));
+    }
+    place.mount();
+    let mtime = |name: &str| {
+        assert_eq!(place.cat(&format!("npm/{name}/a")), name);
+        std::fs::metadata(place.path(&format!("npm/{name}/a"))).unwrap().mtime()
+    };
+    // The short form of what npm says has no times.
+    assert_eq!(mtime("one"), i64::try_from(packing::EPOCH).unwrap());
+    place.registry.last_modified("Wed, 21 Oct 2015 07:28:00 GMT");
+    assert_eq!(mtime("two"), 1_445_412_480);
+    place.registry.full_only();
+    assert_eq!(mtime("three"), 1_577_934_245);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Byte for byte what the ecosystems' own clients unpack: from the loopback, and from the registries that this
-//! machine's clients ask, where they can be reached.
+//! machine's clients ask, where they can be reached. What is skipped is said, also by a run that passes.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,11 @@ struct Bench<'b> {
     work: tempfile::TempDir,
 }
 
+/// Says it although the test passes: what is printed by one that does is not shown.
+fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
+
 impl Bench<'_> {
     /// Runs a client in a directory of its own; none if it is missing or could not do it.
     fn client(&self, program: &str, arguments: &[&str], directory: &Path) -> Option<()> {
@@ -29,11 +35,14 @@ impl Bench<'_> {
         match output {
             Ok(output) if output.status.success() => Some(()),
             Ok(output) => {
-                eprintln!("skipped: {program} could not: {}", String::from_utf8_lossy(&output.stderr));
+                skipped(&format!(
+                    "{program} {arguments:?} could not: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                ));
                 None
             }
             Err(error) => {
-                eprintln!("skipped: there is no {program}: {error}");
+                skipped(&format!("there is no {program}: {error}"));
                 None
             }
         }
@@ -55,8 +64,9 @@ impl Bench<'_> {
         eprintln!("{shown} is what its client unpacks, {} files", ours.len());
     }
 
+    /// `version` may be a range or a tag, too.
     fn npm(&self, name: &str, version: &str) -> Option<()> {
-        let directory = self.work.path().join("npm").join(name);
+        let directory = self.work.path().join("npm").join(name).join(version);
         let wanted = format!("{name}@{version}");
         let arguments = ["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", &wanted];
         self.client("npm", &arguments, &directory)?;
@@ -114,14 +124,39 @@ impl Bench<'_> {
 #[test]
 fn what_the_clients_unpack_from_the_loopback_is_what_is_shown() {
     let place = Place::recorded();
+    // pip asks every sdist what it needs: this one answers by itself, with nothing from elsewhere.
+    place.registry.pypi("my-sdist").sdist(
+        "1.0",
+        &[
+            (
+                "pyproject.toml",
+                "[build-system]\nrequires = []\nbuild-backend = \"own\"\nbackend-path = [\".\"]\n",
+            ),
+            (
+                "own.py",
+                "import os\n\
+                 def prepare_metadata_for_build_wheel(directory, settings=None):\n    \
+                     name = 'my_sdist-1.0.dist-info'\n    \
+                     os.mkdir(os.path.join(directory, name))\n    \
+                     with open(os.path.join(directory, name, 'METADATA'), 'w') as file:\n        \
+                         file.write('Metadata-Version: 2.1\\nName: my-sdist\\nVersion: 1.0\\n')\n    \
+                     return name\n",
+            ),
+            ("src/my_sdist.py", "1\n"),
+            ("bin/run!", "#!/bin/sh\n"),
+        ],
+    );
     let apply = |command: &mut Command| {
         place.client.apply(command);
     };
     let bench = Bench { site: &place.site, apply: &apply, work: tempfile::tempdir().unwrap() };
     bench.npm("ms", "2.1.3");
+    bench.npm("ms", "^2.1.0");
+    bench.npm("ms", "canary");
     bench.npm("@types/ms", "0.7.34");
     bench.cargo("cfg-if", "1.0.0");
     bench.wheel("tensorboard-data-server", "0.7.2");
+    bench.sdist("my-sdist", "1.0", "my_sdist-1.0");
 }
 
 #[test]
@@ -139,6 +174,9 @@ fn what_the_clients_unpack_from_real_registries_is_what_is_shown() {
     });
     let bench = Bench { site: &site, apply: &apply, work: tempfile::tempdir().unwrap() };
     bench.npm("left-pad", "1.3.0");
+    // Nothing of it is published any more, so both mean the same for either.
+    bench.npm("left-pad", "^1.1.0");
+    bench.npm("left-pad", "latest");
     bench.npm("@types/ms", "2.1.0");
     bench.cargo("itoa", "1.0.9");
     // Published as one wheel, and nothing else.

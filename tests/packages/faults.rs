@@ -1,6 +1,6 @@
 //! What registries do wrong: never shown as content, always said, and passing when the fault passes.
 
-use super::mounted2::errno;
+use super::mounted2::{errno, wait_until};
 use super::place::{Place, tgz};
 use super::registry::{Fault, Hashes};
 
@@ -115,6 +115,53 @@ fn an_archive_that_breaks_off_is_not_shown_and_comes_again() {
         place.registry.behave(&path);
         assert_eq!(place.version(&key), "1.0.0", "{key}");
     }
+}
+
+#[test]
+fn a_version_whose_archive_is_not_there_yet_exists_and_takes_nothing_away() {
+    let mut place = Place::with("refresh = \"1s\"");
+    place.registry.npm("lib").version("1.0.0", &FILES);
+    place.registry.crates("lib").version("1.0.0", &FILES);
+    place.registry.pypi("lib").sdist("1.0.0", &FILES);
+    place.mount();
+    for (kind, name) in ALL {
+        assert_eq!(place.cat(&format!("{kind}/{name}/a")), "1");
+    }
+    place.registry.npm("lib").version("1.1.0", &[("a", "2")]);
+    place.registry.crates("lib").version("1.1.0", &[("a", "2")]);
+    place.registry.pypi("lib").sdist("1.1.0", &[("a", "2")]);
+    for (kind, name) in ALL {
+        let (archives, key) = (place.registry.archives_path(kind, name), format!("{kind}/{name}"));
+        for status in [404, 403] {
+            place.registry.misbehave(&archives, Fault::Status(status, vec![]));
+            place.registry.reset();
+            // Each asks again after a second, and then in vain.
+            wait_until("the newer archive is asked for", || {
+                assert_eq!(place.version(&key), "1.0.0", "{key} {status}");
+                place.registry.requests().iter().any(|request| request.path.starts_with(&archives))
+            });
+            assert_eq!(place.cat(&format!("{key}/a")), "1", "{key} {status}");
+            let newer = place.path(&format!("{key}@1.1.0/a"));
+            assert_eq!(errno(std::fs::read(&newer)), libc::EIO, "{key} {status}");
+            let error = place.refused(&format!("{key}@1.1.0"));
+            assert!(error.contains("lists it, but its archive is not there"), "{key} {status}: {error}");
+        }
+        place.registry.behave(&archives);
+        assert_eq!(place.version(&format!("{key}@1.1.0")), "1.1.0");
+    }
+}
+
+#[test]
+fn a_version_that_was_taken_back_is_not_there_even_if_what_was_said_of_it_is_at_hand() {
+    let place = all();
+    place.registry.npm("lib").version("1.1.0", &FILES);
+    assert_eq!(place.version("npm/lib@1.1.0"), "1.1.0");
+    place.json(&["clear", "npm/lib"]);
+    place.registry.npm("lib").unpublished("1.1.0");
+    let error = place.refused("npm/lib@1.1.0");
+    assert!(error.contains("no such version any more"), "{error}");
+    let error = place.refused("npm/lib@1.1.0");
+    assert!(error.contains("1.0.0"), "it is known now, and the nearest is named: {error}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod archives;
 mod clients;
 mod crashes;
 mod faults;
+mod indexes;
 mod mirrors;
 mod named;
 mod names;

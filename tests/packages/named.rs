@@ -49,11 +49,28 @@ fn a_package_that_is_added_is_there_by_its_name_as_soon_as_the_verb_returns() {
     assert_eq!(place.cat("ui/src/version.txt"), "18.4.0");
     let cleared = place.json(&["clear", "ui"]);
     assert_eq!(cleared["mirrors"][0]["shared"], serde_json::json!(["old/ui", "again"]), "{cleared}");
+    assert!(cleared["mirrors"][0]["others"].is_null(), "{cleared}");
 
     for name in ["ui", "old/ui"] {
         assert_eq!(place.json(&["remove", name])["cleared"], serde_json::Value::Null, "{name}");
     }
+    place.json(&["clear", "npm/lib"]);
     assert!(place.json(&["remove", "again"])["cleared"].is_object(), "nobody else has it");
+
+    // What somebody fetched or keeps under another reference stays.
+    place.json(&["add", "ui", "--npm", "lib", "--ref", "18"]);
+    assert_eq!(place.version("npm/lib@18.2.0"), "18.2.0");
+    let removed = place.json(&["remove", "ui"]);
+    assert_eq!(
+        (&removed["kept_for"], &removed["cleared"]),
+        (&serde_json::json!(["npm/lib@18.2.0"]), &serde_json::Value::Null)
+    );
+    let cleared = place.json(&["clear", "npm/lib"]);
+    assert_eq!(cleared["mirrors"][0]["others"], serde_json::json!(["npm/lib@18.2.0"]));
+    place.json(&["keep", "npm/lib@18.2.0"]);
+    place.json(&["add", "same", "--npm", "lib", "--ref", "18.2.0"]);
+    let removed = place.json(&["remove", "same"]);
+    assert_eq!(removed["kept_for"], serde_json::json!(["npm/lib@18.2.0"]));
 }
 
 #[test]

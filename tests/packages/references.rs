@@ -126,4 +126,27 @@ fn a_path_that_names_the_version_is_what_path_pin_prints() {
         let located = place.json(&["path", "--pin", name]);
         assert_eq!(located["path"], place.path("npm/lib@18.3.1").to_str().unwrap(), "{name}");
     }
+    // `@2024.1` would be the newest 2024.1 if that one were taken away.
+    place.registry.pypi("dated").sdist("2024.1", &file("2024.1"));
+    let located = place.json(&["path", "--pin", "pypi/dated"]);
+    assert_eq!(located["path"], place.path("pypi/dated@2024.1.0").to_str().unwrap());
+    assert_eq!(place.cat("pypi/dated@2024.1.0/version.txt"), "2024.1");
+}
+
+#[test]
+fn a_python_version_of_two_numbers_is_asked_for_once_if_it_exists() {
+    let place = Place::new();
+    place.registry.pypi("dated").sdist("2024.1", &file("2024.1"));
+    assert_eq!(place.version("pypi/dated@2024.1"), "2024.1");
+    assert_eq!(place.version("pypi/dated@2024"), "2024.1");
+    place.registry.pypi("dated").sdist("2024.1.1", &file("2024.1.1"));
+    place.json(&["update", "pypi/dated@2024"]);
+    assert_eq!(place.version("pypi/dated@2024"), "2024.1.1");
+    place.registry.reset();
+    assert_eq!(place.json(&["update"])["references"].as_array().unwrap().len(), 1, "only the range moves");
+    assert_eq!(place.registry.requests().len(), 1);
+    place.json(&["clear", "pypi/dated"]);
+    place.registry.reset();
+    assert_eq!(place.version("pypi/dated@2024.1"), "2024.1");
+    assert_eq!(place.registry.lookups_of("pypi", "dated"), 0);
 }

@@ -2,7 +2,7 @@
 
 use super::mounted2::files_below;
 use super::place::Place;
-use super::registry::Registry;
+use super::registry::{Fault, Registry};
 
 const TOKEN: &str = "hunter2-very-secret-token";
 
@@ -26,6 +26,11 @@ fn private_packages_are_had_with_the_clients_own_credentials() {
     assert_eq!(place.cat("npm/@team/lib/a"), "npm");
     assert_eq!(place.cat("crates/lib/a"), "crate");
     assert_eq!(place.cat("pypi/lib/a"), "sdist");
+    assert_seen_nowhere(&place);
+}
+
+/// The token stands in no file of the cache, no log and no status.
+fn assert_seen_nowhere(place: &Place) {
     for file in files_below(&place.site.program.cache()) {
         let content = std::fs::read(&file).unwrap();
         let found = content.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
@@ -33,6 +38,47 @@ fn private_packages_are_had_with_the_clients_own_credentials() {
     }
     assert!(!place.site.log().contains(TOKEN));
     assert!(!place.json(&["status"]).to_string().contains(TOKEN));
+}
+
+#[test]
+fn a_secret_in_the_url_of_an_archive_is_asked_for_and_seen_nowhere() {
+    let mut place = Place::new();
+    place.registry.npm("lib").version("1.0.0", &[("a", "1")]).metadata(|manifest| {
+        let tarball = manifest["dist"]["tarball"].as_str().unwrap();
+        manifest["dist"]["tarball"] = format!("{tarball}?key=/{TOKEN}#/{TOKEN}").into();
+    });
+    place.mount();
+    assert_eq!(place.cat("npm/lib/a"), "1");
+    assert!(place.registry.requests().iter().any(|request| request.target.contains(TOKEN)));
+    assert_eq!(place.attribute("npm/lib", "archive"), "lib-1.0.0.tgz");
+    let cited = place.json(&["cite", place.path("npm/lib/a").to_str().unwrap()]).to_string();
+    assert!(!cited.contains(TOKEN), "{cited}");
+    assert_seen_nowhere(&place);
+    place.json(&["clear", "npm/lib"]);
+    place.registry.misbehave(&place.registry.archives_path("npm", "lib"), Fault::Status(404, vec![]));
+    let error = place.refused("npm/lib");
+    assert!(error.contains("is not there") && !error.contains(TOKEN), "{error}");
+}
+
+#[test]
+fn an_index_that_begins_to_want_a_token_gets_it_and_not_before() {
+    let mut place = Place::new();
+    place.client = place.registry.configure_with_token(place.site.program.path(), TOKEN);
+    for name in ["open", "closed", "other"] {
+        place.registry.crates(name).version("1.0.0", &[("a", name)]);
+    }
+    place.version("crates/open");
+    assert!(place.registry.requests().iter().all(|request| request.authorization().is_none()));
+    place.registry.require_token("/crates/", TOKEN);
+    for name in ["closed", "other"] {
+        place.registry.reset();
+        assert_eq!(place.version(&format!("crates/{name}")), "1.0.0");
+        // It is not asked as anybody once it is known to want a token.
+        let index = place.registry.metadata_path("crates", name);
+        let refused = place.registry.requests().into_iter().filter(|request| request.path == index);
+        let refused = refused.filter(|request| request.authorization().is_none()).count();
+        assert_eq!(refused, usize::from(name == "closed"), "{name}");
+    }
 }
 
 #[test]
@@ -88,5 +134,16 @@ fn a_crate_on_another_host_is_fetched_without_the_token() {
     place.registry.crates_at(&other.url("/crates/files/{crate}-{version}.crate"));
     assert_eq!(place.version("crates/lib"), "1.0.0");
     assert_eq!(other.requests().len(), 1);
+    assert!(other.requests().iter().all(|request| request.authorization().is_none()));
+}
+
+#[test]
+fn that_a_crate_on_another_host_wants_a_token_is_said() {
+    let place = private();
+    let other = Registry::start_at("127.0.0.2");
+    other.require_token("/crates/", TOKEN);
+    place.registry.crates_at(&other.url("/crates/files/{crate}-{version}.crate"));
+    let error = place.refused("crates/lib");
+    assert!(error.contains("the token of the index was not sent there"), "{error}");
     assert!(other.requests().iter().all(|request| request.authorization().is_none()));
 }

@@ -14,6 +14,7 @@ mod program;
 mod registry;
 
 mod changes;
+mod hanging;
 mod lockfiles;
 mod verbs;
 mod views;

@@ -25,6 +25,26 @@ fn get_fetches_all_that_is_pinned_once_and_one_that_fails_stops_no_other() {
 }
 
 #[test]
+fn a_lockfile_that_cannot_be_read_fails_for_itself_when_all_is_fetched() {
+    let place = Place::new();
+    let lib = npm(&place, "lib", "1.0.0");
+    write(&place, "package-lock.json", &package_lock(&[("lib", lib)], &["lib"]));
+    write(&place, "Cargo.lock", "<<<<<<< ours\n");
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    let run = place.run(&["--json", "get", "--project", WEB]);
+    let report = run.json();
+    assert_eq!((run.code, &report["fetched"], &report["failed"]), (1, &1.into(), &1.into()), "{report}");
+    assert!(report["trees"].to_string().contains("finish the merge"), "{report}");
+
+    std::fs::remove_file(directory(&place).join("package-lock.json")).unwrap();
+    let run = place.run(&["--json", "get", "--project", WEB]);
+    assert!(run.code == 1 && run.out.contains("finish the merge"), "{run:?}");
+    write(&place, "Cargo.lock", "version = 3\n");
+    let run = place.run(&["--json", "get", "--project", WEB]);
+    assert!(run.code == 1 && run.out.contains("they pin nothing"), "{run:?}");
+}
+
+#[test]
 fn keys_of_a_project_work_as_others_do() {
     let mut place = Place::new();
     let lib = npm(&place, "lib", "1.0.0");
@@ -38,8 +58,40 @@ fn keys_of_a_project_work_as_others_do() {
     place.mount();
     let path = place.json(&["path", "projects/web/npm/lib"]);
     assert_eq!(path["path"], place.path("projects/web/npm/lib").to_str().unwrap());
+    // The project's own name follows its lockfile.
+    let path = place.json(&["path", "--pin", "projects/web/npm/lib"]);
+    assert_eq!(path["path"], place.path("npm/lib@1.0.0").to_str().unwrap());
     place.json(&["clear", "projects/web/npm/lib"]);
     assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
+}
+
+#[test]
+fn explain_says_what_a_project_is_and_what_of_it_is_not_pinned() {
+    let mut place = Place::new();
+    let lib = npm(&place, "lib", "1.0.0");
+    write(&place, "package-lock.json", &package_lock(&[("lib", lib)], &["lib"]));
+    write(&place, "requirements.txt", "six==1.16.0\nrequests>=2\n");
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    place.mount();
+    let in_mount = place.path("projects/web/npm");
+    for about in ["projects/web", "projects/web/", in_mount.to_str().unwrap()] {
+        let explained = place.json(&["explain", about]);
+        assert_eq!(explained["failure"], serde_json::Value::Null, "{explained}");
+        let state = explained["state"].as_str().unwrap();
+        assert!(state.contains(directory(&place).to_str().unwrap()), "{state}");
+        assert!(state.ends_with("1 of npm, 1 of pypi, by package-lock.json, requirements.txt"), "{state}");
+        assert!(explained["notes"][0].as_str().unwrap().contains("requests"), "{explained}");
+        assert_eq!(explained["notes"], place.json(&["list"])["projects"][0]["notes"]);
+    }
+    let text = place.run(&["explain", "projects/web"]).out;
+    assert!(text.contains("  note: requirements.txt:2: ") && !text.contains("failed"), "{text}");
+    // What is broken comes first, and hides nothing of the rest.
+    write(&place, "Cargo.lock", "version = [");
+    write(&place, "poetry.lock", "[[[");
+    let explained = place.json(&["explain", "projects/web"]);
+    assert!(explained["failure"]["what"].as_str().unwrap().contains("Cargo.lock"), "{explained}");
+    assert!(explained["state"].as_str().unwrap().contains("1 of npm"), "{explained}");
+    assert!(explained["notes"].to_string().contains("poetry.lock"), "{explained}");
 }
 
 #[test]

@@ -69,6 +69,24 @@ fn of_several_versions_each_has_its_name_and_the_roots_own_also_the_bare_one() {
 }
 
 #[test]
+fn a_python_pin_of_one_number_is_that_version_whatever_the_number_means_elsewhere() {
+    let place = Place::new();
+    for name in ["one", "two"] {
+        let project = place.registry.pypi(name);
+        project.sdist("2.0", &[("version", "2.0")]).sdist("2.31.0", &[("version", "2.31.0")]);
+    }
+    write(&place, "requirements.txt", "one==2\ntwo==2\n");
+    let place = mounted(place);
+    assert_eq!(place.cat("pypi/one@2/version"), "2.31.0");
+    assert_eq!(place.cat("projects/web/pypi/one/version"), "2.0");
+    assert_eq!(place.cat("projects/web/pypi/two/version"), "2.0");
+    assert_eq!(place.cat("pypi/two@2/version"), "2.31.0");
+    place.json(&["update"]);
+    assert_eq!(place.cat("projects/web/pypi/one/version"), "2.0");
+    assert_eq!(place.cat("projects/web/pypi/two/version"), "2.0");
+}
+
+#[test]
 fn what_is_not_pinned_does_not_exist_and_explain_says_what_is() {
     let place = Place::new();
     let lib = npm(&place, "library", "1.0.0");

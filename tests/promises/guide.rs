@@ -6,7 +6,7 @@ use super::citations::site;
 use super::harness::repository::File;
 use super::mounted2::{Site, run, wait_until};
 use super::program::Run;
-use crate::registry::Registry;
+use crate::registry::{Fault, Registry};
 
 /// The repository of the examples.
 const EXAMPLE: &str = "rust-lang/log";
@@ -108,4 +108,50 @@ fn a_guide_names_what_is_configured_now() {
     let unmounted = site.run(&["agent-guide"]);
     assert!(unmounted.code == 0 && unmounted.err.contains("nothing is mounted"), "{unmounted:?}");
     assert!(unmounted.out.contains(site.mount_point().to_str().unwrap()), "{unmounted:?}");
+}
+
+/// What the guide says of an error, as programs print it.
+fn explained<'t>(guide: &'t str, complaint: &str) -> &'t str {
+    let error = complaint.trim_end().rsplit(": ").next().unwrap();
+    let (_, about) =
+        guide.split_once(&format!("\n- {error}: ")).unwrap_or_else(|| panic!("{complaint}: {guide}"));
+    about.split("\n-").next().unwrap()
+}
+
+#[test]
+fn a_guide_says_what_an_error_means_that_a_program_prints_there() {
+    let mut site = site("max_materializations_per_process = 2\nwalker_window = \"1h\"");
+    let registry = serve_the_package(&mut site);
+    registry.misbehave(&registry.archives_path("npm", "ms"), Fault::Flip);
+    for number in 0..3 {
+        site.repository_of(&format!("team/r{number}"), &[File::new("a", "content\n")]);
+    }
+    site.mount();
+    let readme = || site.cat(&site.path("README.md"));
+    let complaint = |script: &str| site.sh(&format!("export LC_ALL=C; {script}")).err;
+    let walked = complaint("for n in 0 1 2; do read line < git/github.com/team/r$n/a; done");
+    let about = explained(&readme(), &walked).to_owned();
+    assert!(about.contains("after 2 uncached trees") && about.contains("within 1h"), "{about}");
+    let forged = complaint("cat npm/ms/package.json");
+    assert!(explained(&readme(), &forged).contains("its published hash"), "{forged}");
+    assert!(readme().contains("the first look into a tree fetches it"), "{}", readme());
+
+    // Whether the network is used is decided when it is mounted, and how much one may cause at any time.
+    let offline = "offline = true\nmax_materializations_per_process = 3";
+    site.configure(offline);
+    wait_until("the mount reads it", || readme().contains("after 3 uncached trees"));
+    assert!(readme().contains("the first look into a tree fetches it"), "{}", readme());
+    site.remount();
+    let readme = site.cat(&site.path("README.md"));
+    assert!(!readme.contains("the first look into a tree fetches it"), "{readme}");
+    let absent = site.sh("export LC_ALL=C; cat git/github.com/team/r2/a").err;
+    assert!(explained(&readme, &absent).contains("srcfs is offline"), "{absent}");
+}
+
+#[test]
+fn a_guide_names_ten_projects_and_says_how_many_more_there_are() {
+    let project = |number| format!("[[project]]\nname = \"p{number}\"\npath = \"/nowhere/{number}\"\n");
+    let site = site(&(0..12).map(project).collect::<String>());
+    let guide = site.run(&["agent-guide"]).out;
+    assert!(guide.contains("p8, p9, and 2 more\n") && !guide.contains("p10"), "{guide}");
 }

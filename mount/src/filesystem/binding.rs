@@ -207,7 +207,7 @@ impl FileSystem {
                     self.unbind(path);
                     true
                 }
-                Entry::File(_) | Entry::Barrier => false,
+                Entry::File(_) | Entry::Barrier | Entry::Later => false,
             })
             .collect();
         let told = self.expire(&changed);
@@ -271,7 +271,8 @@ impl FileSystem {
     fn refresh_listings(&self) {
         let Some(kernel) = self.kernel.get() else { return };
         for (ino, path) in self.namespace.listed_directories() {
-            let (_, changed) = self.namespace.list(ino.index(), self.names_in(&path));
+            let Some(names) = self.names_in(&path) else { continue };
+            let (_, changed) = self.namespace.list(ino.index(), names);
             if changed && let Err(error) = kernel.refresh(ino) {
                 log::warn!("the kernel did not take notice of a new name in {}: {error}", path.display());
             }
@@ -305,6 +306,7 @@ impl FileSystem {
         // Whoever comes from here on needs a round that begins after it.
         let joined = std::mem::take(&mut *locked(&self.next_barriers));
         let noticed = guarded(|| {
+            self.tree.take_notice();
             let told = self.refresh_names();
             // What nobody uses since the change goes now, so that a verb can tell what became of it.
             self.settle_drains();
@@ -365,8 +367,8 @@ mod tests {
         fn entry(&self, _: &Path) -> Entry {
             Entry::View(self.0.clone())
         }
-        fn list(&self, _: &Path) -> Vec<(String, ListedKind)> {
-            Vec::new()
+        fn list(&self, _: &Path) -> Option<Vec<(String, ListedKind)>> {
+            Some(Vec::new())
         }
         fn used(&self, _: &Path, _: Caller) {}
     }

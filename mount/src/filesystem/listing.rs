@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Attributes, FOREVER, FileSystem, Found, attributes_of, listed_kind};
 use crate::ino::Ino;
@@ -43,8 +43,12 @@ impl FileSystem {
         caller: Caller,
         answer: impl FnOnce(Result<Listing, Errno>) + Send + 'static,
     ) {
+        let (this, asked) = (self.clone(), Instant::now());
+        let answer = move |result: Result<Listing, Errno>| {
+            answer(result.map_err(|error| this.insisting.answer(caller, ino, asked, error)));
+        };
         if ino.slot() == 0 {
-            return answer(self.list_names(ino, position));
+            return self.list_names(ino, position, caller, answer);
         }
         let Some(slot) = self.slots.get(ino.slot()) else { return answer(Err(Errno(libc::ESTALE))) };
         let directory = ino.index();
@@ -63,14 +67,29 @@ impl FileSystem {
         });
     }
 
-    fn list_names(&self, directory: Ino, position: u64) -> Result<Listing, Errno> {
+    fn list_names(
+        self: &Arc<Self>,
+        directory: Ino,
+        position: u64,
+        caller: Caller,
+        answer: impl FnOnce(Result<Listing, Errno>) + Send + 'static,
+    ) {
         if self.namespace.content(directory.index()).is_some_and(|content| content != Content::Directory) {
-            return Err(Errno(libc::ENOTDIR));
+            return answer(Err(Errno(libc::ENOTDIR)));
         }
-        let path = self.namespace.path(directory.index()).ok_or(Errno(libc::ESTALE))?;
+        let Some(path) = self.namespace.path(directory.index()) else {
+            return answer(Err(Errno(libc::ESTALE)));
+        };
+        let Some(names) = self.names_in(&path) else {
+            let this = self.clone();
+            return self.when_more_is_known(path, caller, move |known| match known {
+                Ok(()) => this.list_names(directory, position, caller, answer),
+                Err(error) => answer(Err(error)),
+            });
+        };
         self.namespace.note_listed(directory.index());
-        let (names, _) = self.namespace.list(directory.index(), self.names_in(&path));
-        Ok(Listing::Names { directory, path, names, position })
+        let (names, _) = self.namespace.list(directory.index(), names);
+        answer(Ok(Listing::Names { directory, path, names, position }));
     }
 
     /// Counts the reference that a READDIRPLUS entry is about to hand out, and makes the entry one that
@@ -101,7 +120,7 @@ impl FileSystem {
                 Entry::Directory => self.found_virtual(path, Content::Directory),
                 Entry::File(content) => self.found_virtual(path, Content::File(content)),
                 Entry::View(view) => self.lookup_view(path, &view, caller).ok()?.0,
-                Entry::Missing | Entry::Barrier => return None,
+                Entry::Missing | Entry::Barrier | Entry::Later => return None,
             },
         };
         match found {

@@ -6,12 +6,13 @@
 //! dropped; work that has begun goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::FileSystem;
 use crate::locked;
 use crate::slot::Slot;
-use crate::tree::{Caller, Errno, Existence, Snapshot};
+use crate::tree::{Caller, Entry, Errno, Existence, Snapshot};
 use crate::waiters::WaiterId;
 
 /// What a job found out: `None` if another lane must go on.
@@ -164,6 +165,33 @@ impl FileSystem {
         if goes_on && result == Err(Errno(libc::ETIMEDOUT)) {
             let slot = slot.clone();
             let _ = self.local.run(move || slot.view.kept_waiting(caller));
+        }
+    }
+
+    /// Calls `answer` when the tree can say what stands at `path`, or the wait for that ends.
+    pub(super) fn when_more_is_known(
+        &self,
+        path: PathBuf,
+        caller: Caller,
+        answer: impl FnOnce(Result<(), Errno>) + Send + 'static,
+    ) {
+        let id = self.waiters.enter(caller, Box::new(answer));
+        {
+            let mut later = locked(&self.later);
+            later.retain(|&(id, _)| self.waiters.waits(id));
+            later.push((id, path));
+        }
+        // It may have become known in between.
+        self.look_again();
+    }
+
+    /// Answers those who wait for what the tree now knows.
+    pub(crate) fn look_again(&self) {
+        let is_known =
+            |path: &Path| !matches!(self.tree.entry(path), Entry::Later) && self.names_in(path).is_some();
+        let known: Vec<_> = locked(&self.later).extract_if(.., |(_, path)| is_known(path)).collect();
+        for (id, _) in known {
+            self.waiters.finish(id, Ok(()));
         }
     }
 

@@ -33,7 +33,7 @@ impl FileSystem {
         if name.as_os_str() != slot.name() {
             let sibling = slot.path.with_file_name(name.as_os_str());
             return match self.tree.entry(&sibling) {
-                Entry::Missing | Entry::Barrier => absent,
+                Entry::Missing | Entry::Barrier | Entry::Later => absent,
                 _ => Some(Ok(self.found_virtual(path, Content::Link(up_to_the_root(&sibling))))),
             };
         }
@@ -42,13 +42,13 @@ impl FileSystem {
         if self.slots.get(slot.number).is_some() { Some(Ok(found)) } else { absent }
     }
 
-    /// The names in a directory of the name space.
-    pub(super) fn names_in(&self, path: &Path) -> Vec<(String, ListedKind)> {
+    /// The names in a directory of the name space; `None` if they are not known yet.
+    pub(super) fn names_in(&self, path: &Path) -> Option<Vec<(String, ListedKind)>> {
         let Ok(rest) = path.strip_prefix(PARKED) else { return self.tree.list(path) };
         let mut rest = rest.components();
         let slot = rest.next().and_then(|number| self.parked(number));
         let name = slot.and_then(|slot| slot.name().into_string().ok());
-        name.map(|name| (name, ListedKind::Directory)).into_iter().collect()
+        Some(name.map(|name| (name, ListedKind::Directory)).into_iter().collect())
     }
 
     fn parked(&self, number: Component<'_>) -> Option<Arc<Slot>> {

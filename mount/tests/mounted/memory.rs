@@ -226,6 +226,11 @@ impl MemoryTree {
         self.add(path, self.view(snapshot, Some(gate.clone())))
     }
 
+    /// Binds `path` to something that exists and cannot be had.
+    pub fn bind_broken(&self, path: &str) {
+        self.bind(path, MemorySnapshot::new(&BTreeMap::new())).held.lock().unwrap().take();
+    }
+
     /// Binds `path` to something that turns out not to exist.
     pub fn bind_absent(&self, path: &str) {
         let view = self.view(MemorySnapshot::new(&BTreeMap::new()), None);
@@ -252,7 +257,7 @@ impl Tree for MemoryTree {
         }
     }
 
-    fn list(&self, path: &Path) -> Vec<(String, ListedKind)> {
+    fn list(&self, path: &Path) -> Option<Vec<(String, ListedKind)>> {
         let views = self.views.lock().unwrap();
         let mut names: Vec<(String, ListedKind)> = views
             .keys()
@@ -262,7 +267,7 @@ impl Tree for MemoryTree {
             .collect();
         names.sort();
         names.dedup();
-        names
+        Some(names)
     }
 
     fn used(&self, _: &Path, _: Caller) {}

@@ -114,6 +114,37 @@ fn a_panic_in_a_handler_is_an_error_for_its_request_and_no_other() {
 }
 
 #[test]
+fn a_program_that_never_stops_listing_what_fails_comes_to_an_end() {
+    let mount = Mount::new();
+    mount.tree.bind_broken("broken");
+    // Its iterator ends where the C library's does, and not at an error.
+    let failures = || {
+        let flags = nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
+        let mode = nix::sys::stat::Mode::empty();
+        let mut directory = nix::dir::Dir::open(&mount.path("broken"), flags, mode).unwrap();
+        let failures: Vec<_> = directory.iter().take(10_000).map(Result::unwrap_err).collect();
+        assert!(failures.len() < 10_000, "it goes on for ever");
+        failures
+    };
+    for _ in 0..3 {
+        let failures = failures();
+        assert!(
+            !failures.is_empty() && failures.iter().all(|errno| *errno == nix::Error::EIO),
+            "{failures:?}"
+        );
+    }
+    for _ in 0..100 {
+        // Each look of its own is told what happened.
+        std::thread::spawn({
+            let path = mount.path("broken");
+            move || assert!(std::fs::read_dir(path).unwrap().next().unwrap().is_err())
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
 fn a_file_of_the_name_space_shows_each_new_content_and_listings_follow() {
     let mount = Mount::new();
     assert_eq!(std::fs::read_to_string(mount.path("count")).unwrap(), "0\n");

@@ -39,6 +39,27 @@ impl<'t> Asked<'t> {
     }
 }
 
+/// The KEY and path that the citation of a package names, with its lines, and the hash that it names. `None`
+/// if it is not written as one: `npm/react@18.2.0:package.json:1-2 sha512-…`.
+pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
+    let (place, hash) = text.split_once(' ').map_or((text, None), |(place, hash)| (place, Some(hash.trim())));
+    let (kind, name) = place.split_once('/')?;
+    if !matches!(kind, "npm" | "crates" | "pypi") {
+        return None;
+    }
+    let (key, path) = place.split_once(':').map_or((place, None), |(key, path)| (key, Some(path)));
+    let parts = if kind == "npm" && name.starts_with('@') { 3 } else { 2 };
+    let is_key = key.split('/').count() == parts && key.rsplit('/').next()?.contains('@');
+    let is_path = path.is_none_or(|path| {
+        let first = path.split('-').next().unwrap_or_default();
+        !path.is_empty() && number(first).is_none()
+    });
+    if !is_key || !is_path || (path.is_none() && hash.is_none()) {
+        return None;
+    }
+    Some((path.map_or_else(|| key.to_owned(), |path| format!("{key}/{path}")), hash))
+}
+
 /// What is left of `PATH:LINE:COLUMN`, as compilers and searches print it; `None` if it is not that.
 pub(super) fn without_column(text: &str) -> Option<&str> {
     let (line, column) = text.rsplit_once(':')?;
@@ -73,6 +94,32 @@ mod tests {
         ] {
             let lines = lines.map(|(first, last)| Lines { first, last });
             assert_eq!(Asked::parse(text).unwrap(), Asked { whole: text, path, lines }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_citation_of_a_package_is_read_back() {
+        for (text, path, hash) in [
+            (
+                "npm/react@18.2.0:package.json:1-2 sha512-a",
+                "npm/react@18.2.0/package.json:1-2",
+                Some("sha512-a"),
+            ),
+            ("npm/@a/b@1.0.0:x/y", "npm/@a/b@1.0.0/x/y", None),
+            ("crates/tokio@1.38.0:a:b:3", "crates/tokio@1.38.0/a:b:3", None),
+            ("pypi/x@1!2.0 sha256:a", "pypi/x@1!2.0", Some("sha256:a")),
+        ] {
+            assert_eq!(of_citation(text), Some((path.to_owned(), hash)), "{text}");
+        }
+        for text in [
+            "npm/react@18.2.0/a:b",
+            "npm/react@18.2.0:3",
+            "npm/react@18.2.0:3-5",
+            "npm/react:x",
+            "src/x:y",
+            "x",
+        ] {
+            assert_eq!(of_citation(text), None, "{text}");
         }
     }
 

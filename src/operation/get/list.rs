@@ -45,6 +45,16 @@ pub(super) fn read(from: Box<dyn BufRead + Send>, name: &str) -> Result<Receiver
     Ok(read)
 }
 
+/// These lines, each with where it stands.
+pub(super) fn of(lines: Vec<(String, Result<String>)>) -> Receiver<Line> {
+    let (known, read) = sync_channel(lines.len());
+    for (place, text) in lines {
+        // There is room for all, and somebody who reads.
+        let _ = known.send(Line { place, text });
+    }
+    read
+}
+
 struct List {
     from: Box<dyn BufRead + Send>,
     name: String,
@@ -78,10 +88,16 @@ impl List {
             return Ok(Some(bad("the line is longer than any key")));
         }
         Ok(Some(match String::from_utf8(bytes) {
-            Ok(text) => Ok(text.trim().to_owned()),
+            Ok(text) => Ok(without_comment(&text).trim().to_owned()),
             Err(_) => bad("it is not UTF-8"),
         }))
     }
+}
+
+/// A line without its comment. A `#` inside a word is part of it.
+fn without_comment(line: &str) -> &str {
+    let begins = |(at, _): &(usize, &str)| line[..*at].ends_with(|c: char| c.is_ascii_whitespace());
+    line.match_indices('#').find(begins).map_or(line, |(at, _)| &line[..at])
 }
 
 #[cfg(test)]
@@ -100,7 +116,7 @@ mod tests {
 
     #[test]
     fn comments_blank_lines_and_spaces_say_nothing() {
-        let found = lines(b"# all of it\n\n  a/b \r\n\t\n# x\nc/d#e");
+        let found = lines(b"# all of it\n\n  a/b \r\n\t\n# x\nc/d#e \t# why");
         assert_eq!(found, [key("keys:3", "a/b"), key("keys:6", "c/d#e")]);
         assert_eq!(lines(b""), []);
         assert_eq!(lines(b"#\n \n"), []);

@@ -20,7 +20,7 @@ fn pin(ecosystem: Ecosystem, name: &str, version: &str, reach: Reach) -> Pin {
 
 fn project(pins: Vec<Pin>) -> Project {
     let (locals, notes, broken) = (Vec::new(), Vec::new(), Vec::new());
-    Project { pins, locals, notes, broken, stamp: Stamp::default() }
+    Project { pins, locals, notes, broken, registries: Default::default(), stamp: Stamp::default() }
 }
 
 fn shown(project: &Project, ecosystem: Ecosystem) -> Vec<String> {

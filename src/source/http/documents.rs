@@ -2,9 +2,10 @@
 //! again only when it has changed.
 //!
 //! Invariants: what is kept was a whole answer; a failure is never kept, and never answered with what was
-//! kept before, unless the caller asks for that ([`Documents::at_hand`]); a document that came with a
-//! credential, for other media types or past another size is another document. A damaged file is none. Two
-//! processes at once may both ask: the last one stays, and either is right.
+//! kept before, unless the caller asks for that ([`Documents::at_hand`]); a document that came with another
+//! credential or for other media types is another document; one that is larger than who asks wants to read is
+//! none for him. A damaged file is none. Two processes at once may both ask: the last one stays, and either is
+//! right.
 //!
 //! No credential and no query of a url stands in the files or their names. All of them together stay below
 //! a bound; the ones that were asked for longest ago go first.

@@ -94,6 +94,7 @@ struct Lister<'a> {
 impl Lister<'_> {
     fn list(&mut self) -> Result<()> {
         let path = self.root.path();
+        self.refuse_gits_own()?;
         let top = path.ancestors().find(|above| is_repository(above));
         let Some(top) = top else {
             self.refuse_bare()?;
@@ -247,6 +248,18 @@ impl Lister<'_> {
         !self.borders.keep_out(&place())
             && (self.ignored.is_empty()
                 || !self.ignored.matched_path_or_any_parents(path, is_directory).is_ignore())
+    }
+
+    /// What lies in a directory called `.git` is git's own, and git lists none of it.
+    fn refuse_gits_own(&self) -> Result<()> {
+        let path = self.root.path();
+        let Some(own) = path.ancestors().find(|above| above.file_name() == Some(OsStr::new(".git"))) else {
+            return Ok(());
+        };
+        let what = format!("list {}", path.display());
+        let error = Error::new(Kind::Invalid, what, "it is, or lies in, a directory of git itself");
+        let work_tree = own.parent().unwrap_or(Path::new("/"));
+        Err(error.hint(format!("name the work tree: srcfs add NAME --path {}", work_tree.display())))
     }
 
     /// A bare repository has no files: what lies in it is git's own.

@@ -7,8 +7,12 @@
 //! a file that was changed a moment ago may be changed again without a new time (git's "racily
 //! clean"), so it is read again. That assumes that the clock of the file system is not behind that of
 //! this machine by more than that, at the moment of such a change.
+//!
+//! It holds the names of the files, so it goes with the mirror. Who looks at the directory at that moment
+//! began with a file that is gone then, and does not write it anew; what slips in between goes with the
+//! next collection ([`forget_others`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +26,10 @@ use crate::store::ObjectId;
 
 /// The coarsest time stamps of file systems in use are 2 s apart.
 const RACY: Duration = Duration::from_secs(2);
+/// What the names of the files end with.
+const ENDING: &str = ".stats";
+/// No fetch takes so long.
+const YOUNG: Duration = Duration::from_secs(24 * 3600);
 const MAGIC: &[u8; 8] = b"srcfsst1";
 const FIXED: usize = 4 + 8 * 5 + 4 + 20;
 
@@ -83,13 +91,21 @@ impl Stat {
 #[derive(Default)]
 pub(super) struct Stats {
     files: HashMap<OsString, (Stat, ObjectId)>,
+    /// Whether there was a file that remembered them.
+    kept: bool,
 }
 
 impl Stats {
     /// What `file` remembers; nothing if it does not exist or is not what was written.
     pub(super) fn load(file: &Path) -> Stats {
+        let kept = file.exists();
         let read = memory::load(file).and_then(|bytes| decode(&bytes));
-        Stats { files: read.unwrap_or_default() }
+        Stats { files: read.unwrap_or_default(), kept }
+    }
+
+    /// Whether `file`, which they were loaded from, was removed since.
+    pub(super) fn were_forgotten(&self, file: &Path) -> bool {
+        self.kept && !file.exists()
     }
 
     /// The id of the file at `path`, if it is known that it is unchanged.
@@ -151,5 +167,62 @@ fn decode(bytes: &[u8]) -> Option<HashMap<OsString, (Stat, ObjectId)>> {
 
 /// The place of what is remembered of a resource.
 pub(super) fn place(directory: &Path, digest: &str) -> PathBuf {
-    directory.join(format!("{digest}.stats"))
+    directory.join(format!("{digest}{ENDING}"))
+}
+
+/// Removes what is remembered of a resource.
+pub(super) fn forget(directory: &Path, digest: &str) {
+    let file = place(directory, digest);
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            log::warn!("could not delete {}: {error}", file.display());
+        }
+        _ => {}
+    }
+}
+
+/// Removes what is remembered of resources whose digest is not among `digests`, if it is old: a young one
+/// may be of a first fetch.
+pub(super) fn forget_others(directory: &Path, digests: &HashSet<String>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(digest) = name.to_str().and_then(|name| name.strip_suffix(ENDING)) else { continue };
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default();
+        if age > YOUNG && !digests.contains(digest) {
+            forget(directory, digest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_nothing_goes_when_it_is_old_and_nothing_else_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = ["used.stats", "unused.stats", "young.stats", "unused.document"];
+        for name in names {
+            let file = std::fs::File::create(directory.path().join(name)).unwrap();
+            if name != "young.stats" {
+                file.set_modified(SystemTime::now() - YOUNG * 2).unwrap();
+            }
+        }
+        forget_others(directory.path(), &HashSet::from(["used".to_owned()]));
+        let left = names.map(|name| directory.path().join(name).exists());
+        assert_eq!(left, [true, false, true, true]);
+    }
+
+    #[test]
+    fn who_began_with_a_file_that_is_gone_knows_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = place(directory.path(), "x");
+        assert!(!Stats::load(&file).were_forgotten(&file), "there was none");
+        save(&file, SystemTime::now(), std::iter::empty()).unwrap();
+        let stats = Stats::load(&file);
+        assert!(!stats.were_forgotten(&file));
+        forget(directory.path(), "x");
+        assert!(stats.were_forgotten(&file));
+    }
 }

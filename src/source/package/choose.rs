@@ -46,11 +46,27 @@ pub(super) fn choose<'o>(
         Kind::Pypi => ranked(offer, |text| PepVersion::from_str(text).ok()).pypi(reference),
         Kind::Git | Kind::Local => None,
     };
-    let exact = reference.is_pinned();
     match chosen {
-        Some(release) => Ok(Choice { release, moving: !exact }),
+        Some(release) => {
+            Ok(Choice { release, moving: !reference.is_pinned() && !is_whole(kind, reference, release) })
+        }
         None => Err(missing(kind, reference, offer, what)),
     }
+}
+
+/// Whether a part of a version is a whole one, which exists: of Python projects alone, where many have
+/// versions like `2024.1`.
+fn is_whole(kind: Kind, reference: &Reference, release: &Release) -> bool {
+    let Reference::Range(text) = reference else { return false };
+    kind == Kind::Pypi
+        && part_of(text).is_some_and(|part| {
+            PepVersion::from_str(&release.version).is_ok_and(|version| is_exactly(&version, &part))
+        })
+}
+
+/// Whether `version` is written with these numbers: 2.0.0 equals 2, but who writes 2 means the newest 2.
+fn is_exactly(version: &PepVersion, part: &[u64]) -> bool {
+    *version == PepVersion::new(part.iter().copied()) && version.release().len() == part.len()
 }
 
 /// Versions that their ecosystem can read, the highest first.
@@ -104,12 +120,10 @@ impl<'o> Ranked<'o, deno_semver::Version> {
             }
             Reference::Range(text) => {
                 let range = npm_range(text)?;
-                // Also if it is a prerelease.
-                if let Some(latest) = tagged("latest").filter(|_| text.trim() == "*") {
-                    return Some(latest);
-                }
                 let fits = |release: &Release| {
-                    npm_version(&release.version).is_some_and(|version| range.satisfies(&version))
+                    // Also if it is a prerelease.
+                    let all = text.trim() == "*";
+                    all || npm_version(&release.version).is_some_and(|version| range.satisfies(&version))
                 };
                 if let Some(latest) = tagged("latest").filter(|release| fits(release) && !release.deprecated)
                 {
@@ -131,10 +145,12 @@ impl<'o> Ranked<'o, semver::Version> {
             Reference::Default => {
                 self.highest(|version| version.pre.is_empty()).or_else(|| self.highest(|_| true))
             }
-            // Build metadata does not tell two versions apart, in a registry.
+            // Build metadata need not be named, but who names one means no other.
             Reference::Version(text) => {
                 let wanted = semver::Version::parse(text).ok()?;
-                self.exactly(|version| version.cmp_precedence(&wanted).is_eq())
+                let same = |version: &semver::Version| version.cmp_precedence(&wanted).is_eq();
+                let exact = self.exactly(|version| *version == wanted);
+                exact.or_else(|| wanted.build.is_empty().then(|| self.exactly(same)).flatten())
             }
             Reference::Range(text) => match part_of(text) {
                 Some(part) => self.highest(|version| {
@@ -160,15 +176,13 @@ impl<'o> Ranked<'o, PepVersion> {
             Reference::Default => stable_first(&|_| true),
             Reference::Version(text) => {
                 let wanted = PepVersion::from_str(text).ok()?;
-                self.exactly(|version| *version == wanted)
+                // Of several spellings that are equal one that is not yanked, as below.
+                let is_it = |version: &PepVersion| *version == wanted;
+                self.highest(is_it).or_else(|| self.exactly(is_it))
             }
             Reference::Range(text) => {
                 if let Some(part) = part_of(text) {
-                    // Written so: 2.0.0 equals 2, but who writes 2 means the newest 2.
-                    let whole = PepVersion::new(part.iter().copied());
-                    let is_whole =
-                        |version: &PepVersion| *version == whole && version.release().len() == part.len();
-                    if let Some(exact) = self.exactly(is_whole) {
+                    if let Some(exact) = self.exactly(|version| is_exactly(version, &part)) {
                         return Some(exact);
                     }
                     return stable_first(&|version| {
@@ -176,13 +190,18 @@ impl<'o> Ranked<'o, PepVersion> {
                     });
                 }
                 let range = VersionSpecifiers::from_str(text).ok()?;
-                // PEP 592: who names one version exactly gets it, though it was yanked.
+                // PEP 592: who names one version exactly gets it, though it was yanked, if no other will do.
                 if let [only] = &range[..]
                     && matches!(only.operator(), Operator::Equal | Operator::ExactEqual)
                 {
-                    return self.exactly(|version| only.contains(version));
+                    let is_it = |version: &PepVersion| only.contains(version);
+                    return self.highest(is_it).or_else(|| self.exactly(is_it));
                 }
-                let names_one = range.iter().any(|one| one.version().any_prerelease());
+                // To exclude one is not to ask for it.
+                let asks =
+                    |operator: &Operator| !matches!(operator, Operator::NotEqual | Operator::NotEqualStar);
+                let names_one =
+                    range.iter().any(|one| asks(one.operator()) && one.version().any_prerelease());
                 match names_one {
                     true => self.highest(|version| range.contains(version)),
                     false => stable_first(&|version| range.contains(version)),
@@ -217,6 +236,16 @@ fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Erro
         return Error::new(ErrorKind::NotFound, what, why).hint("name a yanked version exactly to get it");
     }
     let text = reference.to_string();
+    if let Some(release) = if_nothing_were_yanked(kind, reference, offer) {
+        let version = super::metadata::line(&release.version).unwrap_or_default();
+        let why = match release.yanked.as_deref().and_then(super::metadata::line) {
+            Some(why) if !why.is_empty() => format!("{version} would be it, but was yanked: {why}"),
+            _ => format!("{version} would be it, but was yanked"),
+        };
+        let exact = Reference::exact_version(kind, &release.version).map_or(version, |exact| exact.to_path());
+        return Error::new(ErrorKind::NotFound, what, why)
+            .hint(format!("write @{exact} to have it nevertheless"));
+    }
     let (why, hint) = match reference {
         Reference::DistTag(tag) => {
             let tags: Vec<String> =
@@ -233,6 +262,22 @@ fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Erro
         _ => (format!("no version is in the range {text}"), format!("the newest are {}", newest(MOST_NAMED))),
     };
     Error::new(ErrorKind::NotFound, what, why).hint(hint)
+}
+
+/// What a reference would mean if no version were yanked, and does not mean for that reason alone.
+fn if_nothing_were_yanked<'o>(kind: Kind, reference: &Reference, offer: &'o Offer) -> Option<&'o Release> {
+    let releases = offer.releases.iter().map(|release| Release {
+        archives: Vec::new(),
+        yanked: None,
+        ..release.clone()
+    });
+    let all = Offer { releases: releases.collect(), ..Offer::of(&offer.name, &offer.registry) };
+    let chosen = match kind {
+        Kind::Crates => ranked(&all, |text| semver::Version::parse(text).ok()).crates(reference),
+        Kind::Pypi => ranked(&all, |text| PepVersion::from_str(text).ok()).pypi(reference),
+        _ => None,
+    }?;
+    offer.releases.iter().find(|release| release.version == chosen.version && release.yanked.is_some())
 }
 
 impl<'o, V> Ranked<'o, V> {
@@ -259,167 +304,4 @@ fn distance(version: &str, wanted: &str) -> (usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::key::{Key, Package};
-
-    /// Versions; `!` in front is yanked, `~` is deprecated.
-    fn offer(versions: &[&str], tags: &[(&str, &str)]) -> Offer {
-        let release = |text: &&str| Release {
-            version: text.trim_start_matches(['!', '~']).to_owned(),
-            yanked: text.starts_with('!').then(String::new),
-            deprecated: text.starts_with('~'),
-            archives: Vec::new(),
-            published: None,
-        };
-        Offer {
-            releases: versions.iter().map(release).collect(),
-            tags: tags.iter().map(|(tag, version)| ((*tag).to_owned(), (*version).to_owned())).collect(),
-            ..Offer::of("x", &url::Url::parse("https://registry.test").unwrap())
-        }
-    }
-
-    fn chosen(kind: Kind, text: &str, offer: &Offer) -> Result<String> {
-        let key = Key::package(Package::new(kind, "x").unwrap());
-        let reference = key.reference(text).unwrap();
-        choose(kind, &reference, offer, "resolve x").map(|choice| choice.release.version.clone())
-    }
-
-    #[test]
-    fn npm_chooses_as_npm_does() {
-        let versions =
-            ["16.0.0", "17.0.2", "18.0.0", "18.3.1", "~18.9.0", "19.0.0-rc.1", "19.0.0", "20.0.0-beta.2"];
-        let offer = offer(&versions, &[("latest", "19.0.0"), ("next", "20.0.0-beta.2"), ("old", "1.0.0")]);
-        for (text, version) in [
-            ("", "19.0.0"),
-            ("next", "20.0.0-beta.2"),
-            ("18", "18.3.1"),
-            ("^18.0.0", "18.3.1"),
-            ("18.9.x", "18.9.0"),
-            ("18.9.0", "18.9.0"),
-            ("16 || 17", "17.0.2"),
-            (">=17 <19", "18.3.1"),
-            ("*", "19.0.0"),
-            ("v17.0.2", "17.0.2"),
-            ("^20.0.0-beta", "20.0.0-beta.2"),
-        ] {
-            assert_eq!(chosen(Kind::Npm, text, &offer).unwrap(), version, "{text}");
-        }
-        for text in ["15", "21", "nightly", "18.3.2", "old", "20"] {
-            assert_eq!(chosen(Kind::Npm, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
-        }
-        // Of one that cannot be read as a version nothing is taken, and what follows one is no part of it.
-        let odd =
-            super::tests::offer(&["1.0.0", "2.0.0", "1.5.0 junk", "1.6.0/../x"], &[("latest", "1.5.0 junk")]);
-        for (text, version) in
-            [("1.0.0 - 2.0.0", "2.0.0"), ("1.0.0 || 2.0.0", "2.0.0"), ("", "2.0.0"), ("1", "1.0.0")]
-        {
-            assert_eq!(chosen(Kind::Npm, text, &odd).unwrap(), version, "{text}");
-        }
-        let key = Key::package(Package::new(Kind::Npm, "x").unwrap());
-        for text in ["1.0.0 junk", "1.0.0/../../x", "1.0.0\u{1b}[31m"] {
-            assert!(key.reference(text).is_err(), "{text}");
-        }
-        let held_back = super::tests::offer(&["1.0.0", "1.1.0", "1.2.0"], &[("latest", "1.1.0")]);
-        assert_eq!(chosen(Kind::Npm, "1", &held_back).unwrap(), "1.1.0", "what latest names, if it fits");
-    }
-
-    /// What npm's own semver (7.x, `maxSatisfying`) answers, recorded: a line a range, and the version or `null`.
-    #[test]
-    fn ranges_mean_what_they_mean_to_npm() {
-        let recorded = |file: &str| {
-            let path =
-                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/versions").join(file);
-            std::fs::read_to_string(path).unwrap()
-        };
-        let (versions, ranges) = (recorded("npm.versions"), recorded("npm.ranges"));
-        let versions: Vec<&str> = versions.lines().collect();
-        let offer = offer(&versions, &[]);
-        let key = Key::package(Package::new(Kind::Npm, "x").unwrap());
-        let mut wrong = Vec::new();
-        for line in ranges.lines() {
-            let (text, wanted) = line.split_once('\t').unwrap();
-            // A dist-tag, or nothing, is none.
-            let reference = key.reference(text).ok().filter(|one| *one != Reference::Default);
-            let found = reference.and_then(|reference| choose(Kind::Npm, &reference, &offer, "x").ok());
-            let found = found.map_or("null", |choice| &choice.release.version);
-            // That one is of deno_semver's own: below the lowest of all versions there is nothing.
-            if found != wanted && !text.trim().is_empty() && text != "<0.0.0-z" {
-                wrong.push(format!("{text:?}: {found}, to npm {wanted}"));
-            }
-        }
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    }
-
-    #[test]
-    fn crates_are_chosen_as_cargo_does() {
-        let versions =
-            ["0.9.0", "0.10.1", "1.0.0", "1.2.0", "1.2.7", "!1.3.0", "2.0.0-alpha.1", "1.9.0+build.5"];
-        let offer = offer(&versions, &[]);
-        for (text, version) in [
-            ("", "1.9.0+build.5"),
-            ("1", "1.9.0+build.5"),
-            ("1.2", "1.2.7"),
-            ("0", "0.10.1"),
-            ("~1.2.0", "1.2.7"),
-            (">=0.9, <1", "0.10.1"),
-            ("1.3.0", "1.3.0"),
-            ("1.9.0", "1.9.0+build.5"),
-            ("2.0.0-alpha.1", "2.0.0-alpha.1"),
-            ("^2.0.0-alpha", "2.0.0-alpha.1"),
-        ] {
-            assert_eq!(chosen(Kind::Crates, text, &offer).unwrap(), version, "{text}");
-        }
-        for text in ["1.3", "2", "=1.3.0", "3.0.0"] {
-            assert_eq!(chosen(Kind::Crates, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
-        }
-        assert_eq!(chosen(Kind::Crates, "", &super::tests::offer(&["0.1.0-a"], &[])).unwrap(), "0.1.0-a");
-    }
-
-    #[test]
-    fn projects_are_chosen_by_pep_440() {
-        let versions = ["1.0", "2.0.0", "2.31.0", "!2.32.0", "2.33.0rc1", "2024.1", "2024.1.1", "1!0.1"];
-        let offer = offer(&versions, &[]);
-        for (text, version) in [
-            ("", "1!0.1"),
-            ("2", "2.31.0"),
-            ("1", "1.0"),
-            ("2.31", "2.31.0"),
-            ("2024", "2024.1.1"),
-            ("2024.1", "2024.1"),
-            ("~=2.0", "2.31.0"),
-            (">=2,<3", "2.31.0"),
-            (">=2.33.0rc1,<3", "2.33.0rc1"),
-            ("2.32.0", "2.32.0"),
-            ("1.0.0", "1.0"),
-            ("==2.32.0", "2.32.0"),
-            ("===2.32.0", "2.32.0"),
-        ] {
-            assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap(), version, "{text}");
-        }
-        let two_numbers = super::tests::offer(&["!1.0", "0.9"], &[]);
-        for text in ["1.0", "==1.0", "===1.0", "1.0.0"] {
-            assert_eq!(chosen(Kind::Pypi, text, &two_numbers).unwrap(), "1.0", "{text}: yanked, and named");
-        }
-        assert!(chosen(Kind::Pypi, "==1.*", &two_numbers).is_err());
-        for text in ["3", "==2.32.*", "2.34.0"] {
-            assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
-        }
-        let only_early = super::tests::offer(&["1.0a1", "1.0b1"], &[]);
-        assert_eq!(chosen(Kind::Pypi, "", &only_early).unwrap(), "1.0b1");
-    }
-
-    #[test]
-    fn a_missing_version_names_those_that_are_near() {
-        let offer = offer(&["1.0.0", "1.2.3", "1.2.4", "2.0.0"], &[("latest", "2.0.0")]);
-        let advice = |text: &str| {
-            let error = chosen(Kind::Npm, text, &offer).unwrap_err();
-            error.advice().unwrap_or_default().to_owned()
-        };
-        assert!(advice("1.2.5").starts_with("the nearest are 1.2.4, 1.2.3"), "{}", advice("1.2.5"));
-        assert!(advice("^3").starts_with("the newest are 2.0.0, 1.2.4"), "{}", advice("^3"));
-        assert_eq!(advice("beta"), "its tags are latest");
-        let none = super::tests::offer(&["!1.0.0"], &[]);
-        assert!(chosen(Kind::Crates, "", &none).unwrap_err().why().contains("yanked"));
-    }
-}
+mod tests;

@@ -8,17 +8,27 @@ use serde::Deserialize;
 use url::Url;
 
 use super::asker::{self, Asker, Page, When};
+use super::entries::{self, LONGEST_NAME, LONGEST_TEXT, MOST};
 use super::hash;
 use super::metadata;
-use super::offer::{Algorithm, Offer, Published, Release};
+use super::offer::{self, Algorithm, Offer, Published, Release};
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
 use crate::source::archive::Rules;
+use crate::source::http::Request;
 use crate::source::http::credential::Credential;
 use crate::source::registry::Cargo;
 
 /// The file of an index that says where its archives are.
 const CONFIG: &str = "config.json";
+
+/// The version of a line's own format. It is read first, because those above 2 are for later clients and may
+/// be anything else.
+#[derive(Deserialize)]
+struct Format {
+    #[serde(default)]
+    v: Option<u32>,
+}
 
 #[derive(Deserialize)]
 struct Line {
@@ -30,9 +40,6 @@ struct Line {
     /// RFC 3339; only newer indexes have it.
     #[serde(default)]
     pubtime: Option<String>,
-    /// The version of the line's own format; those above 2 are for later clients.
-    #[serde(default)]
-    v: Option<u32>,
 }
 
 /// What [`CONFIG`] says.
@@ -54,44 +61,76 @@ const CONFIG_AGE: Duration = Duration::from_secs(3600);
 /// publishing, and nobody is to see it who need not.
 pub(super) fn offer(package: &Package, cargo: &Cargo, asker: &Asker<'_>) -> Result<Option<Offer>> {
     let index = match package.registry() {
-        Some(url) => asker::registry_at(url)?,
+        Some(url) => cargo.index_at(&asker::registry_at(url)?)?,
         None => cargo.default_index()?,
     };
     let token = cargo.credential_for(&index);
-    let Some(config) = config(&index, token.as_ref(), asker)? else { return Ok(None) };
+    let token = token.as_ref();
+    let Some(known) = config(&index, token, CONFIG_AGE, asker)? else { return Ok(None) };
+    match look(package, &index, &known, token, asker) {
+        // It may want a token since it was last asked whether it does.
+        Err(refused)
+            if refused.kind() == Kind::NotFoundOrPrivate && token.is_some() && !known.auth_required =>
+        {
+            match config(&index, token, Duration::ZERO, asker)? {
+                Some(now) if now.auth_required => look(package, &index, &now, token, asker),
+                _ => Err(refused),
+            }
+        }
+        answer => answer,
+    }
+}
+
+/// What the index has of `package`, going by its configuration.
+fn look(
+    package: &Package,
+    index: &Url,
+    config: &IndexConfig,
+    token: Option<&Credential>,
+    asker: &Asker<'_>,
+) -> Result<Option<Offer>> {
     let credential = token.filter(|_| config.auth_required);
     for spelled in spellings(package.name()) {
-        let url = asker::below(&index, &path(&spelled))?;
-        let page = Page { url: &url, accept: None, credential: credential.as_ref(), max_age: Duration::ZERO };
-        let found = asker.read(&page, |document| read(package.name(), &document.bytes, &config))?;
+        let url = asker::below(index, &path(&spelled))?;
+        let page = Page { url: &url, accept: None, credential, max_age: Duration::ZERO };
+        let found = asker.read(&page, |document| read(package.name(), &document.bytes, index))?;
         if let Some((name, releases)) = found {
-            let authorized = config.auth_required;
-            return Ok(Some(Offer { releases, authorized, ..Offer::of(&name, &index) }));
+            let (authorized, download) = (config.auth_required, config.dl.clone());
+            return Ok(Some(Offer { releases, authorized, download, ..Offer::of(&name, index) }));
         }
     }
     Ok(None)
 }
 
 /// The archive of a version: there is one.
-pub(super) fn archive<'r>(
-    offer: &Offer,
-    release: &'r Release,
-) -> Option<(&'r Published, Rules, Option<&'static str>)> {
+pub(super) fn archive(offer: &Offer, release: &Release) -> Option<(Published, Rules, Option<&'static str>)> {
     let top = format!("{}-{}", offer.name, release.version);
-    Some((release.archives.first()?, Rules::Crate { top }, None))
+    let archive = release.archives.first()?;
+    let checksum = &archive.hash.as_ref()?.hex;
+    let url = url(&offer.download, &offer.name, &release.version, checksum);
+    Some((Published { url, ..archive.clone() }, Rules::Crate { top }, None))
 }
 
-/// The configuration of an index; `None` if it is not at hand. One that wants to know who asks says so by
-/// refusing.
-fn config(index: &Url, token: Option<&Credential>, asker: &Asker<'_>) -> Result<Option<IndexConfig>> {
+/// The configuration of an index, no older than `max_age`; `None` if it is not at hand. One that wants to know
+/// who asks says so by refusing.
+fn config(
+    index: &Url,
+    token: Option<&Credential>,
+    max_age: Duration,
+    asker: &Asker<'_>,
+) -> Result<Option<IndexConfig>> {
     let url = asker::below(index, CONFIG)?;
     let ask = |credential| {
-        let page = Page { url: &url, accept: None, credential, max_age: CONFIG_AGE };
+        let page = Page { url: &url, accept: None, credential, max_age };
         asker.read(&page, |document| IndexConfig::read(index.as_str(), &document.bytes))
     };
     let found = match (ask(None), token) {
         (Ok(None), Some(_)) => ask(token)?,
-        (Err(error), Some(_)) if error.kind() == Kind::NotFoundOrPrivate => ask(token)?,
+        (Err(error), Some(_)) if error.kind() == Kind::NotFoundOrPrivate => {
+            // What it said to anybody before does not hold any more.
+            asker.documents.forget(&Request::new(&url));
+            ask(token)?
+        }
         (answer, _) => answer?,
     };
     match found {
@@ -108,27 +147,30 @@ fn config(index: &Url, token: Option<&Credential>, asker: &Asker<'_>) -> Result<
 impl IndexConfig {
     /// Reads the file; [`Kind::Corrupt`] if it is not one.
     fn read(index: &str, document: &[u8]) -> Result<IndexConfig> {
-        serde_json::from_slice(document).map_err(|error| {
+        let config = serde_json::from_slice(document).map_err(|error| error.to_string());
+        let config = config.and_then(|config: IndexConfig| match config.dl.len() > LONGEST_TEXT {
+            true => Err("its url is too long".to_owned()),
+            false => Ok(config),
+        });
+        config.map_err(|why| {
             let what = format!("read {CONFIG} of the index {}", crate::redact::redact(index));
-            let why = metadata::line(&error.to_string()).unwrap_or_default();
-            Error::new(Kind::Corrupt, what, why)
+            Error::new(Kind::Corrupt, what, metadata::line(&why).unwrap_or_default())
                 .hint("check that the configured registry is a sparse index of crates")
         })
     }
+}
 
-    /// The url of an archive.
-    fn archive(&self, name: &str, version: &str, checksum: &str) -> String {
-        let markers = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
-        if !markers.iter().any(|marker| self.dl.contains(marker)) {
-            return format!("{}/{name}/{version}/download", self.dl.trim_end_matches('/'));
-        }
-        self.dl
-            .replace("{crate}", name)
-            .replace("{version}", version)
-            .replace("{prefix}", &prefix(name))
-            .replace("{lowerprefix}", &prefix(&name.to_ascii_lowercase()))
-            .replace("{sha256-checksum}", checksum)
+/// The url of an archive: `dl` of the index, with what its markers stand for.
+fn url(dl: &str, name: &str, version: &str, checksum: &str) -> String {
+    let markers = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
+    if !markers.iter().any(|marker| dl.contains(marker)) {
+        return format!("{}/{name}/{version}/download", dl.trim_end_matches('/'));
     }
+    dl.replace("{crate}", name)
+        .replace("{version}", version)
+        .replace("{prefix}", &prefix(name))
+        .replace("{lowerprefix}", &prefix(&name.to_ascii_lowercase()))
+        .replace("{sha256-checksum}", checksum)
 }
 
 fn prefix(name: &str) -> String {
@@ -172,31 +214,36 @@ fn spellings(name: &str) -> Vec<String> {
 }
 
 /// Reads the file of a crate: its name as it was published, and its versions. Lines that are for later
-/// clients are left out.
-fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Vec<Release>)> {
+/// clients are left out, and so are, as by cargo, those that cannot be read.
+fn read(name: &str, document: &[u8], index: &Url) -> Result<(String, Vec<Release>)> {
+    let what = format!("read what the index says of crates/{name}");
     let broken = |why: String| {
-        Error::new(
-            Kind::Corrupt,
-            format!("read what the index says of crates/{name}"),
-            metadata::line(&why).unwrap_or_default(),
-        )
-        .hint("check that the configured registry is a sparse index of crates")
+        Error::new(Kind::Corrupt, what.as_str(), metadata::line(&why).unwrap_or_default())
+            .hint("check that the configured registry is a sparse index of crates")
     };
+    let page = offer::Page::at(index);
     let (mut own, mut releases) = (String::new(), Vec::new());
     for line in document.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        let line: Line = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
+        let format = serde_json::from_slice(line).ok().and_then(|Format { v }| v.or(Some(1)));
+        if format.is_none_or(|version| version > 2) {
+            continue;
+        }
+        let Ok(line) = serde_json::from_slice::<Line>(line) else { continue };
         if !super::same_crate(&line.name, name) {
             return Err(broken(format!("it is about {:?}", line.name)));
         }
-        if line.v.is_some_and(|version| version > 2) {
+        let Some(hash) = hash::hex(Algorithm::Sha256, &line.cksum) else { continue };
+        if line.vers.len() > LONGEST_NAME {
             continue;
         }
-        let hash = hash::hex(Algorithm::Sha256, &line.cksum);
-        let hash = hash.ok_or_else(|| broken(format!("{:?} is no checksum", line.cksum)))?;
+        if releases.len() == MOST {
+            return Err(entries::too_many(&what));
+        }
         releases.push(Release {
             archives: vec![Published {
                 file: format!("{}-{}.crate", line.name, line.vers),
-                url: config.archive(&line.name, &line.vers, &line.cksum),
+                url: String::new(),
+                page: page.clone(),
                 hash: Some(hash),
                 size: None,
                 yanked: None,
@@ -209,7 +256,7 @@ fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Ve
         own = line.name;
     }
     match releases.is_empty() {
-        true => Err(broken("it has no line".to_owned())),
+        true => Err(broken("it has no line that can be read".to_owned())),
         false => Ok((own, releases)),
     }
 }
@@ -218,8 +265,8 @@ fn read(name: &str, document: &[u8], config: &IndexConfig) -> Result<(String, Ve
 mod tests {
     use super::*;
 
-    fn config(dl: &str) -> IndexConfig {
-        IndexConfig::read("x", format!("{{\"dl\": \"{dl}\"}}").as_bytes()).unwrap()
+    fn index() -> Url {
+        Url::parse("https://index.test/").unwrap()
     }
 
     fn line(name: &str, version: &str, more: &str) -> String {
@@ -231,27 +278,34 @@ mod tests {
         let text = line("serde_json", "1.0.0", "")
             + &line("serde_json", "1.0.1", ",\"yanked\":true,\"pubtime\":\"2025-01-02T03:04:05Z\"")
             + "\n"
-            + &line("serde_json", "9.0.0", ",\"v\":3");
-        let (name, releases) = read("serde-json", text.as_bytes(), &config("https://r.test/api/")).unwrap();
+            + &line("serde_json", "9.0.0", ",\"v\":3")
+            + "{\"name\":\"serde_json\",\"vers\":\"9.0.1\",\"v\":3}\n[]\n{\"v\":3,\"name\":[]}\n"
+            + "{\"name\":\"serde_json\",\"vers\":\"1.0.2\"}\nnot JSON\n"
+            + "{\"name\":\"serde_json\",\"vers\":\"1.0.3\",\"cksum\":\"none\"}\n"
+            + &line("serde_json", "1.0.4", ",\"v\":2");
+        let (name, releases) = read("serde-json", text.as_bytes(), &index()).unwrap();
         assert_eq!(name, "serde_json");
         let versions: Vec<_> = releases.iter().map(|release| release.version.as_str()).collect();
-        assert_eq!(versions, ["1.0.0", "1.0.1"]);
+        assert_eq!(versions, ["1.0.0", "1.0.1", "1.0.4"]);
         assert!(releases[1].yanked.is_some() && releases[1].published.is_some());
-        assert_eq!(releases[0].archives[0].url, "https://r.test/api/serde_json/1.0.0/download");
+        let download = "https://r.test/api/".to_owned();
+        let offer = Offer { releases, download, ..Offer::of(&name, &index()) };
+        let (first, ..) = archive(&offer, &offer.releases[0]).unwrap();
+        assert_eq!(first.url, "https://r.test/api/serde_json/1.0.0/download");
         for text in [
             "",
             "<html>",
             &line("other", "1.0.0", ""),
             "{\"name\":\"serde_json\",\"vers\":\"1\",\"cksum\":\"x\"}",
         ] {
-            let error = read("serde_json", text.as_bytes(), &config("https://r.test")).unwrap_err();
+            let error = read("serde_json", text.as_bytes(), &index()).unwrap_err();
             assert_eq!(error.kind(), Kind::Corrupt, "{text}");
         }
     }
 
     #[test]
     fn archives_are_where_the_index_says() {
-        let at = |dl: &str| config(dl).archive("Serde_json", "1.0.0", "ab");
+        let at = |dl: &str| url(dl, "Serde_json", "1.0.0", "ab");
         assert_eq!(
             at("https://r.test/{crate}/{crate}-{version}.crate"),
             "https://r.test/Serde_json/Serde_json-1.0.0.crate"

@@ -2,17 +2,17 @@
 //!
 //! <https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md>
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::asker::{self, Asker, Page};
+use super::entries::{Named, Text};
 use super::hash;
 use super::metadata;
-use super::offer::{Offer, Published, Release};
+use super::offer::{self, Hash, Offer, Published, Release};
 use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -26,29 +26,45 @@ const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/js
 struct Packument {
     name: String,
     #[serde(default, rename = "dist-tags")]
-    tags: BTreeMap<String, String>,
+    tags: Named<Text>,
     #[serde(default)]
-    versions: BTreeMap<String, Manifest>,
+    versions: Named<Manifest>,
     /// When each was published; in the whole form alone.
     #[serde(default)]
-    time: BTreeMap<String, Said>,
+    time: Named<Text>,
 }
 
 #[derive(Deserialize)]
 struct Manifest {
     dist: Dist,
-    /// A sentence, and in old documents also `true` or `false`.
-    #[serde(default)]
-    deprecated: Said,
+    #[serde(default, deserialize_with = "is_deprecated")]
+    deprecated: bool,
 }
 
 #[derive(Deserialize)]
 struct Dist {
-    tarball: String,
+    tarball: Text,
     #[serde(default)]
-    integrity: Option<String>,
+    integrity: Option<Text>,
     #[serde(default)]
-    shasum: Option<String>,
+    shasum: Option<Text>,
+}
+
+impl Dist {
+    /// The strongest there is.
+    fn hash(&self) -> Option<Hash> {
+        let strong = self.integrity.as_ref().and_then(|text| hash::strongest_of_integrity(&text.0));
+        strong.or_else(|| hash::sha1(&self.shasum.as_ref()?.0))
+    }
+}
+
+/// A sentence, and in old documents also `true` or `false`. An empty sentence takes it back.
+fn is_deprecated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(match Said::deserialize(deserializer)? {
+        Said::No => false,
+        Said::Yes => true,
+        Said::Why(why) => !why.is_empty(),
+    })
 }
 
 /// What the registry of `package` has of it.
@@ -65,8 +81,8 @@ pub(super) fn offer(package: &Package, npm: &Npm, asker: &Asker<'_>) -> Result<O
 }
 
 /// The archive of a version: there is one.
-pub(super) fn archive(release: &Release) -> Option<(&Published, Rules, Option<&'static str>)> {
-    Some((release.archives.first()?, Rules::Npm, None))
+pub(super) fn archive(release: &Release) -> Option<(Published, Rules, Option<&'static str>)> {
+    Some((release.archives.first()?.clone(), Rules::Npm, None))
 }
 
 /// The path of a package below its registry.
@@ -76,17 +92,16 @@ fn path(name: &str) -> String {
 
 /// Reads a packument. [`Kind::Corrupt`] if it is none, or is about another package.
 fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
+    let what = format!("read what the registry says of npm/{name}");
     let broken = |why: String| {
-        Error::new(
-            Kind::Corrupt,
-            format!("read what the registry says of npm/{name}"),
-            metadata::line(&why).unwrap_or_default(),
-        )
-        .hint("check that the configured registry is one of npm")
+        Error::new(Kind::Corrupt, what.as_str(), metadata::line(&why).unwrap_or_default())
+            .hint("check that the configured registry is one of npm")
     };
-    let packument: Packument = match serde_json::from_slice(document) {
+    // A byte that is no text is in a description, which nobody reads here.
+    let document = String::from_utf8_lossy(document);
+    let packument: Packument = match serde_json::from_str(&document) {
         Ok(packument) => packument,
-        Err(error) if serde_json::from_slice::<IgnoredAny>(document).is_err() => {
+        Err(error) if serde_json::from_str::<IgnoredAny>(&document).is_err() => {
             return Err(broken(format!("it is not JSON: {error}")));
         }
         Err(error) => return Err(broken(format!("it is no packument: {error}"))),
@@ -95,32 +110,32 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
         return Err(broken(format!("it is about {:?}", packument.name)));
     }
     let Packument { name, tags, versions, time } = packument;
+    if versions.is_unreadable() {
+        return Err(broken("none of its versions can be read".to_owned()));
+    }
+    let (tags, time) = (tags.read(&what)?, time.read(&what)?);
+    let page = offer::Page::at(registry);
     let release = |(version, manifest): (String, Manifest)| {
         let Manifest { dist, deprecated } = manifest;
-        // An empty sentence takes it back.
-        let deprecated = deprecated == Said::Yes || matches!(&deprecated, Said::Why(why) if !why.is_empty());
-        let published = match time.get(&version) {
-            Some(Said::Why(time)) => super::time::parse(time),
-            _ => None,
-        };
-        let file = dist.tarball.rsplit('/').next().unwrap_or_default().to_owned();
-        let hash = hash::strongest_of_integrity(dist.integrity.as_deref().unwrap_or_default());
-        let sha1 = || dist.shasum.as_deref().and_then(hash::sha1);
-        Release {
-            version,
+        // A query may hold a secret, and is no part of the name.
+        let url = registry.join(&dist.tarball.0).ok();
+        let last = url.as_ref().and_then(|url| url.path_segments()?.next_back());
+        let archive = Published {
+            file: last.unwrap_or_default().to_owned(),
+            hash: dist.hash(),
+            url: dist.tarball.0,
+            page: page.clone(),
+            size: None,
             yanked: None,
-            deprecated,
-            archives: vec![Published {
-                file,
-                url: dist.tarball,
-                hash: hash.or_else(sha1),
-                size: None,
-                yanked: None,
-            }],
-            published,
-        }
+        };
+        let published = time.get(&version).and_then(|time| super::time::parse(&time.0));
+        Release { version, yanked: None, deprecated, archives: vec![archive], published }
     };
-    Ok(Offer { releases: versions.into_iter().map(release).collect(), tags, ..Offer::of(&name, registry) })
+    Ok(Offer {
+        releases: versions.read(&what)?.into_iter().map(release).collect(),
+        tags: tags.into_iter().map(|(tag, Text(version))| (tag, version)).collect(),
+        ..Offer::of(&name, registry)
+    })
 }
 
 #[cfg(test)]
@@ -163,9 +178,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_packument_of_that_package_is_refused() {
-        for document in ["", "<html>", "[]", "{}", r#"{"name": "other"}"#, r#"{"name": "x", "versions": []}"#]
+    fn an_odd_part_hides_nothing_of_the_others() {
+        let dist = r#""dist": {"tarball": "https://registry.test/x.tgz", "integrity": null}"#;
+        let read = |more: &str| {
+            let document = format!(
+                "{{\"name\": \"x\", {more} \"versions\": {{\"1.0.0\": {{{dist}}}, \"1.0.1\": {{}}, \"1.0.2\": null,
+                \"1.0.3\": {{\"dist\": {{}}}}, \"1.0.4\": {{\"dist\": {{\"tarball\": []}}}}, \"1.0.5\": {{{dist},
+                \"deprecated\": {{}}, \"readme\": [[[]]]}}, \"1.0.6\": {{{dist}, {dist}}}}}}}"
+            );
+            let mut document = document.into_bytes();
+            let at = document.windows(6).position(|word| word == b"readme").unwrap();
+            document[at] = 0xff;
+            super::read("x", &document, &registry())
+        };
+        for more in
+            ["", "\"time\": null,", "\"dist-tags\": null,", "\"time\": {\"1.0.0\": {}, \"unpublished\": {}},"]
         {
+            let versions: Vec<_> =
+                read(more).unwrap().releases.into_iter().map(|release| release.version).collect();
+            assert_eq!(versions, ["1.0.0", "1.0.5"], "{more}");
+        }
+        let tags = read("\"dist-tags\": {\"latest\": \"1.0.0\", \"odd\": 5},").unwrap().tags;
+        assert_eq!(tags.into_keys().collect::<Vec<_>>(), ["latest"]);
+    }
+
+    #[test]
+    fn what_is_no_packument_of_that_package_is_refused() {
+        for document in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"name": "other"}"#,
+            r#"{"name": "x", "versions": []}"#,
+            r#"{"name": "x", "versions": {"1": {}}}"#,
+        ] {
             assert_eq!(
                 read("x", document.as_bytes(), &registry()).unwrap_err().kind(),
                 Kind::Corrupt,

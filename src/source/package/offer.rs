@@ -1,12 +1,15 @@
 //! What a registry has of a package, in the words that all ecosystems share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use url::Url;
 
+use crate::error::{Error, Kind};
+
 /// Everything that a registry has of one package.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Offer {
     /// The name as the registry writes it.
     pub(super) name: String,
@@ -18,6 +21,10 @@ pub(super) struct Offer {
     pub(super) registry: Url,
     /// Whether that registry wants to know who asks, for its archives too (crates).
     pub(super) authorized: bool,
+    /// What the urls of its archives are made of, if all are made alike (crates).
+    pub(super) download: String,
+    /// An index that would not say what it has, if others were asked, too (pypi).
+    pub(super) refused: Option<Error>,
 }
 
 impl Offer {
@@ -29,6 +36,16 @@ impl Offer {
             tags: BTreeMap::new(),
             registry: registry.clone(),
             authorized: false,
+            download: String::new(),
+            refused: None,
+        }
+    }
+
+    /// What it means that something is not in it, which `absent` says: one that refused may have it.
+    pub(super) fn lacks(&self, what: &str, absent: Error) -> Error {
+        match &self.refused {
+            Some(refused) if absent.kind() == Kind::NotFound => refused.clone().during(what),
+            _ => absent,
         }
     }
 }
@@ -38,7 +55,7 @@ impl Offer {
 pub(super) struct Release {
     /// As the registry writes it.
     pub(super) version: String,
-    /// Taken back by its authors: had by its exact version alone. Why, if they said so.
+    /// Taken back by its authors: had by its exact version alone. Why, if they said so, as one line.
     pub(super) yanked: Option<String>,
     /// Discouraged by its authors (npm): not chosen from a range if another will do.
     pub(super) deprecated: bool,
@@ -53,14 +70,39 @@ pub(super) struct Release {
 pub(super) struct Published {
     /// Its file name.
     pub(super) file: String,
-    /// Where it is.
+    /// Where it is, perhaps relative to the base of its page; empty until it is chosen, if all urls are made alike.
     pub(super) url: String,
+    /// Where that is said. All archives of a page share it.
+    pub(super) page: Arc<Page>,
     /// Its strongest published hash.
     pub(super) hash: Option<Hash>,
     /// Its size in bytes, if the registry says so.
     pub(super) size: Option<u64>,
-    /// Taken back by itself (pypi): why, if that was said.
+    /// Taken back by itself (pypi): why, if that was said, as one line.
     pub(super) yanked: Option<String>,
+}
+
+impl Published {
+    /// Its url.
+    pub(super) fn absolute_url(&self) -> Result<Url, url::ParseError> {
+        self.page.base.join(&self.url)
+    }
+}
+
+/// What names archives: of several indexes each names its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Where it came from, which decides where it may lead.
+    pub(super) url: Url,
+    /// What its links are relative to.
+    pub(super) base: Url,
+}
+
+impl Page {
+    /// The one at `url`, which says nothing of a base.
+    pub(super) fn at(url: &Url) -> Arc<Self> {
+        Arc::new(Page { url: url.clone(), base: url.clone() })
+    }
 }
 
 /// A published hash.

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pep440_rs::Version;
@@ -14,9 +15,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::asker::{self, Asker, Page};
+use super::entries::{LONGEST_NAME, Listed, Text};
 use super::hash;
 use super::metadata;
-use super::offer::{Algorithm, Offer, Published, Release};
+use super::offer::{self, Algorithm, Hash, Offer, Published, Release};
 use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
@@ -33,22 +35,46 @@ const ACCEPT: &str =
 #[derive(Deserialize)]
 struct Project {
     name: String,
-    files: Vec<File>,
+    files: Listed<File>,
 }
 
 #[derive(Deserialize)]
 struct File {
-    filename: String,
-    url: String,
+    filename: Text,
+    url: Text,
     #[serde(default)]
-    hashes: std::collections::BTreeMap<String, String>,
-    /// `false`, `true`, or why.
-    #[serde(default)]
-    yanked: Said,
+    hashes: Hashes,
+    /// Why, if it is yanked; empty if that is not said.
+    #[serde(default, deserialize_with = "yanked")]
+    yanked: Option<String>,
     #[serde(default)]
     size: Option<u64>,
     #[serde(default, rename = "upload-time")]
-    uploaded: Option<String>,
+    uploaded: Option<Text>,
+}
+
+/// Those that are strong; others are none.
+#[derive(Default, Deserialize)]
+struct Hashes {
+    sha512: Option<Text>,
+    sha384: Option<Text>,
+    sha256: Option<Text>,
+}
+
+impl Hashes {
+    fn strongest(&self) -> Option<Hash> {
+        let hex = |algorithm, text: &Option<Text>| hash::hex(algorithm, &text.as_ref()?.0);
+        hex(Algorithm::Sha512, &self.sha512)
+            .or_else(|| hex(Algorithm::Sha384, &self.sha384))
+            .or_else(|| hex(Algorithm::Sha256, &self.sha256))
+    }
+}
+
+/// `false`, `true`, or why. An empty text is none (PEP 691: only what is truthy says yes), other than the empty
+/// attribute in HTML.
+fn yanked<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let said = Said::deserialize(deserializer)?;
+    Ok(if said == Said::Why(String::new()) { None } else { said.why() })
 }
 
 /// What the indexes have of `package`, all of them together: of one version the first that has it names its
@@ -58,7 +84,8 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
         Some(url) => vec![asker::registry_at(url)?],
         None => pypi.indexes()?,
     };
-    let mut found: Option<Offer> = None;
+    let (mut found, mut refused): (Option<Offer>, Option<Error>) = (None, None);
+    let several = indexes.len() > 1;
     for index in indexes {
         let url = asker::below(&index, &format!("{}/", package.name()))?;
         let credential = pypi.credential_for(&url);
@@ -68,28 +95,35 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
             credential: credential.as_ref(),
             max_age: Duration::ZERO,
         };
-        let read = |document: &Document| {
-            let mut offer = read(package.name(), &document.bytes, &index, &document.url)?;
-            for archive in offer.releases.iter_mut().flat_map(|release| &mut release.archives) {
-                // They may be relative to the page.
-                if let Ok(url) = document.url.join(&archive.url) {
-                    archive.url = url.into();
-                }
+        let read = |document: &Document| read(package.name(), &document.bytes, &index, &document.url);
+        let offer = match asker.read(&page, read) {
+            Ok(offer) => offer,
+            // As for pip, it is not for us, and the others are asked. One that fails otherwise stops it here:
+            // it may have what another one must not take the place of.
+            Err(error) if several && matches!(error.kind(), Kind::NotFoundOrPrivate | Kind::Denied) => {
+                log::warn!("{error}; the other indexes are asked all the same");
+                refused = refused.or(Some(error));
+                continue;
             }
-            Ok(offer)
+            Err(error) => return Err(error),
         };
-        let Some(offer) = asker.read(&page, read)? else { continue };
-        match &mut found {
-            None => found = Some(offer),
-            Some(found) => {
-                let own: HashSet<String> =
-                    found.releases.iter().map(|release| release.version.clone()).collect();
-                let new = offer.releases.into_iter().filter(|release| !own.contains(&release.version));
-                found.releases.extend(new);
-            }
-        }
+        let Some(offer) = offer else { continue };
+        found = Some(match found {
+            None => offer,
+            Some(found) => together(found, offer),
+        });
     }
-    Ok(found)
+    match (found, refused) {
+        (None, Some(error)) => Err(error),
+        (found, refused) => Ok(found.map(|offer| Offer { refused, ..offer })),
+    }
+}
+
+/// What one index has, and the versions that only a later one has.
+fn together(mut first: Offer, later: Offer) -> Offer {
+    let own: HashSet<String> = first.releases.iter().map(|release| release.version.clone()).collect();
+    first.releases.extend(later.releases.into_iter().filter(|release| !own.contains(&release.version)));
+    first
 }
 
 /// What an archive is, by its name.
@@ -102,46 +136,49 @@ enum Sort {
 /// Reads the page of a project, which is at `page`. [`Kind::Corrupt`] if it is none, or is about another
 /// project.
 fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
+    let what = format!("read what the index says of pypi/{name}");
     let broken = |why: String| {
-        Error::new(
-            Kind::Corrupt,
-            format!("read what the index says of pypi/{name}"),
-            metadata::line(&why).unwrap_or_default(),
-        )
-        .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
+        Error::new(Kind::Corrupt, what.as_str(), metadata::line(&why).unwrap_or_default())
+            .hint("check that the configured index speaks the simple API (PEP 503 or PEP 691)")
     };
     let normal = |name: &str| crate::key::Package::new(crate::key::Kind::Pypi, name).ok();
     let own = normal(name).ok_or_else(|| broken("its name is none".to_owned()))?;
     let is_html = document.trim_ascii_start().starts_with(b"<");
-    let files = if is_html {
+    let (files, base) = if is_html {
         // Its title says nothing that could be relied on: what it names are the files.
-        html::files(document, page)
+        html::files(&what, document, page)?
     } else {
-        let project: Project = serde_json::from_slice(document).map_err(|error| broken(error.to_string()))?;
+        let document = String::from_utf8_lossy(document);
+        let project: Project = serde_json::from_str(&document).map_err(|error| broken(error.to_string()))?;
         if normal(&project.name).as_ref() != Some(&own) {
             return Err(broken(format!("it is about {:?}", project.name)));
         }
-        project.files
+        if project.files.is_unreadable() {
+            return Err(broken("none of its files can be read".to_owned()));
+        }
+        (project.files.read(&what)?, page.clone())
     };
+    let page = Arc::new(offer::Page { url: page.clone(), base });
     let mut offer = Offer::of(own.name(), index);
     let named = files.len();
     // By version: an index may name hundreds of thousands of files.
     let mut places: HashMap<String, usize> = HashMap::new();
     for file in files {
+        let Text(name) = file.filename;
+        if name.len() > LONGEST_NAME {
+            continue;
+        }
         // Old formats (eggs, installers) have no source that pip would take.
-        let Some((_, version)) = sort_of(own.name(), &file.filename) else { continue };
-        let algorithms =
-            [(Algorithm::Sha512, "sha512"), (Algorithm::Sha384, "sha384"), (Algorithm::Sha256, "sha256")];
-        let strongest =
-            algorithms.iter().find_map(|(algorithm, name)| hash::hex(*algorithm, file.hashes.get(*name)?));
+        let Some((_, version)) = sort_of(own.name(), &name) else { continue };
         let archive = Published {
-            file: file.filename,
-            url: file.url,
-            hash: strongest,
+            file: name,
+            url: file.url.0,
+            page: page.clone(),
+            hash: file.hashes.strongest(),
             size: file.size,
-            yanked: file.yanked.why(),
+            yanked: file.yanked.map(|why| metadata::line(&why).unwrap_or_default()),
         };
-        let published = file.uploaded.as_deref().and_then(super::time::parse);
+        let published = file.uploaded.and_then(|time| super::time::parse(&time.0));
         let text = version.to_string();
         match places.get(&text).and_then(|at| offer.releases.get_mut(*at)) {
             Some(release) => {
@@ -173,12 +210,15 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
 }
 
 /// What a file of the project is and of which version, by its name; `None` if it is neither an sdist nor
-/// a wheel.
+/// a wheel of this project.
 fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
+    let is_name = |text: &str| {
+        crate::key::Package::new(crate::key::Kind::Pypi, text).is_ok_and(|own| own.name() == project)
+    };
     if let Some(stem) = file.strip_suffix(".whl") {
         let parts: Vec<&str> = stem.split('-').collect();
         return match parts[..] {
-            [_, version, _, _, _] | [_, version, _, _, _, _] => {
+            [name, version, _, _, _] | [name, version, _, _, _, _] if is_name(name) => {
                 Some((Sort::Wheel, Version::from_str(version).ok()?))
             }
             _ => None,
@@ -189,18 +229,12 @@ fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
         .find_map(|end| file.strip_suffix(end))?;
     // Old sdists have dashes in their names: the version is what follows one that spells the project.
     stem.match_indices('-')
-        .find_map(|(at, _)| {
-            let own = crate::key::Package::new(crate::key::Kind::Pypi, &stem[..at]).ok()?;
-            (own.name() == project).then(|| Version::from_str(&stem[at + 1..]).ok()).flatten()
-        })
+        .find_map(|(at, _)| is_name(&stem[..at]).then(|| Version::from_str(&stem[at + 1..]).ok()).flatten())
         .map(|version| (Sort::Sdist, version))
 }
 
 /// The archive of a version that is shown, and why that one; `None` if none can be.
-pub(super) fn archive<'r>(
-    project: &str,
-    release: &'r Release,
-) -> Option<(&'r Published, Rules, Option<&'static str>)> {
+pub(super) fn archive(project: &str, release: &Release) -> Option<(Published, Rules, Option<&'static str>)> {
     let exact = release.yanked.is_some();
     let good = || release.archives.iter().filter(move |archive| exact || archive.yanked.is_none());
     let is = |archive: &&Published, sort: Sort| {
@@ -217,18 +251,22 @@ pub(super) fn archive<'r>(
         |archive: &&Published| ![".tar.bz2", ".tar.xz"].iter().any(|end| archive.file.ends_with(end));
     let sdists = good().filter(|archive| is(archive, Sort::Sdist) && is_read(archive));
     if let Some(sdist) = sdists.min_by_key(rank) {
-        return Some((sdist, Rules::Sdist, Some("it is the sdist")));
+        return Some((sdist.clone(), Rules::Sdist, Some("it is the sdist")));
     }
     let wheels = || good().filter(|archive| is(archive, Sort::Wheel));
     let pure = wheels().filter(|wheel| wheel.file.ends_with("-none-any.whl"));
     if let Some(pure) = pure.max_by_key(|wheel| interpreter(&wheel.file)) {
-        return Some((pure, Rules::Wheel, Some("it is the wheel for any platform, and there is no sdist")));
+        return Some((
+            pure.clone(),
+            Rules::Wheel,
+            Some("it is the wheel for any platform, and there is no sdist"),
+        ));
     }
     let here = wheels().filter(|wheel| is_for_this_platform(&wheel.file));
     // Of several the one for the newest interpreter.
     let newest = here.max_by_key(|wheel| interpreter(&wheel.file));
     let why = "it is the newest wheel for this platform, and there is neither an sdist nor a wheel for any platform";
-    newest.map(|wheel| (wheel, Rules::Wheel, Some(why)))
+    newest.map(|wheel| (wheel.clone(), Rules::Wheel, Some(why)))
 }
 
 /// Whether the platform tag of a wheel means a Linux machine of this architecture.
@@ -263,6 +301,10 @@ mod tests {
         Url::parse("https://index.test/simple/").unwrap()
     }
 
+    fn url(archive: &Published) -> String {
+        archive.absolute_url().unwrap().into()
+    }
+
     fn page(files: &[(&str, &str)]) -> String {
         let files: Vec<String> = files
             .iter()
@@ -279,7 +321,7 @@ mod tests {
     fn chosen(files: &[&str]) -> Option<String> {
         let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
         let offer = read("my-lib", page(&files).as_bytes(), &index(), &index()).unwrap();
-        archive("my-lib", &offer.releases[0]).map(|(archive, ..)| archive.file.clone())
+        archive("my-lib", &offer.releases[0]).map(|(archive, ..)| archive.file)
     }
 
     #[test]
@@ -291,8 +333,13 @@ mod tests {
                 ("my_lib-1.0-py3-none-any.whl", ""),
                 ("My-Lib-0.9.zip", ", \"yanked\": \"broken\""),
                 ("my_lib-2.0rc1-py3-none-any.whl", ", \"yanked\": false"),
+                ("my_lib-0.7.tar.gz", ", \"yanked\": true"),
+                ("my_lib-0.6.tar.gz", ", \"yanked\": \"\""),
                 ("my_lib-0.1-py2.7.egg", ""),
                 ("other-3.0.tar.gz", ""),
+                ("other-3.0-py3-none-any.whl", ""),
+                ("my_lib_more-4.0-py3-none-any.whl", ""),
+                ("My.Lib-0.8-py3-none-any.whl", ""),
                 ("my_lib-x.tar.gz", ""),
             ])
             .as_bytes(),
@@ -301,10 +348,11 @@ mod tests {
         )
         .unwrap();
         let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
-        assert_eq!(versions, ["1.0", "0.9", "2.0rc1"]);
+        assert_eq!(versions, ["1.0", "0.9", "2.0rc1", "0.7", "0.6", "0.8"]);
         assert_eq!(offer.releases[0].archives.len(), 2);
         assert!(offer.releases[0].published.is_some());
-        assert_eq!(offer.releases[1].yanked.as_deref(), Some("broken"));
+        let yanked: Vec<_> = offer.releases.iter().map(|release| release.yanked.as_deref()).collect();
+        assert_eq!(yanked, [None, Some("broken"), None, Some(""), None, None]);
         assert_eq!(offer.name, "my-lib");
         for document in ["", "<html>", "{}", "{\"name\": \"other\", \"files\": []}"] {
             assert_eq!(
@@ -316,6 +364,32 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_file_hides_nothing_of_the_others() {
+        let long = format!("my_lib-1.0+{}.tar.gz", "x".repeat(300));
+        let files = [("my_lib-1.0.tar.gz", ""), ("my_lib-0.9.tar.gz", ", \"size\": []"), (long.as_str(), "")];
+        let document =
+            super::tests::page(&files).replace("[{", "[null, {}, {\"filename\": \"my_lib-2.0.zip\"}, {");
+        let offer = read("my-lib", document.as_bytes(), &index(), &index()).unwrap();
+        let versions: Vec<_> = offer.releases.iter().map(|release| release.version.as_str()).collect();
+        assert_eq!(versions, ["1.0"]);
+        let document = "{\"name\": \"my-lib\", \"files\": [{}]}";
+        let error = read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn a_page_of_very_many_files_is_refused() {
+        for (begin, file, end) in [
+            ("{\"name\": \"my-lib\", \"files\": [{}", ",{\"filename\":\"\",\"url\":\"\"}", "]}"),
+            ("<a href=x>", "<a href=x>", ""),
+        ] {
+            let document = format!("{begin}{}{end}", file.repeat(super::super::entries::MOST + 1));
+            let error = read("my-lib", document.as_bytes(), &index(), &index()).unwrap_err();
+            assert_eq!(error.kind(), Kind::TooLarge);
+        }
+    }
+
+    #[test]
     fn a_page_of_html_says_the_same() {
         let page = Url::parse("https://index.test/simple/my-lib/").unwrap();
         let hash = "c".repeat(64);
@@ -323,14 +397,56 @@ mod tests {
             "<!DOCTYPE html><html><head><title>Links</title></head><body>\n\
              <a href=\"../../files/my_lib-1.0%2Blocal.tar.gz#sha256={hash}\" data-requires-python=\"&gt;=3\">x</a>\n\
              <A HREF='https://other.test/My-Lib-0.9.zip#md5=00' data-yanked='bad &amp; broken'>y</A>\n\
+             <a href='my_lib-0.8.tar.gz#egg=my-lib&sha256={hash}&subdirectory=x' data-yanked>z</a>\n\
+             <a href='other-3.0-py3-none-any.whl#sha256={hash}'>not its own</a>\n\
              <a href=\"/simple/\">up</a> <a>nothing</a></body></html>"
         );
         let offer = read("my-lib", html.as_bytes(), &index(), &page).unwrap();
-        let [new, old] = &offer.releases[..] else { panic!("{offer:?}") };
+        let [new, old, oldest] = &offer.releases[..] else { panic!("{offer:?}") };
+        assert_eq!((&oldest.archives[0].hash, oldest.yanked.as_deref()), (&new.archives[0].hash, Some("")));
         assert_eq!(new.version, "1.0+local");
-        assert_eq!(new.archives[0].url, "https://index.test/files/my_lib-1.0%2Blocal.tar.gz");
+        assert_eq!(url(&new.archives[0]), "https://index.test/files/my_lib-1.0%2Blocal.tar.gz");
         assert_eq!(new.archives[0].hash.as_ref().unwrap().hex, hash);
         assert_eq!((old.yanked.as_deref(), &old.archives[0].hash), (Some("bad & broken"), &None));
+    }
+
+    #[test]
+    fn links_are_relative_to_the_base_that_a_page_names() {
+        let page = Url::parse("https://index.test/simple/my-lib/").unwrap();
+        let html = "<a href='my_lib-1.0.tar.gz'>a</a><base href='/files/'><base href='/more/'>\
+            <a href='//other.test/my_lib-2.0.tar.gz?x'>b</a>";
+        let offer = read("my-lib", html.as_bytes(), &index(), &page).unwrap();
+        let urls: Vec<_> = offer.releases.iter().map(|release| url(&release.archives[0])).collect();
+        assert_eq!(
+            urls,
+            ["https://index.test/files/my_lib-1.0.tar.gz", "https://other.test/my_lib-2.0.tar.gz?x"]
+        );
+        assert_eq!(offer.releases[0].archives[0].page.url, page);
+    }
+
+    #[test]
+    fn of_several_indexes_the_first_with_a_version_counts_and_each_leads_where_it_may() {
+        let [public, private] = ["https://index.test/simple/my-lib/", "https://10.0.0.1/simple/my-lib/"]
+            .map(|url| Url::parse(url).unwrap());
+        let both = |first: &Url, later: &Url| {
+            let read = |files: &[(&str, &str)], at: &Url| {
+                let text = super::tests::page(files).replace("http://r.test", "https://10.0.0.1");
+                read("my-lib", text.as_bytes(), &index(), at).unwrap()
+            };
+            let first = read(&[("my_lib-1.0.tar.gz", "")], first);
+            together(first, read(&[("my_lib-1.0.zip", ""), ("my_lib-2.0.tar.gz", "")], later))
+        };
+        let is_led = |archive: &Published| {
+            let to = archive.absolute_url().unwrap();
+            crate::source::http::redirect::check("fetch it", &archive.page.url, &to).is_ok()
+        };
+        for (first, later, led) in [(&public, &private, [false, true]), (&private, &public, [true, false])] {
+            let offer = both(first, later);
+            let archives: Vec<_> = offer.releases.iter().flat_map(|release| &release.archives).collect();
+            let files: Vec<_> = archives.iter().map(|archive| archive.file.as_str()).collect();
+            assert_eq!(files, ["my_lib-1.0.tar.gz", "my_lib-2.0.tar.gz"]);
+            assert_eq!([is_led(archives[0]), is_led(archives[1])], led, "{first} {later}");
+        }
     }
 
     #[test]

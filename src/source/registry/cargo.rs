@@ -44,14 +44,15 @@ impl Cargo {
         let cainfo = layers.get(&["http", "cainfo"])?.filter(|found| !found.text.is_empty());
         let trust = cainfo.map(|found| path(&found.text, &found.base, None)).into_iter().collect();
         let proxy = layers.get(&["http", "proxy"])?.map(|found| proxy_url(found.text.trim()));
-        let mut notes = Vec::new();
-        for key in [&["registry", "global-credential-providers"][..], &["registry", "credential-provider"]] {
-            if let Some(origin) = layers.origin_of(key) {
-                notes.push(format!(
-                    "{origin} is not used: srcfs reads tokens from credentials.toml and the environment only"
-                ));
-            }
+        let registries = layers.names("registries").into_iter().chain(layers.registries_of_variables());
+        let own = registries.map(|name| layers.origin_of(&["registries", &name, "credential-provider"]));
+        // A name in a file and one in a variable may be the same registry.
+        let mut origins: BTreeSet<String> = own.flatten().collect();
+        for key in ["global-credential-providers", "credential-provider"] {
+            origins.extend(layers.origin_of(&["registry", key]));
         }
+        let why = "is not used: srcfs reads tokens from credentials.toml and the environment only";
+        let notes = origins.iter().map(|origin| format!("{origin} {why}")).collect();
         Ok(Cargo { files, layers, trust, proxy, notes })
     }
 
@@ -60,41 +61,31 @@ impl Cargo {
         self.replaced(DEFAULT)
     }
 
-    /// The index of the registry `name`, after source replacement.
-    pub fn index_of(&self, name: &str) -> Result<Url> {
-        if name == DEFAULT {
-            return self.default_index();
-        }
-        let found = self.registry(name)?.ok_or_else(|| {
-            Error::new(Kind::Config, format!("find the cargo registry {name}"), "it is not configured").hint(
-                format!(
-                    "write index = \"sparse+https://…\" below [registries.{name}] in ~/.cargo/config.toml"
-                ),
-            )
-        })?;
-        // A source of the same address may be replaced.
+    /// The index at `index` after source replacement: another one, if a source of that address is replaced.
+    pub fn index_at(&self, index: &Url) -> Result<Url> {
         for source in self.layers.names("source") {
             let registry = self.layers.get(&["source", &source, "registry"])?;
-            if registry.is_some_and(|registry| registry.text == found.text) {
+            let own = registry.and_then(|registry| sparse(&registry).ok());
+            if own.is_some_and(|own| is_same(&own, index)) {
                 return self.replaced(&source);
             }
         }
-        sparse(&found)
+        Ok(index.clone())
     }
 
-    /// The token for the registry with this index. It is for the downloads of that registry, too, wherever
-    /// they are. Not to be sent unless the registry says that it wants one.
+    /// The token for the registry with this index. It is for the downloads of that registry, too, where they are
+    /// on the same server. Not to be sent unless the registry says that it wants one.
     pub fn credential_for(&self, index: &Url) -> Option<Credential> {
         let token = |key: &[&str]| credential(self.layers.get(key).ok()??);
         for name in self.layers.names("registries").into_iter().chain(self.layers.registries_of_variables()) {
             let address = self.registry(&name).ok().flatten();
-            if address.and_then(|address| sparse(&address).ok()).is_some_and(|url| url == *index)
+            if address.and_then(|address| sparse(&address).ok()).is_some_and(|url| is_same(&url, index))
                 && let Some(token) = token(&["registries", &name, "token"])
             {
                 return Some(token);
             }
         }
-        if own_index().is_ok_and(|url| url == *index) { token(&["registry", "token"]) } else { None }
+        if own_index().is_ok_and(|url| is_same(&url, index)) { token(&["registry", "token"]) } else { None }
     }
 
     /// Files of certificates to trust beside those of the system.
@@ -171,6 +162,11 @@ impl Cargo {
 }
 
 const SPARSE: &str = "write registry = \"sparse+https://…/\" there, the address of a sparse index";
+
+/// Whether both are the address of one index, whose last slash need not be written.
+fn is_same(one: &Url, other: &Url) -> bool {
+    one.as_str().trim_end_matches('/') == other.as_str().trim_end_matches('/')
+}
 
 /// What cargo asks if nobody tells it another.
 fn own_index() -> Result<Url> {

@@ -17,6 +17,7 @@ use super::{Proxy, authority, registry_url, same_server, take_user};
 use crate::config::variables::Variables;
 use crate::error::Result;
 use crate::source::http::credential::Credential;
+use crate::source::http::trust;
 
 mod credentials;
 mod expand;
@@ -77,10 +78,28 @@ impl Npm {
         }
 
         let home = variables.home();
-        let mut trust: Vec<PathBuf> = layers.path("cafile", home.as_deref()).into_iter().collect();
+        let mut trust = Vec::new();
+        if let Some(file) = layers.path("cafile", home.as_deref()) {
+            match files.exists(&file) {
+                true => trust.push(file),
+                false => {
+                    notes.push(format!("cafile is ignored, as npm does: there is no {}", file.display()))
+                }
+            }
+        }
         // What node itself adds to the certificates it knows.
-        let extra = variables.set("NODE_EXTRA_CA_CERTS");
-        trust.extend(extra.map(|file| path(file, Path::new("/"), home.as_deref())));
+        if let Some(extra) = variables.set("NODE_EXTRA_CA_CERTS") {
+            let file = path(extra, Path::new("/"), home.as_deref());
+            // It is looked at again when it comes or changes.
+            files.exists(&file);
+            match trust::check(&file) {
+                Ok(()) => trust.push(file),
+                Err(error) => notes.push(format!(
+                    "NODE_EXTRA_CA_CERTS in the environment is ignored, as node does: {}",
+                    error.why()
+                )),
+            }
+        }
         layers.note_what_is_not_done(&mut notes);
         let proxy = ProxySetting::read(&layers);
         let replaced = Replaced::read(&layers);

@@ -96,6 +96,9 @@ impl Pypi {
                 found.origin
             ));
         }
+        if let Some(found) = layers.get("find-links") {
+            notes.push(format!("{} is not used: srcfs asks indexes only", found.origin));
+        }
         let mut trust: Vec<PathBuf> = layers
             .get("cert")
             .map(|found| path(found.text, found.base, home.as_deref()))

@@ -4,7 +4,7 @@ use super::{Name, next, what};
 use crate::config::{Config, Project};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Package, Reference};
-use crate::project::{Ecosystem, Origin, Pin};
+use crate::project::{Ecosystem, Origin, Pin, Registries};
 
 /// Reads `projects/<name>/<kind>/<package>`, with what follows inside the tree.
 pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
@@ -39,7 +39,7 @@ pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str
     };
     let pins = project.pins.at_hand().map_err(|error| error.during(what(text)))?;
     let pin = pins.find(ecosystem, package).map_err(|error| error.during(what(text)))?;
-    let name = name_of(pin, config).map_err(|error| error.during(what(text)))?;
+    let name = name_of(pin, &pins.project.registries, config).map_err(|error| error.during(what(text)))?;
     Ok((name, rest))
 }
 
@@ -54,7 +54,7 @@ pub fn paths(project: &Project) -> Result<Vec<String>> {
 }
 
 /// What a pin means. The same package elsewhere in the mount has the same key.
-fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
+fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> {
     let hashes = demanded(pin);
     let kind = match pin.ecosystem {
         Ecosystem::Npm => Kind::Npm,
@@ -67,10 +67,12 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
             // so the user's own registry will do; cargo writes only what is not its default.
             let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
             let is_told = kind != Kind::Crates && pin.hashes.iter().any(is_strong);
-            let named = index.as_ref().filter(|_| !is_told);
-            let package = match named {
-                Some(index) => Package::at(kind, &pin.name, safe(index.reveal())?)?,
-                None => Package::new(kind, &pin.name)?,
+            let own = registries.of_npm(&pin.name).filter(|_| kind == Kind::Npm);
+            let package = match (own.map(|url| safe(kind, url.reveal())), index) {
+                (Some(Ok(own)), _) => Package::at(kind, &pin.name, own)?,
+                (Some(Err(error)), _) if !is_told => return Err(error),
+                (None, Some(index)) if !is_told => Package::at(kind, &pin.name, safe(kind, index.reveal())?)?,
+                _ => Package::new(kind, &pin.name)?,
             };
             let reference = Reference::exact_version(kind, &pin.version)?;
             Ok(Name::Pinned { key: Key::package(package), reference, subpaths: Vec::new(), hashes })
@@ -91,16 +93,25 @@ fn name_of(pin: &Pin, config: &Config) -> Result<Name> {
 
 /// The url of a registry that a lockfile names: as that of a `[[resource]]`, it may lead neither to this machine nor
 /// to a private network, nor be read on the way. Whoever means such a one makes it the client's own.
-fn safe(url: &str) -> Result<&str> {
-    let parsed = url::Url::parse(url.strip_prefix("sparse+").unwrap_or(url));
-    match parsed {
-        Ok(parsed) if parsed.scheme() == "https" && !crate::key::is_private(&parsed) => Ok(url),
-        _ => {
-            let what = format!("read the registry {:?}", crate::redact::redact_url(url));
-            let why = "a lockfile may name only one that is reached by https and is not in a private network";
-            Err(Error::new(ErrorKind::Invalid, what, why)
-                .hint("configure it as the registry of its client, if that is meant"))
-        }
+fn safe(kind: Kind, url: &str) -> Result<&str> {
+    let refused = |why: &str, hint: &str| {
+        let what = format!("read the registry {:?}", crate::redact::redact_url(url));
+        Err(Error::new(ErrorKind::Invalid, what, why).hint(hint.to_owned()))
+    };
+    let address = url.strip_prefix("sparse+");
+    if kind == Kind::Crates && address.is_none() {
+        return refused(
+            "its index is a git repository, and srcfs asks only sparse ones",
+            "write the address of its sparse index into the configuration of cargo, if it has one, and the lockfile anew",
+        );
+    }
+    let address = address.unwrap_or(url);
+    match url::Url::parse(address) {
+        Ok(parsed) if parsed.scheme() == "https" && !crate::key::is_private(&parsed) => Ok(address),
+        _ => refused(
+            "a project may name only one that is reached by https and is not in a private network",
+            "configure it as the registry of its client, if that is meant",
+        ),
     }
 }
 
@@ -145,7 +156,7 @@ mod tests {
         for name in ["projects/web/pypi/six", "projects/web/pypi/SIX", "projects/web/pypi/six@1.16"] {
             let name = parsed(name);
             assert_eq!(name.key(), Some(&Key::package(Package::new(Kind::Pypi, "six").unwrap())));
-            assert_eq!(name.reference(), Some(&Reference::Version("1.16".into())), "exactly that");
+            assert_eq!(name.reference(), Some(&Reference::Version("1.16.0".into())), "exactly that");
         }
         let (name, rest) = Name::split("projects/web/pypi/six/setup.py", &config).unwrap();
         assert!(matches!(name, Name::Pinned { .. }) && rest == "setup.py");
@@ -171,6 +182,34 @@ mod tests {
     }
 
     #[test]
+    fn a_projects_own_npmrc_says_where_its_packages_come_from() {
+        let lock = serde_json::json!({ "lockfileVersion": 3, "packages": {
+            "node_modules/lib": { "version": "1.0.0", "integrity": "sha512-AAAA" },
+            "node_modules/@own/lib": { "version": "1.0.0", "integrity": "sha512-AAAA" },
+        } });
+        let (directory, config) = project("package-lock.json", &lock.to_string());
+        let npmrc = |text: &str| {
+            std::fs::write(directory.path().join(".npmrc"), text).unwrap();
+            config.projects[0].pins.refresh().unwrap();
+        };
+        let registry = |name: &str| {
+            let name = Name::parse(&format!("projects/web/npm/{name}"), &config).unwrap();
+            match name.key().unwrap().origin() {
+                crate::key::Origin::Package(package) => package.registry().map(str::to_owned),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((registry("lib"), registry("@own/lib")), (None, None));
+        npmrc("@own:registry=https://own.test/npm/\n//own.test/npm/:_authToken=secret\n");
+        assert_eq!((registry("lib"), registry("@own/lib").as_deref()), (None, Some("https://own.test/npm")));
+        npmrc("registry=https://all.test\n");
+        assert_eq!(registry("lib").as_deref(), Some("https://all.test"));
+        // One that a project may not lead to is left to the user's configuration: the hash says what is right.
+        npmrc("registry=http://127.0.0.1:4873/\n@own:registry=https://own.test/${SECRET}\n");
+        assert_eq!((registry("lib"), registry("@own/lib")), (None, None));
+    }
+
+    #[test]
     fn what_lies_elsewhere_is_reached_only_where_the_configuration_would() {
         let lock = |source: &str| {
             format!(
@@ -192,9 +231,12 @@ mod tests {
             let (_directory, config) = project("Cargo.lock", &lock(&format!("sparse+{index}")));
             assert!(Name::parse("projects/web/crates/dep", &config).is_err(), "{index}");
         }
-        let own = lock("registry+https://index.test/git");
-        let (_directory, config) = project("Cargo.lock", &own);
+        let (_directory, config) = project("Cargo.lock", &lock("sparse+https://index.test/team/"));
         let name = Name::parse("projects/web/crates/dep", &config).unwrap();
-        assert!(name.key().unwrap().source().contains("repository_url"), "{name:?}");
+        let own = Package::at(Kind::Crates, "dep", "https://index.test/team").unwrap();
+        assert_eq!(name.key(), Some(&Key::package(own)));
+        let (_directory, config) = project("Cargo.lock", &lock("registry+https://index.test/git"));
+        let error = Name::parse("projects/web/crates/dep", &config).unwrap_err().to_string();
+        assert!(error.contains("git repository"), "{error}");
     }
 }

@@ -177,3 +177,21 @@ fn hostile_names_are_refused_without_asking_anybody() {
     assert_eq!(Name::parse_path(Path::new(bytes), &config).unwrap_err().kind(), ErrorKind::Invalid);
     assert!(Name::parse_path(Path::new("/git"), &config).is_err());
 }
+
+#[test]
+fn a_package_written_as_a_requirement_is_told_how_it_is_written_here() {
+    let config = Config::default();
+    for (text, hint) in [
+        ("pypi/requests==2.31", "write 'pypi/requests@2.31'"),
+        ("pypi/requests>=2,<3", "write 'pypi/requests@>=2,<3'"),
+        ("npm/react^18", "write 'npm/react@^18'"),
+        ("crates/tokio=1", "write 'crates/tokio@1'"),
+        ("pypi/requests[socks]", "write pypi/requests: extras have no source of their own"),
+        ("pypi/!x", "check its spelling"),
+    ] {
+        let error = Name::parse(text, &config).unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Invalid, Some(hint)), "{text}: {error}");
+    }
+    let forbidden = Name::parse("npm/node_modules", &config).unwrap_err();
+    assert!(forbidden.why().contains("npm forbids it"), "{forbidden}");
+}

@@ -55,6 +55,13 @@ impl Client {
         Client { set }
     }
 
+    /// Has pip ask these two indexes.
+    pub fn indexes(&self, first: &str, extra: &str) {
+        let (_, file) = self.set.iter().find(|(name, _)| *name == "PIP_CONFIG_FILE").unwrap();
+        let text = format!("[global]\nindex-url = {first}\nextra-index-url = {extra}\n");
+        std::fs::write(file, text).unwrap();
+    }
+
     /// The variables that say so.
     pub fn environment(&self) -> &[(&'static str, OsString)] {
         &self.set

@@ -53,8 +53,8 @@ impl Tree for TheTree {
             }
         }
     }
-    fn list(&self, _: &Path) -> Vec<(String, ListedKind)> {
-        Vec::new()
+    fn list(&self, _: &Path) -> Option<Vec<(String, ListedKind)>> {
+        Some(Vec::new())
     }
     fn used(&self, _: &Path, _: Caller) {}
 }

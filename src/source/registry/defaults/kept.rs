@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::error::{Error, Result};
+use crate::source::memory;
+
 /// One answer, kept or to be kept.
 pub(super) struct Kept {
     file: PathBuf,
@@ -35,14 +38,14 @@ impl Kept {
     pub(super) fn new(directory: &Path, client: &str, program: &Path) -> Kept {
         let stamp = |file: Metadata| Stamp { size: file.size(), modified: (file.mtime(), file.mtime_nsec()) };
         Kept {
-            file: directory.join(format!("{client}.json")),
+            file: directory.join(format!("{client}.default")),
             program: program.to_owned(),
             stamp: std::fs::metadata(program).ok().map(stamp),
         }
     }
 
     pub(super) fn read(&self) -> Option<Url> {
-        let record: Record = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        let record: Record = serde_json::from_slice(&memory::load(&self.file)?).ok()?;
         let is_same = record.program == self.program && Some(record.stamp) == self.stamp;
         if is_same { Url::parse(&record.registry).ok() } else { None }
     }
@@ -53,16 +56,14 @@ impl Kept {
         let Some(stamp) = stamp else { return };
         let record = Record { program, stamp, registry: registry.to_string() };
         if let Err(error) = replace(&file, &record) {
-            log::debug!("what a client said is not kept in {}: {error}", file.display());
+            log::debug!("what a client said is not kept: {error}");
         }
     }
 }
 
-fn replace(file: &Path, record: &Record) -> std::io::Result<()> {
+fn replace(file: &Path, record: &Record) -> Result<()> {
     let directory = file.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(directory)?;
-    let new = tempfile::NamedTempFile::new_in(directory)?;
-    serde_json::to_writer(&new, record)?;
-    new.persist(file)?;
-    Ok(())
+    std::fs::create_dir_all(directory).map_err(|error| Error::io("make", directory, &error))?;
+    // Memory does not fail; and an empty file is no answer.
+    memory::store(file, serde_json::to_vec(record).unwrap_or_default())
 }

@@ -42,7 +42,10 @@ fn replacements_are_followed_to_a_source_or_a_registry() {
     file(
         "[source.m]\nregistry='sparse+https://r.example/'\nreplace-with='n'\n[source.n]\nregistry='sparse+https://n.example/'\n[registries.r]\nindex='sparse+https://r.example/'",
     );
-    assert_eq!(read(&home, &[]).index_of("r").unwrap(), url("https://n.example/"));
+    for named in ["https://r.example", "https://r.example/"] {
+        assert_eq!(read(&home, &[]).index_at(&url(named)).unwrap(), url("https://n.example/"));
+    }
+    assert_eq!(read(&home, &[]).index_at(&url("https://x.example/")).unwrap(), url("https://x.example/"));
     for (text, expected) in [
         (
             "[source.crates-io]\nreplace-with='a'\n[source.a]\nreplace-with='crates-io'",
@@ -82,11 +85,9 @@ fn variables_name_registries_and_tokens_but_no_sources() {
     );
     assert_eq!(cargo.default_index().unwrap(), index);
     assert_eq!(header(cargo.credential_for(&index)).unwrap(), "v");
-    assert_eq!(cargo.index_of("other").unwrap(), url("https://o.example/"));
     assert_eq!(header(cargo.credential_for(&url("https://o.example/"))).unwrap(), "o");
+    assert_eq!(header(cargo.credential_for(&url("https://o.example"))).unwrap(), "o");
     assert_eq!(header(cargo.credential_for(&url("https://o.example/below/"))), None);
-    let error = cargo.index_of("none").unwrap_err().to_string();
-    assert!(error.contains("[registries.none]"), "{error}");
 }
 
 #[test]
@@ -95,9 +96,9 @@ fn included_files_count_less_than_the_one_that_includes_them() {
     home.write(".cargo/config.toml", "include=['a.toml',{path='b.toml',optional=true},{path='none.toml',optional=true}]\n[registries]\nx={index='sparse+http://own/'}");
     home.write(".cargo/a.toml", "[registries]\nx={index='sparse+http://a/'}\ny={index='sparse+http://a/'}\nz={index='sparse+http://a/'}");
     home.write(".cargo/b.toml", "[registries]\ny={index='sparse+http://b/'}");
-    let cargo = read(&home, &[]);
     for (name, index) in [("x", "http://own/"), ("y", "http://b/"), ("z", "http://a/")] {
-        assert_eq!(cargo.index_of(name).unwrap(), url(index));
+        home.write("work/.cargo/config.toml", &format!("[source.crates-io]\nreplace-with='{name}'"));
+        assert_eq!(default(&home), index);
     }
     home.write(".cargo/b.toml", "include=['config.toml']");
     let error = Cargo::read(&home.variables(&[]), None).unwrap_err().to_string();
@@ -116,4 +117,15 @@ fn certificates_and_proxies_are_told() {
     let cargo = read(&home, &[]);
     assert_eq!(cargo.proxy(&url("https://a.example/")), Proxy::Environment);
     assert!(cargo.notes()[0].contains("global-credential-providers"), "{:?}", cargo.notes());
+    home.write("work/.cargo/config.toml", "[registries.my-reg]\ncredential-provider='cargo:libsecret'");
+    let provider = ("CARGO_REGISTRIES_OTHER_CREDENTIAL_PROVIDER", "cargo:libsecret");
+    let index = ("CARGO_REGISTRIES_OTHER_INDEX", "sparse+https://o.example/");
+    let cargo = read(&home, &[provider, index]);
+    let notes = cargo.notes();
+    assert!(
+        notes[0].starts_with("CARGO_REGISTRIES_OTHER_CREDENTIAL_PROVIDER in the environment"),
+        "{notes:?}"
+    );
+    assert!(notes[1].starts_with("registries.my-reg.credential-provider in "), "{notes:?}");
+    assert_eq!(notes.len(), 2);
 }

@@ -22,15 +22,19 @@ fn a_client_is_asked_once_even_by_two_processes_until_it_is_another() {
     let script = |host: &str| format!("echo x >>{}\necho a warning\necho http://{host}/", asked.display());
     program(&home, "npm", &script("one.example"));
     let new = || Defaults::kept_in(home.path().join("v1/sources"));
+    let left = home.write("v1/sources/tmp_of_a_dead_process", "");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    std::fs::File::open(&left).unwrap().set_modified(long_ago).unwrap();
     let first = new();
     for _ in 0..2 {
         assert_eq!(first.npm(&variables(&home)).unwrap(), url("http://one.example/"));
     }
     assert_eq!(new().npm(&variables(&home)).unwrap(), url("http://one.example/"));
     assert_eq!(count(), 1);
+    assert!(!left.exists());
     program(&home, "npm", &script("another.example"));
     assert_eq!(new().npm(&variables(&home)).unwrap(), url("http://another.example/"));
-    home.write("v1/sources/npm.json", "torn");
+    home.write("v1/sources/npm.default", "torn");
     assert_eq!(new().npm(&variables(&home)).unwrap(), url("http://another.example/"));
     assert_eq!(count(), 3);
 }

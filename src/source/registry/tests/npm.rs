@@ -151,14 +151,40 @@ fn a_password_in_the_url_is_taken_out_and_sent_there() {
 fn certificates_and_proxies_are_told_and_nothing_is_trusted_blindly() {
     let home = Home::new();
     home.write(".npmrc", "cafile=~/ca.pem\nproxy=http://p.example:3128\nnoproxy=near.example,b.example\nstrict-ssl=false\nca=x");
-    let npm = read(&home, &[("NODE_EXTRA_CA_CERTS", "/extra.pem")]);
-    assert_eq!(npm.trust(), [home.path().join("ca.pem"), "/extra.pem".into()]);
+    home.write("ca.pem", "");
+    let extra = home.write("extra.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let npm = read(&home, &[("NODE_EXTRA_CA_CERTS", extra.to_str().unwrap())]);
+    assert_eq!(npm.trust(), [home.path().join("ca.pem"), extra]);
     assert_eq!(npm.proxy(&url("https://far.example/")), Proxy::Through("http://p.example:3128"));
     assert_eq!(npm.proxy(&url("https://x.near.example/")), Proxy::Direct);
     assert_eq!(npm.proxy(&url("https://xnear.example/")), Proxy::Through("http://p.example:3128"));
     assert_eq!(read(&Home::new(), &[]).proxy(&url("https://a.example/")), Proxy::Environment);
     let notes = npm.notes().join("\n");
     assert!(notes.contains("strict-ssl=false in ") && notes.contains("ca in "), "{notes}");
+}
+
+#[test]
+fn certificates_that_npm_goes_without_are_noted_and_read_when_they_come() {
+    let home = Home::new();
+    home.write(".npmrc", "cafile=~/none.pem");
+    let npm = read(&home, &[]);
+    assert!(npm.trust().is_empty() && npm.notes()[0].contains("none.pem"), "{npm:?}");
+    home.write(".npmrc", "");
+    let extra = home.path().join("extra.pem");
+    let variables = home.variables(&[("NODE_EXTRA_CA_CERTS", extra.to_str().unwrap())]);
+    let registries = super::Registries::new(variables, None, defaults());
+    let noted = |why: &str| {
+        let npm = registries.npm().unwrap();
+        let notes = npm.notes().join("\n");
+        assert!(npm.trust().is_empty(), "{npm:?}");
+        assert!(notes.contains("NODE_EXTRA_CA_CERTS in the environment") && notes.contains(why), "{notes}");
+    };
+    noted("No such file");
+    home.write("extra.pem", "nothing");
+    noted("no certificate");
+    home.write("extra.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let npm = registries.npm().unwrap();
+    assert_eq!((npm.trust(), npm.notes()), (&[extra][..], &[][..]));
 }
 
 #[test]

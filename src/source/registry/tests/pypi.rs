@@ -118,12 +118,14 @@ fn certificates_and_proxies_are_told_and_nothing_is_trusted_blindly() {
     let home = Home::new();
     home.write(
         ".config/pip/pip.conf",
-        "[global]\ncert=~/ca.pem\nproxy=p.example:3128\ntrusted-host=a.example",
+        "[global]\ncert=~/ca.pem\nproxy=p.example:3128\ntrusted-host=a.example\n\
+         find-links=https://u:s3cret@a.example/",
     );
     let pypi = read(&home, &[]);
     assert_eq!(pypi.trust(), [home.path().join("ca.pem")]);
     assert_eq!(pypi.proxy(&url("https://a.example/")), Proxy::Through("http://p.example:3128"));
     assert!(pypi.notes()[0].starts_with("trusted-host in "), "{:?}", pypi.notes());
+    assert!(pypi.notes()[1].starts_with("find-links in ") && !pypi.notes()[1].contains("s3cret"));
     let pypi = read(&Home::new(), &[("PIP_CERT", "/ca.pem")]);
     assert_eq!(pypi.trust(), [std::path::PathBuf::from("/ca.pem")]);
     assert_eq!(pypi.proxy(&url("https://a.example/")), Proxy::Environment);

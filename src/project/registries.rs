@@ -1,0 +1,76 @@
+//! Which registries a project's own `.npmrc` names.
+//!
+//! Only where to ask is read. How to log in there stands in the user's files: a project may be a stranger's,
+//! and a variable that its file puts into a url or a token could be any secret of the environment. So what
+//! holds a `${VARIABLE}` is left out and noted. The file is that at the top, as for npm.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::pin::{Location, Note, shown};
+use crate::npmrc;
+
+/// The file.
+pub(super) const FILE: &str = ".npmrc";
+
+/// The registries that a project names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registries {
+    /// That of what has no other, by an empty scope; those of scopes, by `@scope`.
+    npm: BTreeMap<String, Location>,
+}
+
+impl Registries {
+    /// What `text` names, and a note for each that is left out.
+    pub(super) fn read(text: &str) -> (Registries, Vec<Note>) {
+        let mut registries = Registries::default();
+        let mut notes = Vec::new();
+        for (key, setting) in npmrc::parse(text) {
+            let scope = match key.strip_suffix(":registry") {
+                Some(scope) if scope.starts_with('@') => scope,
+                None if key == "registry" => "",
+                _ => continue,
+            };
+            let url = setting.values.last().map_or("", |url| url.trim());
+            if url.contains("${") {
+                notes.push(Note {
+                    lockfile: PathBuf::from(FILE),
+                    line: Some(setting.line),
+                    package: None,
+                    what: shown(&key),
+                    why: "it holds a variable, which a project's file may not fill in".to_owned(),
+                    hint: "write it into ~/.npmrc to have it used".to_owned(),
+                });
+            } else if !url.is_empty() {
+                registries.npm.insert(scope.to_owned(), Location::new(url));
+            }
+        }
+        (registries, notes)
+    }
+
+    /// The registry of the npm package `name`, if the project names one.
+    pub fn of_npm(&self, name: &str) -> Option<&Location> {
+        let scope = name.split_once('/').map(|(scope, _)| scope);
+        scope.and_then(|scope| self.npm.get(scope)).or_else(|| self.npm.get(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_has_its_own_and_the_rest_the_other() {
+        let (registries, notes) = Registries::read(
+            "registry = https://r.example\n@a:registry=https://a.example/npm/ ; ours\n\
+             @b:registry=https://b.example/${SECRET}\n//a.example/npm/:_authToken=t\nx:registry=https://x.example\n",
+        );
+        let of = |name: &str| registries.of_npm(name).map(|url| url.reveal().to_owned());
+        assert_eq!(of("x").as_deref(), Some("https://r.example"));
+        assert_eq!(of("@a/x").as_deref(), Some("https://a.example/npm/"));
+        assert_eq!(of("@b/x").as_deref(), Some("https://r.example"));
+        let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
+        assert!(notes.len() == 1 && notes[0].starts_with(".npmrc:3: @b:registry"), "{notes:?}");
+        assert_eq!(Registries::read("@a:registry=https://a.example").0.of_npm("x"), None);
+    }
+}
