@@ -121,10 +121,51 @@ fn a_lockfile_that_is_too_large_is_refused_unread() {
         project.broken
     );
     assert!(project.find(Ecosystem::Pypi, "good").is_some());
-    // Small in bytes, large in memory: a value takes many times the two bytes that it is written in.
-    let many = format!("{{\"lockfileVersion\":3,\"packages\":[{}1]}}", "1,".repeat(3 << 20));
-    let project = beside("package-lock.json", &many);
-    assert!(broken(&project, "package-lock.json").error.why().contains("entries; at most"));
+}
+
+#[test]
+fn what_is_small_in_bytes_and_large_in_memory_is_refused() {
+    // A value takes many times the bytes that it is written in: a table more than an entry, whatever begins it.
+    let json = |many: String| format!("{{\"lockfileVersion\":3,\"packages\":[{many}1]}}");
+    let yaml = |many: String| format!("lockfileVersion: '9.0'\nx:\n{many}");
+    for (name, text) in [
+        ("package-lock.json", json("1,".repeat(1 << 20))),
+        ("package-lock.json", json("{\"a\":0},".repeat(1 << 18))),
+        ("pnpm-lock.yaml", yaml(" a:\n  b: 0\n".repeat(1 << 18))),
+        ("pnpm-lock.yaml", yaml("- a: 0\n".repeat(1 << 18))),
+        ("pnpm-lock.yaml", yaml(format!("{}a: 0\n", "- ".repeat(30)).repeat(1 << 16))),
+        ("Cargo.lock", format!("a{} = 1\n", ".b.\"c\".'d\"'".repeat(10)).repeat(1 << 14)),
+        ("uv.lock", format!("a = ['\"', {{ {}b = 1 }}]\n", "b.".repeat(30)).repeat(1 << 14)),
+        ("uv.lock", format!("\"\"\"{}a = 1\n", "b.".repeat(30)).repeat(1 << 14)),
+    ] {
+        let project = beside(name, &text);
+        assert!(broken(&project, name).error.why().contains("entries; at most"), "{:?}", project.broken);
+    }
+}
+
+#[test]
+fn more_than_the_largest_projects_pin_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = |n: usize| {
+        format!(
+            ",\n    \"node_modules/some-package-{n}\": {{\n      \"version\": \"1.0.0\",\n      \"resolved\": \"https://x.test/p.tgz\",\n      \
+             \"integrity\": \"sha512-{n:080}\",\n      \"dev\": true,\n      \"license\": \"MIT\",\n      \"dependencies\": {{\n        \
+             \"a\": \"^1.0.0\",\n        \"b\": \"^1.0.0\",\n        \"c\": \"^1\"\n      }},\n      \"engines\": {{\n        \"node\": \">=8\"\n      \
+             }}\n    }}"
+        )
+    };
+    let packages: String = (0..30_000).map(package).collect();
+    let lock =
+        format!("{{\n  \"lockfileVersion\": 3,\n  \"packages\": {{\n    \"\": {{}}{packages}\n  }}\n}}\n");
+    put(dir.path(), "package-lock.json", &lock);
+    let project = project::read(dir.path()).unwrap();
+    assert_eq!(project.names(Ecosystem::Npm).len(), 30_000, "{:?}", project.broken);
+
+    let many: String = (0..150_000).map(|n| format!("a{n}==1\n")).collect();
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "requirements.txt", &many);
+    let project = project::read(dir.path()).unwrap();
+    assert_eq!((project.pins.len(), project.notes.len()), (1 << 17, 1), "{:?}", project.notes);
 }
 
 #[test]

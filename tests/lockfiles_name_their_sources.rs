@@ -349,3 +349,38 @@ fn what_the_root_asks_for_by_a_catalog_is_the_root_s() {
         packages:\n  foo@1.0.0:\n    resolution: {integrity: sha512-eA==}\n  foo@2.0.0:\n    resolution: {integrity: sha512-eQ==}\n";
     assert_eq!(written("pnpm-lock.yaml", pnpm).find(Ecosystem::Npm, "foo").unwrap().version, "1.0.0");
 }
+
+#[test]
+fn a_credential_in_a_lockfile_is_said_to_be_none_for_us_once_and_not_shown() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let secret = "https://me:hunter2@private.test";
+    let npm = |integrity: &str| {
+        format!(
+            r#"{{"lockfileVersion":3,"packages":{{"":{{}},
+            "node_modules/a":{{"version":"1.0.0","resolved":"{secret}/a/-/a-1.0.0.tgz"{integrity}}},
+            "node_modules/b":{{"version":"1.0.0","resolved":"{secret}/b/-/b-1.0.0.tgz"{integrity}}}}}}}"#
+        )
+    };
+    let package =
+        |source: &str| format!("[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = {source}\n");
+    for (name, text, notes) in [
+        ("package-lock.json", npm(""), 1),
+        ("package-lock.json", npm(r#","integrity":"sha512-eA==""#), 0),
+        ("Cargo.lock", format!("version = 4\n{}", package(&format!("\"sparse+{secret}/\""))), 1),
+        ("Cargo.lock", format!("version = 4\n{}", package(&format!("\"git+{secret}/r#{commit}\""))), 1),
+        ("uv.lock", format!("version = 1\n{}", package(&format!("{{ registry = \"{secret}/simple\" }}"))), 1),
+        ("requirements.txt", format!("-i {secret}/simple\na==1\nb==1\n"), 1),
+        ("requirements.txt", format!("a @ git+https://hunter2@private.test/r@{commit}\n"), 1),
+        ("requirements.txt", format!("a @ git+ssh://git@git.test/r@{commit}\n"), 0),
+    ] {
+        let project = written(name, &text);
+        assert!(!project.pins.is_empty(), "{name}: {:?}", project.notes);
+        let said: Vec<String> = project.notes.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), notes, "{name}: {said:?}");
+        assert!(
+            said.iter().all(|note| note.contains("credential") && note.contains("private.test")),
+            "{said:?}"
+        );
+        assert!(!format!("{project:?}").contains("hunter2"), "{name}");
+    }
+}

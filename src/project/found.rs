@@ -3,13 +3,16 @@
 //! Every name, version and url passes the grammar here or is noted. Calls `grammar`; never fails.
 
 use super::grammar;
-use super::pin::{Ecosystem, Local, Note, Origin, Pin, Reach, shown};
+use super::pin::{Ecosystem, Local, Location, Note, Origin, Pin, Reach, shown};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Notes beyond this number are dropped, for a hostile file of a million bad entries.
 const MAX_NOTES: usize = 1000;
+
+/// How many versions a project may pin; the largest known ones pin some tens of thousands.
+const MAX_PINS: usize = 1 << 17;
 
 /// How many other names one package may have.
 pub(super) const MAX_ALIASES: usize = 64;
@@ -24,12 +27,17 @@ pub(super) struct Found {
     pub(super) locals: Vec<Local>,
     pub(super) notes: Vec<Note>,
     file: PathBuf,
+    /// Whether it has been noted that the file has credentials.
+    told: bool,
+    /// Whether there were more pins than are taken.
+    full: bool,
     known: BTreeMap<(Ecosystem, String, String, Origin), usize>,
 }
 
 impl Found {
     pub(super) fn begin(&mut self, file: &Path) {
         self.file = file.to_owned();
+        self.told = false;
     }
 
     /// Notes something of the lockfile itself.
@@ -111,6 +119,16 @@ impl Found {
             );
             return None;
         };
+        if let Some(url) = credential(&origin, ecosystem, &hashes).filter(|_| !self.told) {
+            // One sentence is enough: such a file has it in every address.
+            self.told = true;
+            let url = url.reveal().to_owned();
+            let why = "its address holds a credential, and none is taken from a lockfile, so this and whatever else has \
+                       one there is not shown";
+            let hint = "give the credential to the client (.npmrc, .netrc, git's credential helper), and let the \
+                        lockfile be written without it";
+            self.note_of(None, (ecosystem, name), &url, why, hint);
+        }
         let key = (ecosystem, canonical.clone(), version.clone(), origin.clone());
         if let Some(&at) = self.known.get(&key) {
             let pin = &mut self.pins[at];
@@ -119,6 +137,14 @@ impl Found {
                 pin.lockfiles.push(self.file.clone());
             }
             return Some(at);
+        }
+        if self.pins.len() >= MAX_PINS {
+            if !std::mem::replace(&mut self.full, true) {
+                let why =
+                    format!("the project pins more than {MAX_PINS} versions, of which no more are shown");
+                self.note(name, why, "see whether it is a lockfile at all");
+            }
+            return None;
         }
         self.known.insert(key, self.pins.len());
         self.pins.push(Pin {
@@ -150,6 +176,22 @@ impl Found {
             pin.aliases.push(alias.to_owned());
         }
     }
+}
+
+/// The address from which a pin comes, if it has a credential in it and is what is asked: of npm and Python another
+/// registry is asked if there is a strong hash.
+fn credential<'o>(origin: &'o Origin, ecosystem: Ecosystem, hashes: &[String]) -> Option<&'o Location> {
+    let url = match origin {
+        Origin::Registry { index } => index.as_ref()?,
+        Origin::Git { url, .. } => url,
+        Origin::Archive { .. } => return None,
+    };
+    let strong = hashes.iter().any(|hash| !hash.starts_with("sha1") && !hash.starts_with("md5"));
+    let is_asked = !matches!(origin, Origin::Registry { .. }) || ecosystem == Ecosystem::Crates || !strong;
+    let text = url.reveal();
+    let parsed = url::Url::parse(text.strip_prefix("sparse+").unwrap_or(text)).ok()?;
+    let user = parsed.scheme() != "ssh" && !parsed.username().is_empty();
+    (is_asked && (user || parsed.password().is_some())).then_some(url)
 }
 
 /// The text under `key`, or the empty one.

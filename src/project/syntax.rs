@@ -13,9 +13,12 @@ const MAX_DEPTH: usize = 64;
 /// How many documents a YAML lockfile may have; pnpm's has one or two.
 const MAX_DOCUMENTS: usize = 4;
 
-/// How many entries a lockfile may have, by the marks that begin one. A value may take 600 bytes of
-/// memory, and a lockfile of 30,000 packages has less than a million.
-const MAX_ENTRIES: usize = 2 << 20;
+/// How much a lockfile may have in it: an entry counts one, by the marks that begin it, and a table [`TABLE`] more.
+/// A lockfile of 30,000 packages has 800,000; what is allowed takes some 300 MB at most while it is read.
+const MAX_ENTRIES: usize = 1 << 20;
+
+/// As how many more entries a table counts, which takes 600 bytes and more.
+const TABLE: usize = 3;
 
 /// What is said of the marks of a merge that is not finished.
 pub(super) const CONFLICT: &str = "a merge has left its conflict here";
@@ -31,17 +34,58 @@ pub(super) fn sound(text: &str) -> Result<(), String> {
     if let Some(line) = conflict {
         return Err(format!("line {}: {CONFLICT}", line + 1));
     }
+    bounded(text, 0)
+}
+
+/// That there are not too many entries, `tables` beside those that begin with a brace.
+fn bounded(text: &str, tables: usize) -> Result<(), String> {
     let mark = |b: u8| matches!(b, b',' | b'[' | b'{');
     let mut last = b'\n';
-    let entries = text.bytes().filter(|&b| {
+    let (mut entries, mut braces) = (0, 0);
+    for b in text.bytes() {
         let before = std::mem::replace(&mut last, b);
-        mark(b) || b == b'\n' && !mark(before)
-    });
-    let entries = entries.count();
+        // YAML has lists in lists as `- - x`.
+        entries += usize::from(mark(b) || b == b'\n' && !mark(before) || b == b' ' && before == b'-');
+        braces += usize::from(b == b'{');
+    }
+    let entries = entries + TABLE * (braces + tables);
     if entries > MAX_ENTRIES {
         return Err(format!("it has {entries} entries; at most {MAX_ENTRIES} are read"));
     }
     Ok(())
+}
+
+/// The lines of YAML that may begin a table or a list: those deeper than the one before, and those of a list.
+fn deeper(text: &str) -> usize {
+    let mut last = 0;
+    let begins = |line: &&str| {
+        let rest = line.trim_start_matches([' ', '-']);
+        let depth = line.len() - rest.len();
+        depth > std::mem::replace(&mut last, depth) || line.trim_start().starts_with('-')
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).filter(begins).count()
+}
+
+/// The dots of keys in TOML, each of which may begin a table: those outside of quotes.
+fn dots(text: &str) -> usize {
+    let of_line = |line: &str| {
+        // Where text of several lines ends, another may begin: too many are better than too few.
+        let several = line.contains("\"\"\"") || line.contains("\'\'\'");
+        let (mut quote, mut escaped, mut dots) = (None, false, 0);
+        for b in line.bytes() {
+            match (quote, b) {
+                (_, b'.') if several => dots += 1,
+                (Some(b'"'), _) if escaped => escaped = false,
+                (Some(b'"'), b'\\') => escaped = true,
+                (Some(open), _) if open == b => quote = None,
+                (None, b'"' | b'\'') => quote = Some(b),
+                (None, b'.') => dots += 1,
+                _ => {}
+            }
+        }
+        dots
+    };
+    text.lines().map(of_line).sum()
 }
 
 pub(super) fn json(text: &str) -> Parsed {
@@ -49,6 +93,7 @@ pub(super) fn json(text: &str) -> Parsed {
 }
 
 pub(super) fn toml(text: &str) -> Parsed {
+    bounded(text, dots(text))?;
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
         format!("{}{}", line.map_or(String::new(), |line| format!("line {line}: ")), error.message())
@@ -56,12 +101,14 @@ pub(super) fn toml(text: &str) -> Parsed {
 }
 
 pub(super) fn yaml(text: &str) -> Parsed {
+    bounded(text, deeper(text))?;
     serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| error.to_string())
 }
 
 /// The last document of a stream that has `key`, else its last one: pnpm may write one about itself before the
 /// project's. The limits hold for the whole stream.
 pub(super) fn last_yaml(text: &str, key: &str) -> Parsed {
+    bounded(text, deeper(text))?;
     let documents = serde_saphyr::from_multiple_with_options::<Value>(text, yaml_options());
     let mut documents = documents.map_err(|error| error.to_string())?;
     let at = documents.iter().rposition(|document| document.get(key).is_some());
