@@ -107,3 +107,14 @@ fn a_project_that_is_removed_is_gone() {
     assert_eq!(text, "1.0.0");
     assert_eq!(place.cat("npm/lib@1.0.0/version"), "1.0.0", "what it pinned stays where it is");
 }
+
+#[test]
+fn a_lockfile_that_goes_away_takes_its_pins_along_a_moment_later() {
+    let (place, _) = setting();
+    write(&place, "requirements.txt", "lib==1.0\n");
+    place.json(&["update", "npm/lib@1.0.0"]);
+    assert_eq!(place.ls("projects/web"), ["npm", "pypi"], "what comes is there at once");
+    std::fs::remove_file(directory(&place).join("requirements.txt")).unwrap();
+    wait_until("what it pinned is gone", || place.ls("projects/web") == ["npm"]);
+    assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
+}
