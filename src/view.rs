@@ -316,11 +316,16 @@ impl Tree for SourceTree {
             self.look_at_projects(&config);
         }
         match self.name(path, &config) {
-            Some(Ok(Name::Directory)) => Entry::Directory,
+            Some(Ok(Name::Directory)) => {
+                following::trouble(path, &config).map_or(Entry::Directory, |error| Entry::Refused(error))
+            }
             Some(Ok(name)) => {
                 self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view))
             }
-            Some(Err(_)) => Entry::Missing,
+            // What is not in the lockfiles that could be read may be in one that could not.
+            Some(Err(_)) => {
+                following::trouble(path, &config).map_or(Entry::Missing, |error| Entry::Refused(error))
+            }
             None => Entry::Later,
         }
     }

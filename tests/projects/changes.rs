@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::harness::git_server::{Fault, Stage};
 use super::harness::repository::File;
 use super::lockfiles::{WEB, directory, npm, package_lock, write};
-use super::mounted2::wait_until;
+use super::mounted2::{errno, wait_until};
 use super::place::Place;
 
 /// A project that pins `lib` 1.0.0, mounted; and what pins 2.0.0.
@@ -106,6 +106,32 @@ fn a_project_that_is_removed_is_gone() {
     std::io::Read::read_to_string(&mut held, &mut text).unwrap();
     assert_eq!(text, "1.0.0");
     assert_eq!(place.cat("npm/lib@1.0.0/version"), "1.0.0", "what it pinned stays where it is");
+}
+
+#[test]
+fn what_may_stand_in_a_lockfile_that_cannot_be_read_is_not_said_to_be_absent() {
+    let (place, lock) = setting();
+    write(&place, "Cargo.lock", "<<<<<<< ours\n");
+    let of = |name: &str| errno(std::fs::metadata(place.path(&format!("projects/web/{name}"))));
+    wait_until("it is listed", || place.ls("projects/web") == ["crates", "npm"]);
+    assert_eq!((of("crates"), of("crates/serde")), (libc::EIO, libc::EIO));
+    let explained = place.json(&["explain", "projects/web/crates/serde"]).to_string();
+    assert!(explained.contains("finish the merge"), "{explained}");
+    // The others are as they were.
+    assert_eq!(place.ls("projects/web/npm"), ["lib"]);
+    assert_eq!((of("npm/other"), of("pypi/six")), (libc::ENOENT, libc::ENOENT));
+    write(&place, "package-lock.json", "{");
+    wait_until("it is believed", || of("npm") == libc::EIO);
+    write(&place, "package-lock.json", &lock);
+    std::fs::remove_file(directory(&place).join("Cargo.lock")).unwrap();
+    wait_until("all is well again", || {
+        place.ls("projects/web") == ["npm"] && of("crates/serde") == libc::ENOENT
+    });
+    assert_eq!(place.cat("projects/web/npm/lib/version"), "2.0.0");
+
+    std::fs::rename(directory(&place), place.site.program.path().join("elsewhere")).unwrap();
+    wait_until("the directory is gone", || errno(std::fs::metadata(place.path("projects/web"))) == libc::EIO);
+    assert_eq!(place.ls("projects"), ["web"]);
 }
 
 #[test]
