@@ -9,100 +9,23 @@
 
 use srcfs_mount::mountinfo::{FS_TYPE, Table};
 
+mod stamp;
+
+pub use stamp::Stamp;
+
 use crate::error::{Error, Kind, Result};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstat};
-use std::collections::BTreeMap;
+use stamp::{FileStamp, Fresh, sum};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The largest lockfile that is read, in bytes. The largest known ones are near 10 MiB.
 pub const MAX_FILE: u64 = 100_000_000;
-
-/// One file as it was when it was read; the times in nanoseconds of the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileStamp {
-    size: u64,
-    mtime: (i64, i64),
-    ctime: (i64, i64),
-    inode: u64,
-}
-
-/// For how long after a change a file may change again and look the same: the coarsest clock of a file system.
-const TICK: Duration = Duration::from_secs(2);
-
-/// By how much the clock of a file system may go before.
-const AHEAD: Duration = Duration::from_secs(3600);
-
-impl FileStamp {
-    /// Whether the file was changed so shortly before `now` that a change after it might not show. The clock may be
-    /// another computer's and go before; what is of a far future, no change leaves as it is.
-    fn is_fresh(&self, now: SystemTime) -> bool {
-        let fresh = |(seconds, nanoseconds): (i64, i64)| {
-            let at = Duration::new(seconds.try_into().unwrap_or(0), nanoseconds.try_into().unwrap_or(0));
-            let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-            at + TICK >= now && at <= now + AHEAD
-        };
-        fresh(self.mtime) || fresh(self.ctime)
-    }
-}
-
-/// What a file says, for as long as its stamp may not show a change.
-#[derive(Clone, Debug)]
-struct Fresh {
-    /// Of its bytes. Nobody outside sees it, so it need not withstand who would forge it.
-    sum: u64,
-    /// That it was the same when a later change would have shown.
-    settled: Arc<AtomicBool>,
-}
-
-/// What was read of a project, and what was looked for and absent.
-///
-/// As git's index does, it does not trust the times of a file that had just been changed when it was read: until
-/// it has been looked at once more, what the file says is compared, too.
-#[derive(Clone, Debug, Default)]
-pub struct Stamp {
-    files: BTreeMap<PathBuf, Option<FileStamp>>,
-    fresh: BTreeMap<PathBuf, Fresh>,
-}
-
-impl Stamp {
-    /// The files that were read or looked for, relative to the project: what is worth watching, besides
-    /// new requirement files.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.keys().map(PathBuf::as_path)
-    }
-
-    /// Whether nothing that was read of `dir` has changed, appeared or vanished since: a directory
-    /// listing and a stat a file; what had just been changed is read once more. A project that cannot be looked at is
-    /// not current.
-    pub fn is_current(&self, dir: &Path) -> bool {
-        let Ok(root) = Root::open(dir) else { return false };
-        let names = root.requirements();
-        let known = names.is_ok_and(|names| names.iter().all(|name| self.files.contains_key(name)));
-        known
-            && self.files.iter().all(|(name, stamp)| root.stat(name) == *stamp)
-            && self.fresh.iter().all(|(name, fresh)| self.says_the_same(&root, name, fresh))
-    }
-
-    fn says_the_same(&self, root: &Root, name: &Path, fresh: &Fresh) -> bool {
-        if fresh.settled.load(Ordering::Relaxed) {
-            return true;
-        }
-        let now = SystemTime::now();
-        let Ok(Some((stamp, bytes))) = root.bytes(name) else { return false };
-        let same = self.files.get(name) == Some(&Some(stamp)) && sum(&bytes) == fresh.sum;
-        fresh.settled.store(same && !stamp.is_fresh(now), Ordering::Relaxed);
-        same
-    }
-}
 
 /// The mounts of srcfs.
 fn own_mounts() -> Result<Vec<PathBuf>> {
@@ -245,7 +168,7 @@ impl Root {
         self.stamp.files.insert(name.to_owned(), found.as_ref().map(|(stamp, _)| *stamp));
         let Some((stamp, bytes)) = found else { return Ok(None) };
         if stamp.is_fresh(now) {
-            let fresh = Fresh { sum: sum(&bytes), settled: Arc::default() };
+            let fresh = Fresh { sum: sum(&bytes), settled: Default::default() };
             self.stamp.fresh.insert(name.to_owned(), fresh);
         }
         let text = decoded(bytes).map_err(|why| {
@@ -274,18 +197,12 @@ impl Root {
     }
 }
 
-fn sum(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
-}
-
 /// UTF-8, or UTF-16 if its first two bytes are the mark of that: the `>` of PowerShell 5 writes so, and pip reads it.
 /// The text is at most half as large again.
 fn decoded(bytes: Vec<u8>) -> Result<String, String> {
-    let (unit, rest): (fn([u8; 2]) -> u16, &[u8]) = match &bytes[..] {
-        [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
-        [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
+    let (big, rest) = match &bytes[..] {
+        [0xff, 0xfe, rest @ ..] => (false, rest),
+        [0xfe, 0xff, rest @ ..] => (true, rest),
         _ => {
             return match String::from_utf8(bytes) {
                 Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
@@ -298,50 +215,10 @@ fn decoded(bytes: Vec<u8>) -> Result<String, String> {
         }
     };
     let (pairs, odd) = rest.as_chunks::<2>();
-    let text = char::decode_utf16(pairs.iter().copied().map(unit)).collect::<Result<String, _>>();
+    let unit = |pair: &[u8; 2]| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
+    let text = char::decode_utf16(pairs.iter().map(unit)).collect::<Result<String, _>>();
     match text {
         Ok(text) if odd.is_empty() => Ok(text),
         _ => Err("it begins as UTF-16 does, and is not".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAME: &str = "requirements.txt";
-
-    fn read(directory: &Path) -> Stamp {
-        let mut root = Root::open(directory).unwrap();
-        assert!(root.read(Path::new(NAME)).unwrap().is_some());
-        root.stamp
-    }
-
-    #[test]
-    fn what_changes_within_a_tick_of_the_clock_is_seen() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join(NAME);
-        std::fs::write(&file, "a==1").unwrap();
-        let mut stamp = read(directory.path());
-        assert!(stamp.is_current(directory.path()));
-        std::fs::write(&file, "a==2").unwrap();
-        // As a clock has it that has not gone on since.
-        let now = Root::open(directory.path()).unwrap().stat(Path::new(NAME));
-        stamp.files.insert(NAME.into(), now);
-        assert!(!stamp.is_current(directory.path()));
-    }
-
-    #[test]
-    fn what_has_been_looked_at_after_the_tick_is_read_no_more() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join(NAME), "a==1").unwrap();
-        let stamp = read(directory.path());
-        let fresh = &stamp.fresh[Path::new(NAME)];
-        let of_file = stamp.files[Path::new(NAME)].unwrap();
-        assert!(of_file.is_fresh(SystemTime::now()) && !of_file.is_fresh(SystemTime::now() + TICK * 2));
-        assert!(stamp.is_current(directory.path()) && !fresh.settled.load(Ordering::Relaxed));
-        fresh.settled.store(true, Ordering::Relaxed);
-        std::fs::write(directory.path().join(NAME), "a==2").unwrap();
-        assert!(!stamp.is_current(directory.path()), "its times still count");
     }
 }
