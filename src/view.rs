@@ -7,12 +7,11 @@
 //! The rooms: [`name`] (what a path means), [`binding`] (which snapshot a name shows), [`snapshot`] (a
 //! snapshot as the mount serves it), [`citation`], `listing` (what a directory lists), [`journal`]
 //! (what is being fetched, what failed), [`status`] (`.srcfs/`), [`guide`] (`README.md`), `swept` (the tables
-//! of bindings), `guard` (how much a process may cause), `following` (lockfiles that change).
+//! of bindings), `guard` (how much a process may cause), `following` (lockfiles that change), `noting` (what is used).
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,6 +32,7 @@ pub mod guide;
 pub mod journal;
 mod listing;
 pub mod name;
+mod noting;
 pub mod snapshot;
 pub mod status;
 mod swept;
@@ -40,6 +40,7 @@ mod swept;
 use binding::{Binding, What};
 use journal::Journal;
 use name::Name;
+use noting::Notes;
 use swept::Swept;
 
 /// The file of the mount that explains it.
@@ -57,7 +58,7 @@ pub struct SourceTree {
     shared: Arc<Shared>,
     configuration: RwLock<Loaded>,
     bindings: Mutex<Swept<What, Arc<Binding>>>,
-    notices: SyncSender<Notice>,
+    notes: Notes,
     monitor: Arc<OnceLock<Monitor>>,
     about: status::About,
 }
@@ -81,14 +82,6 @@ pub struct Shared {
     by_id: Mutex<Swept<u64, Weak<Binding>>>,
     /// What is cached, for listings.
     cached: listing::Recent,
-}
-
-/// What a thread of its own does about the cache, because it takes time.
-enum Notice {
-    /// A view is used.
-    Used(Arc<Binding>),
-    /// Something may have been moved.
-    Moved,
 }
 
 /// The file that [`Shared::config`] was read from.
@@ -162,7 +155,6 @@ impl SourceTree {
         file: Option<PathBuf>,
         about: status::About,
     ) -> Result<Arc<Self>> {
-        // Of the daemon's start: what changes in the file later does not count for these.
         let first = config.clone();
         let shared = Arc::new(Shared {
             cache,
@@ -175,23 +167,11 @@ impl SourceTree {
             by_id: Mutex::default(),
             cached: listing::Recent::default(),
         });
-        let (notices, noticed) = sync_channel::<Notice>(256);
-        let of_thread = shared.clone();
-        std::thread::Builder::new()
-            .name("srcfs-refresh".to_owned())
-            .spawn(move || {
-                noticed.into_iter().for_each(|notice| match notice {
-                    Notice::Used(binding) => binding.note_use(&|kind| first.refresh_of(kind)),
-                    Notice::Moved => of_thread.move_over(),
-                });
-            })
-            .map_err(|error| {
-                Error::new(Kind::Exhausted, "start the thread that notes what is used", error.to_string())
-            })?;
+        let notes = Notes::new(shared.clone(), first)?;
         let stamp = file.as_deref().and_then(stamp);
         let configuration = RwLock::new(Loaded { file, stamp, vanished: None, problem: None });
         let (bindings, monitor) = (Mutex::default(), Arc::default());
-        let tree = SourceTree { shared, configuration, bindings, notices, monitor, about };
+        let tree = SourceTree { shared, configuration, bindings, notes, monitor, about };
         // So that nobody who lists one has to wait for its lockfiles.
         tree.look_at_projects(&tree.shared.config());
         Ok(Arc::new(tree))
@@ -336,11 +316,16 @@ impl Tree for SourceTree {
             self.look_at_projects(&config);
         }
         match self.name(path, &config) {
-            Some(Ok(Name::Directory)) => Entry::Directory,
+            Some(Ok(Name::Directory)) => {
+                following::trouble(path, &config).map_or(Entry::Directory, |error| Entry::Refused(error))
+            }
             Some(Ok(name)) => {
                 self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view))
             }
-            Some(Err(_)) => Entry::Missing,
+            // What is not in the lockfiles that could be read may be in one that could not.
+            Some(Err(_)) => {
+                following::trouble(path, &config).map_or(Entry::Missing, |error| Entry::Refused(error))
+            }
             None => Entry::Later,
         }
     }
@@ -364,8 +349,7 @@ impl Tree for SourceTree {
         let config = self.config();
         let Some(Ok(name)) = self.name(path, &config) else { return };
         if let Some(binding) = self.bind(path, &name, &config) {
-            // Full: the uses of other views are being noted, and this one's next use is a minute away.
-            let _ = self.notices.try_send(Notice::Used(binding));
+            self.notes.used(binding);
         }
     }
 }
@@ -390,8 +374,7 @@ impl SourceTree {
         }
         if name.starts_with(BARRIER) && rest.file_name() == Some(OsStr::new(name)) {
             self.shared.cached.outdate();
-            // Full: it is looked for now and then as well.
-            let _ = self.notices.try_send(Notice::Moved);
+            self.notes.moved();
             return Entry::Barrier;
         }
         match self.about.file(name, self) {

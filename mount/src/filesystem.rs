@@ -163,6 +163,10 @@ impl FileSystem {
                 self.unbind(&path);
                 answer(Err(Errno(libc::ENOENT)));
             }
+            Entry::Refused(error) => {
+                self.unbind(&path);
+                answer(Err(error));
+            }
             Entry::Directory => {
                 self.unbind(&path);
                 answer(Ok(self.found_virtual(&path, Content::Directory)));

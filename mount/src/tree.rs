@@ -42,6 +42,8 @@ pub struct Caller {
 pub enum Entry {
     /// Nothing, by the grammar or by what is known. Answered without a cached miss.
     Missing,
+    /// Something that cannot be told: why, for whoever asks. Nothing of it is remembered.
+    Refused(Errno),
     /// A directory of the name space; its names come from [`Tree::list`].
     Directory,
     /// A small file with this content. Each new content gets a new inode number.

@@ -14,7 +14,7 @@ it has to be, as for any reader. In a tree it may be written from the working di
 with a path inside it needs no mount: it is cited by the revision that is cached, and fetched as by
 `srcfs get` if there is none. Neither asks whether a branch has moved on.
 
-The citation of a package, in quotes, is read back: version, path, lines and hash are looked at again.
+The citation of a package, in quotes, is read back: its version, path, lines and hash are looked at.
 
 Lines are counted from 1 and must exist. A file whose own name ends in :12 is that file. What cannot
 be cited is told on stderr, and does not stop the others (exit code 1).

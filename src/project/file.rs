@@ -2,19 +2,23 @@
 //!
 //! A symlink is followed only while it stays beneath the project's directory (openat2's
 //! `RESOLVE_BENEATH`): a project that was cloned from a stranger must not make srcfs read the user's
-//! files. Only regular files are read, and opening never blocks on a FIFO. Fails as `Kind::Io`,
-//! `TooLarge`, or `Stale` if a file keeps changing while it is read.
+//! files. Only regular files are read, and opening never blocks on a FIFO. Nothing is read of a mount of srcfs,
+//! also not of one that was made later: a daemon that looks into its own waits for itself. Where mounts are is
+//! known from the system's table alone. Fails as `Kind::Io`, `TooLarge`, `Invalid` for what lies in such a
+//! mount, or `Stale` if a file keeps changing while it is read.
 
 mod stamp;
 
 pub use stamp::Stamp;
 
 use crate::error::{Error, Kind, Result};
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{Mode, fstatat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, fstat};
+use srcfs_mount::mountinfo::{FS_TYPE, Table};
 use stamp::{FileStamp, Fresh, sum};
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -22,21 +26,42 @@ use std::time::SystemTime;
 /// The largest lockfile that is read, in bytes. The largest known ones are near 10 MiB.
 pub const MAX_FILE: u64 = 100_000_000;
 
+/// The mounts of srcfs.
+fn own_mounts() -> Result<Vec<PathBuf>> {
+    let table =
+        Table::read().map_err(|error| Error::io("read the mounts of", "/proc/self/mountinfo", &error))?;
+    Ok(table.of_type(FS_TYPE).map(|mount| mount.mount_point.clone()).collect())
+}
+
+/// Refuses the project in `path`, which leads to `real`, if it lies in a mount of srcfs.
+fn keep_out(path: &Path, real: &Path) -> Result<()> {
+    let Some(mount) = own_mounts()?.into_iter().find(|mount| real.starts_with(mount)) else { return Ok(()) };
+    let what = format!("read the project in {}", path.display());
+    let why = format!("it lies in the mount of srcfs at {}", mount.display());
+    Err(Error::new(Kind::Invalid, what, why).hint("give a directory outside of it"))
+}
+
 /// The directory of a project, held open, and what has been read of it.
 pub(super) struct Root {
     dir: File,
     path: PathBuf,
+    /// Where that is, without links.
+    real: PathBuf,
     pub(super) stamp: Stamp,
 }
 
 impl Root {
     pub(super) fn open(path: &Path) -> Result<Root> {
         let failed = |error: std::io::Error| Error::io("read the project in", path, &error);
+        // By its name before anything of it is touched, then by where that leads.
+        keep_out(path, path)?;
         // A FIFO would make an open wait for somebody who writes.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let dir = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
         let dir = File::from(dir);
-        Ok(Root { dir, path: path.to_owned(), stamp: Stamp::default() })
+        let real = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).map_err(failed)?;
+        keep_out(path, &real)?;
+        Ok(Root { dir, path: path.to_owned(), real, stamp: Stamp::default() })
     }
 
     /// The requirement files at the top, in order.
@@ -56,17 +81,27 @@ impl Root {
 
     /// `None` if it is absent, or no file, or leaves the directory.
     fn find(&self, name: &Path) -> Result<Option<File>> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
-            .mode(Mode::empty())
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        match openat2(&self.dir, name, how) {
+        let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = |resolve| {
+            OpenHow::new()
+                .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+                .mode(Mode::empty())
+                .resolve(resolve)
+        };
+        let mut opened = openat2(&self.dir, name, how(beneath | ResolveFlag::RESOLVE_NO_XDEV));
+        // It may be a lockfile that is mounted there, into a container.
+        if matches!(opened, Err(nix::errno::Errno::EXDEV))
+            && !own_mounts()?.iter().any(|mount| mount.starts_with(&self.real))
+        {
+            opened = openat2(&self.dir, name, how(beneath));
+        }
+        match opened {
             Ok(fd) => Ok(Some(File::from(fd))),
             Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => Ok(None),
             Err(nix::errno::Errno::EXDEV) => Err(Error::new(
                 Kind::Denied,
                 format!("read {}", self.path.join(name).display()),
-                "it is a symlink that leaves the project's directory, which is not followed",
+                "it leads out of the project's directory by a symlink or into a mount, which is not followed",
             )
             .hint("put the file itself there, or add the directory it lies in as the project")),
             Err(error) => Err(Error::io("open", self.path.join(name), &error.into())),
@@ -78,7 +113,10 @@ impl Root {
         match self.find(name) {
             Ok(file) => self.stamp_of(&file?, name).ok(),
             Err(_) => {
-                let stat = fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+                let how = OpenHow::new()
+                    .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+                    .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_XDEV);
+                let stat = fstat(openat2(&self.dir, name, how).ok()?).ok()?;
                 Some(FileStamp {
                     size: stat.st_size as u64,
                     mtime: (stat.st_mtime, stat.st_mtime_nsec),

@@ -167,12 +167,13 @@ impl Latest {
                     return Ok(before);
                 }
                 match &found {
+                    // Whoever asks is told of them by `list`, `explain` and what fails.
                     Ok(index) => {
                         let (pins, place) = (index.project.pins.len(), self.directory.display());
                         log::info!("the lockfiles of {place} pin {pins} versions");
-                        index.project.broken.iter().for_each(|broken| log::warn!("{}", broken.error));
+                        index.project.broken.iter().for_each(|broken| log::info!("{}", broken.error));
                     }
-                    Err(error) => log::warn!("{error}"),
+                    Err(error) => log::info!("{error}"),
                 }
                 found
             }

@@ -125,9 +125,24 @@ impl Packages {
         let package = package_of(key)?;
         let offer = self.offer(package, When::Now, progress).map_err(|error| error.during(what))?;
         offer.ok_or_else(|| {
-            Error::new(Kind::NotFound, what, format!("the registry has no {package}"))
-                .hint("check its spelling")
+            let error = Error::new(Kind::NotFound, what, format!("the registry has no {package}"));
+            match self.asked(package) {
+                Some(registry) => error.hint(format!("check its spelling; {registry} was asked")),
+                None => error.hint("check its spelling"),
+            }
         })
+    }
+
+    /// Where a package is asked for.
+    fn asked(&self, package: &Package) -> Option<String> {
+        let urls = match (package.registry(), package.kind()) {
+            (Some(_), _) => return None,
+            (None, key::Kind::Npm) => vec![self.registries.npm().ok()?.registry_of(package.name()).ok()?],
+            (None, key::Kind::Crates) => vec![self.registries.cargo().ok()?.default_index().ok()?],
+            (None, _) => self.registries.pypi().ok()?.indexes().ok()?,
+        };
+        let urls: Vec<String> = urls.iter().map(super::http::shown).collect();
+        Some(urls.join(", "))
     }
 
     /// The version that `reference` means, and its archive.
@@ -148,7 +163,10 @@ impl Packages {
             _ => pypi::archive(package.name(), release),
         }
         .ok_or_else(|| {
-            let why = format!("version {version} has no archive that can be shown on this machine");
+            let why = match package.kind() {
+                key::Kind::Pypi => pypi::unreadable(package.name(), release),
+                _ => format!("version {version} has no archive"),
+            };
             refused(Kind::Unsupported, why, "choose another version, or its repository below git/")
         })?;
         let hash = match &archive.hash {

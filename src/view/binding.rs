@@ -303,27 +303,30 @@ impl Binding {
         Errno(errno)
     }
 
-    /// Notes that the view is in use, and asks the upstream again if that is due. Takes its time.
-    pub(super) fn note_use(&self, refresh_of: &dyn Fn(KeyKind) -> Option<Duration>) {
+    /// Notes that the view is in use. Answers if the upstream is to be asked again, and how old its answer may be.
+    pub(super) fn note_use(&self, refresh_of: &dyn Fn(KeyKind) -> Option<Duration>) -> Option<Duration> {
         let What { key, reference, .. } = &self.what;
         if let Some(pointer) = self.shown() {
             self.shared.cache.touch(key, &pointer.revision);
         }
-        let Some(mut refresh) = refresh_of(key.kind()) else { return };
+        let mut refresh = refresh_of(key.kind())?;
         if key.kind().needs_network() {
             refresh = refresh.max(LEAST_ASKED);
         }
-        let Ok(Some(state)) = self.shared.cache.state(key) else { return };
-        let Some((resolved, _, checked)) = state.find(reference) else { return };
+        let state = self.shared.cache.state(key).ok().flatten()?;
+        let (resolved, _, checked) = state.find(reference)?;
         let checked = SystemTime::UNIX_EPOCH + Duration::from_secs(checked);
         let due = SystemTime::now().duration_since(checked).is_ok_and(|age| age >= refresh);
-        if !resolved.moving || !due {
-            return;
-        }
+        (resolved.moving && due).then_some(refresh)
+    }
+
+    /// Asks the upstream again, unless somebody else has done so in `age`. Takes its time.
+    pub(super) fn refresh(&self, age: Duration) {
+        let What { key, reference, .. } = &self.what;
         let progress = Arc::new(Progress::default());
         let _entry = self.shared.journal.begin(&self.label, "refresh", &progress);
         let (cache, source) = (&self.shared.cache, &*self.shared.source);
-        match cache.get(source, key, reference, Freshness::NotOlderThan(refresh), "refresh", &progress) {
+        match cache.get(source, key, reference, Freshness::NotOlderThan(age), "refresh", &progress) {
             Ok(_) => self.shared.cached.outdate(),
             Err(error) => log::warn!("refresh {}: {error}", self.label),
         }

@@ -8,8 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use srcfs_mount::tree::Errno;
+
 use super::{PROJECTS, SourceTree};
-use crate::config::{Config, Project};
+use crate::config::{Config, Project, is_probed};
+use crate::error::Error;
 use crate::project::Round;
 
 /// How long a barrier waits for lockfiles to be looked at. Whoever raises one waits 2 s, also for the rest.
@@ -23,6 +26,34 @@ pub(super) fn is_unread(path: &Path, config: &Config) -> bool {
     let Some(project) = name.and_then(|name| config.project(name)) else { return false };
     // The directories of the kinds are there in any case.
     inside.nth(1).is_some() && project.pins.known().is_none()
+}
+
+/// The error number of what keeps `path`, which is no pin that is known, from being told: its project cannot be
+/// read; or a lockfile of its ecosystem cannot, and it could stand there or is the directory of an ecosystem of
+/// which nothing else is known.
+pub(super) fn trouble(path: &Path, config: &Config) -> Option<Errno> {
+    let mut inside = path.strip_prefix(PROJECTS).ok()?.iter();
+    let project = config.project(inside.next()?.to_str()?)?;
+    // Absence is not what is known of it.
+    let number = |error: &Error| match error.kind().errno() {
+        libc::ENOENT => Errno(libc::EIO),
+        other => Errno(other),
+    };
+    let index = match project.pins.known()? {
+        Ok(index) => index,
+        Err(error) => return Some(number(&error)),
+    };
+    let kind = inside.next()?.to_str()?;
+    let broken = index.project.broken.iter().find(|broken| broken.ecosystem.kind() == kind)?;
+    let is_trouble = match inside.next_back() {
+        None => index.names(broken.ecosystem).next().is_none(),
+        // What programs look for in every directory is no package.
+        Some(name) => {
+            let name = name.to_str()?;
+            !name.starts_with('.') && !is_probed(name)
+        }
+    };
+    is_trouble.then(|| number(&broken.error))
 }
 
 impl SourceTree {

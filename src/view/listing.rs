@@ -95,7 +95,7 @@ pub(super) fn of(
 }
 
 /// What a directory of projects lists: their names, the kinds of which they pin something, what they pin. A
-/// project that cannot be read lists nothing; what is asked for in it says why.
+/// project that cannot be read lists nothing, and cannot be asked to ([`super::following::trouble`]).
 fn pinned(inside: &Path, directory: &Path, config: &Config) -> Option<Vec<(String, ListedKind)>> {
     let Some(name) = inside.components().next().and_then(|name| name.as_os_str().to_str()) else {
         let names = config.projects.iter().map(|project| project.name.clone());
@@ -110,6 +110,10 @@ fn pinned(inside: &Path, directory: &Path, config: &Config) -> Option<Vec<(Strin
         let leads = Path::new(&place).starts_with(directory) || directory.starts_with(&place);
         let names = leads.then(|| pins.names(ecosystem)).into_iter().flatten();
         listed.extend(names.filter_map(|name| below(directory, &format!("{place}/{name}"))));
+        // One that cannot be read pins something, too; what is asked for there says so.
+        if pins.project.broken.iter().any(|broken| broken.ecosystem == ecosystem) {
+            listed.extend(below(directory, &place));
+        }
     }
     Some(listed.into_iter().collect())
 }

@@ -43,6 +43,20 @@ fn that_of_the_environment_is_used() {
 }
 
 #[test]
+fn one_that_is_not_reached_is_named_without_its_password() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let http = with_environment("HTTP_PROXY", &format!("http://me:hunter2@{closed}"));
+    let url = Url::parse("http://registry.invalid/left-pad").unwrap();
+    let error = get(&http, Request::new(&url)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("through the proxy http://{closed}/")) && !text.contains("hunter2"),
+        "{text}"
+    );
+}
+
+#[test]
 fn that_of_the_caller_comes_first_and_is_told_who_asks() {
     let proxy = proxy();
     let http = with_environment("ALL_PROXY", "http://127.0.0.1:1");

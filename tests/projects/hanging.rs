@@ -156,3 +156,52 @@ fn a_directory_that_is_a_fifo_hangs_nobody() {
     assert!(place.ls("projects/web").is_empty());
     assert!(place.json(&["list"])["projects"][0]["failures"].to_string().contains("Not a directory"));
 }
+
+#[test]
+fn a_directory_in_a_mount_of_srcfs_is_refused() {
+    let mut place = Place::new();
+    let lib = npm(&place, "lib", "1.0.0");
+    place.mount();
+    // A project in its own mount, by its name and through a link, and one with the mount in it.
+    let inside = place.path("local");
+    let [link, around] = ["link", "around"].map(|name| place.site.program.path().join(name));
+    std::os::unix::fs::symlink(place.path("projects/deep/npm/lib"), &link).unwrap();
+    fs::create_dir(&around).unwrap();
+    let lock = package_lock(&[("lib", lib)], &["lib"]);
+    fs::write(around.join("package-lock.json"), lock).unwrap();
+    let project =
+        |name: &str, path: &std::path::Path| format!("\n[[project]]\nname = {name:?}\npath = {path:?}\n");
+    let file = place.site.program.config();
+    let mut text = fs::read_to_string(&file).unwrap();
+    text += &[("deep", &around), ("inside", &inside), ("link", &link)]
+        .map(|(name, path)| project(name, path))
+        .concat();
+    fs::write(&file, text).unwrap();
+    wait_until("it is read", || place.ls("projects") == ["deep", "inside", "link"]);
+    for name in ["inside", "link"] {
+        assert!(place.ls(&format!("projects/{name}")).is_empty());
+        let explained = place.json(&["explain", place.path(&format!("projects/{name}")).to_str().unwrap()]);
+        assert!(explained["failure"]["why"].as_str().unwrap().contains("lies in the mount"), "{explained}");
+    }
+    assert_eq!(place.cat("projects/deep/npm/lib/version"), "1.0.0", "others go on");
+}
+
+#[test]
+fn a_project_around_the_mount_is_read_without_it() {
+    let place = Place::new();
+    let inside = directory(&place).join("src");
+    fs::create_dir_all(&inside).unwrap();
+    let lib = npm(&place, "lib", "1.0.0");
+    write(&place, "package-lock.json", &package_lock(&[("lib", lib)], &["lib"]));
+    // What would have the daemon ask itself.
+    write(&place, "requirements.txt", "-r src/projects/web/pypi/six/requirements.txt\n");
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    let mut daemon = place.command(&["mount", "--foreground", inside.to_str().unwrap()]).spawn().unwrap();
+    wait_until("it is mounted", || inside.join(".srcfs").symlink_metadata().is_ok());
+    let read = run(Command::new("cat").arg(inside.join("projects/web/npm/lib/version")));
+    let listed = place.json(&["list"]);
+    let unmounted = place.run(&["unmount", inside.to_str().unwrap()]);
+    wait_until("the daemon has ended", || daemon.try_wait().unwrap().is_some());
+    assert_eq!((read.out.as_str(), unmounted.code), ("1.0.0", 0), "{read:?} {unmounted:?}");
+    assert!(listed["projects"][0]["failures"].to_string().contains("into a mount"), "{listed}");
+}

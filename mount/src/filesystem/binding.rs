@@ -203,7 +203,7 @@ impl FileSystem {
             .into_iter()
             .filter(|path| match self.tree.entry(path) {
                 Entry::View(view) => self.bind(path, &view).unwrap_or(false) || self.may_be_cached(path),
-                Entry::Missing | Entry::Directory => {
+                Entry::Missing | Entry::Refused(_) | Entry::Directory => {
                     self.unbind(path);
                     true
                 }

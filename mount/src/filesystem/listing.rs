@@ -120,7 +120,7 @@ impl FileSystem {
                 Entry::Directory => self.found_virtual(path, Content::Directory),
                 Entry::File(content) => self.found_virtual(path, Content::File(content)),
                 Entry::View(view) => self.lookup_view(path, &view, caller).ok()?.0,
-                Entry::Missing | Entry::Barrier | Entry::Later => return None,
+                Entry::Missing | Entry::Refused(_) | Entry::Barrier | Entry::Later => return None,
             },
         };
         match found {

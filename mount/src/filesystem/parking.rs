@@ -33,7 +33,7 @@ impl FileSystem {
         if name.as_os_str() != slot.name() {
             let sibling = slot.path.with_file_name(name.as_os_str());
             return match self.tree.entry(&sibling) {
-                Entry::Missing | Entry::Barrier | Entry::Later => absent,
+                Entry::Missing | Entry::Refused(_) | Entry::Barrier | Entry::Later => absent,
                 _ => Some(Ok(self.found_virtual(path, Content::Link(up_to_the_root(&sibling))))),
             };
         }

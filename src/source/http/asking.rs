@@ -82,7 +82,12 @@ impl<'a> Asking<'a> {
 
         let head = match exchange.next(&self.what, self.progress)? {
             Message::Head(head) => head,
-            Message::Failed(trouble) => return Ok(Outcome::Failed(trouble)),
+            Message::Failed(trouble) => {
+                return Ok(Outcome::Failed(match proxy {
+                    Some(proxy) => trouble.through(proxy),
+                    None => trouble,
+                }));
+            }
             // Nothing comes before the head.
             Message::Bytes(_) | Message::End => return Ok(Outcome::Failed(Trouble::ended())),
         };

@@ -12,6 +12,7 @@ use url::Url;
 use super::Bounds;
 use super::body::PastLimit;
 use super::exchange::Head;
+use super::shown;
 use crate::config::size::Shown;
 use crate::error::{Error, Kind};
 
@@ -39,6 +40,16 @@ enum Again {
 impl Trouble {
     fn new(kind: Kind, why: impl Into<String>, hint: impl Into<String>) -> Self {
         Trouble { kind, why: why.into(), hint: hint.into(), again: Again::No }
+    }
+
+    /// The same, of a request that went through `proxy`: who is not reached may be that.
+    pub fn through(mut self, proxy: &str) -> Self {
+        if self.kind == Kind::Unreachable {
+            let shown = Url::parse(proxy).map_or_else(|_| crate::redact::redact(proxy), |url| shown(&url));
+            self.why = format!("{}; it was tried through the proxy {shown}", self.why);
+            self.hint = "check the network, and that this is the right proxy".to_owned();
+        }
+        self
     }
 
     fn passing(mut self) -> Self {

@@ -1,16 +1,12 @@
-//! What a Python index says of a project, and which of its archives is shown.
+//! What a Python index says of a project, and which of its archives is shown ([`mod@archive`]).
 //!
 //! The simple API: <https://packaging.python.org/en/latest/specifications/simple-repository-api/>, in JSON and,
 //! from indexes that have no other, in HTML ([`html`]), which tells no times.
-//! Of a version the sdist is shown: it is the source. Without one, the wheel for any platform; else the
-//! newest wheel for this one.
 
 use std::collections::{HashMap, HashSet};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pep440_rs::Version;
 use serde::Deserialize;
 use url::Url;
 
@@ -22,11 +18,14 @@ use super::offer::{self, Algorithm, Hash, Offer, Published, Release};
 use super::said::Said;
 use crate::error::{Error, Kind, Result};
 use crate::key::Package;
-use crate::source::archive::Rules;
 use crate::source::http::documents::Document;
 use crate::source::registry::Pypi;
 
+mod archive;
 mod html;
+
+use archive::sort_of;
+pub(super) use archive::{archive, unreadable};
 
 /// Asks for JSON, and takes HTML.
 const ACCEPT: &str =
@@ -98,10 +97,11 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
         let read = |document: &Document| read(package.name(), &document.bytes, &index, &document.url);
         let offer = match asker.read(&page, read) {
             Ok(offer) => offer,
-            // As for pip, it is not for us, and the others are asked. One that fails otherwise stops it here:
-            // it may have what another one must not take the place of.
-            Err(error) if several && matches!(error.kind(), Kind::NotFoundOrPrivate | Kind::Denied) => {
-                log::warn!("{error}; the other indexes are asked all the same");
+            // As for pip, it is not for us, and the others are asked. One that fails otherwise, or refuses the
+            // credential that is configured for it, stops it here: it may have what another one must not take
+            // the place of.
+            Err(error) if several && error.kind() == Kind::NotFoundOrPrivate => {
+                log::info!("{error}; the other indexes are asked all the same");
                 refused = refused.or(Some(error));
                 continue;
             }
@@ -124,13 +124,6 @@ fn together(mut first: Offer, later: Offer) -> Offer {
     let own: HashSet<String> = first.releases.iter().map(|release| release.version.clone()).collect();
     first.releases.extend(later.releases.into_iter().filter(|release| !own.contains(&release.version)));
     first
-}
-
-/// What an archive is, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sort {
-    Sdist,
-    Wheel,
 }
 
 /// Reads the page of a project, which is at `page`. [`Kind::Corrupt`] if it is none, or is about another
@@ -207,90 +200,6 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
         }
     }
     Ok(offer)
-}
-
-/// What a file of the project is and of which version, by its name; `None` if it is neither an sdist nor
-/// a wheel of this project.
-fn sort_of(project: &str, file: &str) -> Option<(Sort, Version)> {
-    let is_name = |text: &str| {
-        crate::key::Package::new(crate::key::Kind::Pypi, text).is_ok_and(|own| own.name() == project)
-    };
-    if let Some(stem) = file.strip_suffix(".whl") {
-        let parts: Vec<&str> = stem.split('-').collect();
-        return match parts[..] {
-            [name, version, _, _, _] | [name, version, _, _, _, _] if is_name(name) => {
-                Some((Sort::Wheel, Version::from_str(version).ok()?))
-            }
-            _ => None,
-        };
-    }
-    let stem = [".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz", ".tar"]
-        .iter()
-        .find_map(|end| file.strip_suffix(end))?;
-    // Old sdists have dashes in their names: the version is what follows one that spells the project.
-    stem.match_indices('-')
-        .find_map(|(at, _)| is_name(&stem[..at]).then(|| Version::from_str(&stem[at + 1..]).ok()).flatten())
-        .map(|version| (Sort::Sdist, version))
-}
-
-/// The archive of a version that is shown, and why that one; `None` if none can be.
-pub(super) fn archive(project: &str, release: &Release) -> Option<(Published, Rules, Option<&'static str>)> {
-    let exact = release.yanked.is_some();
-    let good = || release.archives.iter().filter(move |archive| exact || archive.yanked.is_none());
-    let is = |archive: &&Published, sort: Sort| {
-        sort_of(project, &archive.file).is_some_and(|(found, _)| found == sort)
-    };
-    // As pip would build: gzip before the older formats.
-    let rank = |archive: &&Published| match &archive.file {
-        file if file.ends_with(".tar.gz") || file.ends_with(".tgz") => 0,
-        file if file.ends_with(".zip") => 1,
-        _ => 2,
-    };
-    // The formats that PEP 527 took out of use cannot be read here.
-    let is_read =
-        |archive: &&Published| ![".tar.bz2", ".tar.xz"].iter().any(|end| archive.file.ends_with(end));
-    let sdists = good().filter(|archive| is(archive, Sort::Sdist) && is_read(archive));
-    if let Some(sdist) = sdists.min_by_key(rank) {
-        return Some((sdist.clone(), Rules::Sdist, Some("it is the sdist")));
-    }
-    let wheels = || good().filter(|archive| is(archive, Sort::Wheel));
-    let pure = wheels().filter(|wheel| wheel.file.ends_with("-none-any.whl"));
-    if let Some(pure) = pure.max_by_key(|wheel| interpreter(&wheel.file)) {
-        return Some((
-            pure.clone(),
-            Rules::Wheel,
-            Some("it is the wheel for any platform, and there is no sdist"),
-        ));
-    }
-    let here = wheels().filter(|wheel| is_for_this_platform(&wheel.file));
-    // Of several the one for the newest interpreter.
-    let newest = here.max_by_key(|wheel| interpreter(&wheel.file));
-    let why = "it is the newest wheel for this platform, and there is neither an sdist nor a wheel for any platform";
-    newest.map(|wheel| (wheel.clone(), Rules::Wheel, Some(why)))
-}
-
-/// Whether the platform tag of a wheel means a Linux machine of this architecture.
-fn is_for_this_platform(file: &str) -> bool {
-    let Some(platforms) = file.strip_suffix(".whl").and_then(|stem| stem.rsplit('-').next()) else {
-        return false;
-    };
-    let machine = std::env::consts::ARCH;
-    let machine = if machine == "x86" { "i686" } else { machine };
-    platforms.split('.').any(|tag| {
-        tag.ends_with(&format!("_{machine}")) && (tag.starts_with("manylinux") || tag.starts_with("linux"))
-    })
-}
-
-/// The interpreter that a wheel is for, comparable: `cp312` is newer than `cp39`.
-fn interpreter(file: &str) -> (u32, u32) {
-    let tags = file.strip_suffix(".whl").unwrap_or_default().rsplit('-').nth(2).unwrap_or_default();
-    let number = |tag: &str| -> Option<(u32, u32)> {
-        // Of others than the usual one no source is expected that it has not.
-        let digits = tag.strip_prefix("cp").or_else(|| tag.strip_prefix("py"))?;
-        let (major, minor) = digits.split_at_checked(1)?;
-        Some((major.parse().ok()?, minor.parse().unwrap_or(0)))
-    };
-    tags.split('.').filter_map(number).max().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -461,5 +370,27 @@ mod tests {
         assert_eq!(chosen(&[&new, pure, &old]).unwrap(), pure);
         assert_eq!(chosen(&[&new, &old, "my_lib-1.0-cp313-cp313-win_amd64.whl"]).unwrap(), new);
         assert_eq!(chosen(&["my_lib-1.0-cp313-cp313-win_amd64.whl"]), None);
+    }
+
+    #[test]
+    fn a_version_of_which_nothing_can_be_shown_says_what_there_is() {
+        let windows = "my_lib-1.0-cp313-cp313-win_amd64.whl";
+        for (files, said) in [
+            (
+                &["my_lib-1.0.tar.bz2"][..],
+                "compressed by bzip2 or xz, which srcfs does not read: my_lib-1.0.tar.bz2",
+            ),
+            (
+                &[windows, "my_lib-1.0-cp312-cp312-win32.whl"],
+                "no sdist, and its wheels are for other platforms",
+            ),
+            (&["my_lib-1.0.tar.xz", windows], "and its wheels are for other platforms than this one"),
+        ] {
+            assert_eq!(chosen(files), None);
+            let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
+            let offer = read("my-lib", page(&files).as_bytes(), &index(), &index()).unwrap();
+            let why = unreadable("my-lib", &offer.releases[0]);
+            assert!(why.contains(said), "{why}");
+        }
     }
 }
