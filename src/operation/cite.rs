@@ -157,6 +157,8 @@ fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
     let lines = found.lines.map(|(lines, _)| lines);
     let state = context.cache.state(&target.key)?;
     let about = state.and_then(|state| state.snapshots.get(&revision)?.about.clone());
+    // They say nothing of what is cited.
+    let about = about.map(|about| About { others: Vec::new(), ..about });
     let citation = Citation::new(&target.key, &revision, about.as_ref(), &context.config);
     let place = Place { path: path.as_ref(), kind: kind(sort), lines };
     Ok(Cited {

@@ -19,6 +19,9 @@ pub struct About {
     /// The hash that the registry publishes of the archive, as it writes it: `sha512-` and base64 (npm), or
     /// `sha256:` and hexadecimal digits.
     pub hash: String,
+    /// The hashes of the other archives of the version, where it has several (Python).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// When it was published, in seconds since 1970, if the registry says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<u64>,

@@ -33,16 +33,27 @@ pub(crate) const SUBMODULE_COMMIT: &str = "user.srcfs.submodule.commit";
 /// The node of a view's own directory.
 const ROOT: u32 = 0;
 
-/// Fails with `Corrupt` if the published archive has none of these hashes, of which the same algorithm's
-/// count; none is no demand.
+/// How many hashes of a lockfile are named in an error.
+const MOST_NAMED: usize = 3;
+
+/// Fails with `Corrupt` if none of the archives that were published as that version has one of these hashes, of
+/// which the same algorithm's count; none is no demand. A lockfile names the archives that its own client would
+/// install, which of a Python project are others than the one that is shown.
 pub fn agree(hashes: &[String], about: Option<&About>) -> Result<()> {
     let Some(about) = about else { return Ok(()) };
     let algorithm = about.hash.split(['-', ':']).next().unwrap_or_default();
     let mut same = hashes.iter().filter(|hash| hash.split(['-', ':']).next() == Some(algorithm)).peekable();
-    if same.peek().is_none() || same.any(|hash| *hash == about.hash) {
+    if same.peek().is_none() || same.any(|hash| *hash == about.hash || about.others.contains(hash)) {
         return Ok(());
     }
-    let why = format!("the registry publishes {}, and the lockfile pins {}", about.hash, hashes.join(", "));
+    let (first, rest) = hashes.split_at(hashes.len().min(MOST_NAMED));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    let (published, pinned) = (&about.hash, first.join(", "));
+    let published = match about.others.is_empty() {
+        true => format!("the registry publishes {published}"),
+        false => format!("the registry publishes {published} and {} others", about.others.len()),
+    };
+    let why = format!("{published}, and the lockfile pins {pinned}{more}");
     Err(Error::new(Kind::Corrupt, format!("compare {} {}", about.name, about.version), why)
         .hint("one of them was changed: find out which before anything of it is used"))
 }

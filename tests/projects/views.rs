@@ -4,7 +4,7 @@ use super::harness::repository::File;
 use super::lockfiles::{WEB, cargo_lock, directory, npm, package_lock, write};
 use super::mounted2::{errno, wait_until};
 use super::place::Place;
-use super::registry::packing;
+use super::registry::packing::{self, sha256};
 
 /// A place that knows the project, whose lockfiles are written already; mounted.
 fn mounted(mut place: Place) -> Place {
@@ -114,14 +114,30 @@ fn a_registry_that_publishes_something_else_than_the_lockfile_pins_is_not_shown(
     // As a registry that was broken into would: everything agrees but the lockfile.
     place.registry.npm("lib").unpublished("1.0.0").version("1.0.0", &[("version", "evil")]);
     place.registry.crates("lib").unpublished("1.0.0").version("1.0.0", &[("version", "evil")]);
+    // As a stranger's registry with a package of the same name.
+    place.registry.pypi("own").sdist("1.0", &[("version", "evil")]);
+    write(&place, "requirements.txt", &format!("own==1.0 --hash=sha256:{}\n", sha256(b"our own")));
     let place = mounted(place);
-    for name in ["projects/web/npm/lib", "projects/web/crates/lib"] {
+    for name in ["projects/web/npm/lib", "projects/web/crates/lib", "projects/web/pypi/own"] {
         assert_eq!(errno(std::fs::read(place.path(name).join("version"))), libc::EIO, "{name}");
         let explained = place.json(&["explain", place.path(name).to_str().unwrap()]).to_string();
         assert!(explained.contains("and the lockfile pins"), "{explained}");
         let got = place.run(&["get", name]);
         assert!(got.code != 0 && got.out.contains("and the lockfile pins"), "{got:?}");
     }
+}
+
+#[test]
+fn a_python_lockfile_names_the_wheel_that_is_installed_and_the_sdist_is_shown() {
+    let place = Place::new();
+    let lib = place.registry.pypi("lib").sdist("1.0", &[("version", "1.0")]);
+    let lib = lib.wheel("1.0", "py3-none-any", &[("lib.py", "")]);
+    let wheel = sha256(&lib.bytes("lib-1.0-py3-none-any.whl"));
+    write(&place, "requirements.txt", &format!("lib==1.0 --hash=sha256:{wheel}\n"));
+    let place = mounted(place);
+    assert_eq!(place.cat("projects/web/pypi/lib/version"), "1.0");
+    let cited = place.json(&["cite", "projects/web/pypi/lib/version"]);
+    assert!(!cited.to_string().contains(&wheel), "{cited}");
 }
 
 #[test]
@@ -165,10 +181,12 @@ fn a_project_that_is_gone_fails_until_it_is_back() {
     assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
     let away = directory(&place).with_extension("away");
     std::fs::rename(directory(&place), &away).unwrap();
-    wait_until("nothing is listed", || place.ls("projects/web").is_empty());
+    let of = |name: &str| errno(std::fs::metadata(place.path(name)));
+    wait_until("it is no empty directory", || of("projects/web") == libc::EIO);
     let explained = place.json(&["explain", place.path("projects/web").to_str().unwrap()]).to_string();
     assert!(explained.contains("No such file"), "{explained}");
     std::fs::rename(&away, directory(&place)).unwrap();
+    wait_until("it is there again", || std::fs::metadata(place.path("projects/web")).is_ok());
     wait_until("it is listed again", || place.ls("projects/web") == ["npm"]);
     assert_eq!(place.cat("projects/web/npm/lib/version"), "1.0.0");
 }

@@ -55,7 +55,7 @@ pub fn paths(project: &Project) -> Result<Vec<String>> {
 
 /// What a pin means. The same package elsewhere in the mount has the same key.
 fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> {
-    let hashes = demanded(pin);
+    let hashes = pin.hashes.clone();
     let kind = match pin.ecosystem {
         Ecosystem::Npm => Kind::Npm,
         Ecosystem::Crates => Kind::Crates,
@@ -112,15 +112,6 @@ fn safe(kind: Kind, url: &str) -> Result<&str> {
             "a project may name only one that is reached by https and is not in a private network",
             "configure it as the registry of its client, if that is meant",
         ),
-    }
-}
-
-/// The hashes that the published archive must have one of. Lockfiles of Python name those of the files that they
-/// install, and the archive that is shown may be another one of that version.
-fn demanded(pin: &Pin) -> Vec<String> {
-    match pin.ecosystem {
-        Ecosystem::Npm | Ecosystem::Crates => pin.hashes.clone(),
-        Ecosystem::Pypi => Vec::new(),
     }
 }
 
