@@ -79,8 +79,10 @@ impl Project {
         }
         let letters = letters(bare);
         let mut near: Vec<(usize, &str)> = known
-            .filter(|known| may_be_near(letters, self::letters(split(known).0)))
-            .map(|known| (strsim::damerau_levenshtein(split(known).0, bare), known))
+            .map(|known| (split(known).0, known))
+            .filter(|(name, _)| name.len().abs_diff(bare.len()) <= FAR)
+            .filter(|(name, _)| may_be_near(letters, self::letters(name)))
+            .map(|(name, known)| (strsim::damerau_levenshtein(name, bare), known))
             .filter(|(distance, _)| *distance <= FAR)
             .collect();
         near.sort();
