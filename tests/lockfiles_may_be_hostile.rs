@@ -41,7 +41,10 @@ fn broken<'a>(project: &'a Project, name: &str) -> &'a Broken {
         );
         assert_eq!(good, !replaced, "{name} hides {ecosystem:?}");
     }
-    assert!(project.missing(broken.ecosystem, "x").to_string().contains(name), "a missing name says why");
+    assert!(
+        project.missing(broken.ecosystem, "x", std::iter::empty()).to_string().contains(name),
+        "a missing name says why"
+    );
     broken
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::names::Spellings;
 use super::{Ecosystem, Pin, Project, read};
 use crate::error::{Error, Kind, Result};
 
@@ -32,6 +33,7 @@ pub struct Index {
     /// What its lockfiles say.
     pub project: Project,
     names: BTreeMap<Ecosystem, BTreeMap<String, usize>>,
+    spellings: Spellings,
 }
 
 impl Index {
@@ -44,7 +46,7 @@ impl Index {
             let at = |pin: &Pin| places.get(&std::ptr::from_ref(pin)).copied();
             (ecosystem, names.into_iter().filter_map(|(name, pin)| Some((name, at(pin)?))).collect())
         });
-        Index { names: names.into(), project }
+        Index { names: names.into(), spellings: Spellings::of(&project.pins), project }
     }
 
     /// The names that are shown of an ecosystem, in order. A scope of npm is part of the name.
@@ -64,8 +66,8 @@ impl Index {
     pub fn find(&self, ecosystem: Ecosystem, name: &str) -> Result<&Pin> {
         let shown = self.names.get(&ecosystem).and_then(|names| names.get(name)).copied();
         let pin = shown.and_then(|at| self.project.pins.get(at));
-        let pin = pin.or_else(|| self.project.find(ecosystem, name));
-        pin.ok_or_else(|| self.project.missing(ecosystem, name))
+        let pin = pin.or_else(|| self.spellings.find(&self.project.pins, ecosystem, name));
+        pin.ok_or_else(|| self.project.missing(ecosystem, name, self.names(ecosystem)))
     }
 }
 

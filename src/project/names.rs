@@ -8,7 +8,7 @@
 use super::{Ecosystem, Pin, Project, Reach, grammar};
 use crate::error::{Error, Kind};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 impl Project {
     /// The names to show of an ecosystem, each with its pin. A scope of npm is part of the name.
@@ -47,18 +47,18 @@ impl Project {
             of.iter().filter(|pin| grammar::folded(ecosystem, &pin.name) == bare).copied().collect();
         match (version, &pins[..]) {
             (None, []) => of.into_iter().find(|pin| pin.aliases.contains(&bare)),
-            (None, pins) => bare_of(pins),
-            (Some(version), pins) => {
-                let same = |pin: &&Pin| is_same(ecosystem, &pin.version, version);
-                // Of equals the first, as it is shown.
-                pins.iter().rev().copied().filter(same).max_by_key(|pin| pin.reach)
-            }
+            (version, pins) => chosen(ecosystem, version, pins),
         }
     }
 
-    /// Why `name` is not found: the nearest names, or the lockfile that could not be read and may have
-    /// it.
-    pub fn missing(&self, ecosystem: Ecosystem, name: &str) -> Error {
+    /// Why `name` is not found: the nearest of the names that are `known`, or the lockfile that could not be read
+    /// and may have it. The mount asks for it at each name that is not there, so it is cheap.
+    pub fn missing<'a>(
+        &self,
+        ecosystem: Ecosystem,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Error {
         let name = super::pin::shown(name);
         let what = format!("find {} {name} in the project's lockfiles", ecosystem.kind());
         if let Some(broken) = self.broken.iter().find(|broken| broken.ecosystem == ecosystem) {
@@ -79,11 +79,17 @@ impl Project {
             let why = note_and_hint.strip_suffix(&format!("; {}", note.hint)).unwrap_or(&note_and_hint);
             return Error::new(Kind::NotFound, what, why).hint(&*note.hint);
         }
-        let shown = self.names(ecosystem);
-        let mut near: Vec<(usize, &str)> = shown
-            .keys()
-            .map(|known| (strsim::damerau_levenshtein(split(known).0, bare), known.as_str()))
-            .filter(|(distance, _)| *distance <= 2)
+        // Programs look for `.gitignore` and the like in every directory.
+        if grammar::name(ecosystem, bare).is_none() {
+            return Error::new(Kind::NotFound, what, "no package can have that name");
+        }
+        let letters = letters(bare);
+        let mut near: Vec<(usize, &str)> = known
+            .map(|known| (split(known).0, known))
+            .filter(|(name, _)| name.len().abs_diff(bare.len()) <= FAR)
+            .filter(|(name, _)| may_be_near(letters, self::letters(name)))
+            .map(|(name, known)| (strsim::damerau_levenshtein(name, bare), known))
+            .filter(|(distance, _)| *distance <= FAR)
             .collect();
         near.sort();
         let near: Vec<&str> = near.into_iter().take(5).map(|(_, name)| name).collect();
@@ -91,6 +97,71 @@ impl Project {
         match near[..] {
             [] => error.hint("list the directory to see what is pinned"),
             _ => error.hint(format!("pinned are {}", near.join(", "))),
+        }
+    }
+}
+
+/// Names that differ by more are not alike.
+const FAR: usize = 2;
+
+/// How often a name has each letter, by its last five bits.
+fn letters(name: &str) -> [i8; 32] {
+    let mut letters = [0_i8; 32];
+    for byte in name.bytes() {
+        let count = &mut letters[usize::from(byte & 31)];
+        *count = count.saturating_add(1);
+    }
+    letters
+}
+
+/// Whether two names with these letters may be alike: a letter that is replaced makes a difference of two. To
+/// measure how far tens of thousands of names are from one takes a hundred times as long.
+fn may_be_near(one: [i8; 32], other: [i8; 32]) -> bool {
+    one.iter().zip(other).map(|(one, other)| usize::from(one.abs_diff(other))).sum::<usize>() <= 2 * FAR
+}
+
+/// Of the pins of one name the one that is meant.
+fn chosen<'a>(ecosystem: Ecosystem, version: Option<&str>, pins: &[&'a Pin]) -> Option<&'a Pin> {
+    match version {
+        None => bare_of(pins),
+        Some(version) => {
+            let same = |pin: &&Pin| is_same(ecosystem, &pin.version, version);
+            // Of equals the first, as it is shown.
+            pins.iter().rev().copied().filter(same).max_by_key(|pin| pin.reach)
+        }
+    }
+}
+
+/// The pins of a project by their names in any spelling, so that finding one takes no look at all others.
+#[derive(Debug, Default)]
+pub(super) struct Spellings {
+    names: HashMap<(Ecosystem, String), Vec<usize>>,
+    aliases: HashMap<(Ecosystem, String), usize>,
+}
+
+impl Spellings {
+    pub(super) fn of(pins: &[Pin]) -> Self {
+        let mut spellings = Spellings::default();
+        for (at, pin) in pins.iter().enumerate() {
+            let name = grammar::folded(pin.ecosystem, &pin.name);
+            spellings.names.entry((pin.ecosystem, name)).or_default().push(at);
+            for alias in &pin.aliases {
+                spellings.aliases.entry((pin.ecosystem, alias.clone())).or_insert(at);
+            }
+        }
+        spellings
+    }
+
+    /// What [`Project::find`] finds among those `pins`.
+    pub(super) fn find<'a>(&self, pins: &'a [Pin], ecosystem: Ecosystem, name: &str) -> Option<&'a Pin> {
+        let (bare, version) = split(name);
+        let bare = (ecosystem, grammar::folded(ecosystem, bare));
+        match (version, self.names.get(&bare)) {
+            (None, None) => self.aliases.get(&bare).and_then(|at| pins.get(*at)),
+            (version, found) => {
+                let found: Vec<&Pin> = found.into_iter().flatten().filter_map(|at| pins.get(*at)).collect();
+                chosen(ecosystem, version, &found)
+            }
         }
     }
 }

@@ -103,19 +103,29 @@ fn pinned(inside: &Path, directory: &Path, config: &Config) -> Option<Vec<(Strin
     };
     let Some(project) = config.project(name) else { return Some(Vec::new()) };
     let Ok(pins) = project.pins.known()? else { return Some(Vec::new()) };
-    let mut listed = BTreeSet::new();
+    let mut listed = Vec::new();
     for ecosystem in Ecosystem::ALL {
-        let place = format!("{PROJECTS}/{name}/{}", ecosystem.kind());
-        // Of thousands of names only those that this directory leads to are looked at.
-        let leads = Path::new(&place).starts_with(directory) || directory.starts_with(&place);
-        let names = leads.then(|| pins.names(ecosystem)).into_iter().flatten();
-        listed.extend(names.filter_map(|name| below(directory, &format!("{place}/{name}"))));
-        // One that cannot be read pins something, too; what is asked for there says so.
-        if pins.project.broken.iter().any(|broken| broken.ecosystem == ecosystem) {
-            listed.extend(below(directory, &place));
+        let place = Path::new(PROJECTS).join(name).join(ecosystem.kind());
+        let mut names = pins.names(ecosystem);
+        match directory.strip_prefix(&place) {
+            // There are tens of thousands of names, and this is asked again and again.
+            Ok(inside) => {
+                let scope = inside.to_str().unwrap_or_default();
+                let inside = |name| -> Option<&str> {
+                    let rest = str::strip_prefix(name, scope)?;
+                    if scope.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+                };
+                listed.extend(names.filter_map(inside).map(|name| name.split('/').next().unwrap_or(name)));
+            }
+            // One that cannot be read pins something, too; what is asked for there says so.
+            Err(_) if place.starts_with(directory) => {
+                let is_broken = pins.project.broken.iter().any(|broken| broken.ecosystem == ecosystem);
+                listed.extend((is_broken || names.next().is_some()).then(|| ecosystem.kind()));
+            }
+            Err(_) => {}
         }
     }
-    Some(listed.into_iter().collect())
+    Some(listed.into_iter().map(|name| (name.to_owned(), ListedKind::Directory)).collect())
 }
 
 /// The paths of everything cached that has one.

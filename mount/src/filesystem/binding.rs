@@ -194,11 +194,15 @@ impl FileSystem {
         let _ = self.local.run(move || drop(slot));
     }
 
-    /// Looks at every name in use and rebinds those that changed; then makes the kernel ask again for
+    /// Looks at the names in use that are `wanted` and rebinds those that changed; then makes the kernel ask again for
     /// them, and for those of which somebody else noticed it a moment ago. Waits for the kernel, so it
     /// never runs on an event-loop thread. False if the kernel was not told of all of them in time.
-    pub(super) fn refresh_names(self: &Arc<Self>) -> bool {
-        let paths: Vec<PathBuf> = locked(&self.names).keys().cloned().collect();
+    pub(super) fn refresh_names(self: &Arc<Self>, wanted: impl Fn(&Name) -> bool) -> bool {
+        let paths: Vec<PathBuf> = locked(&self.names)
+            .iter()
+            .filter(|(_, name)| wanted(name))
+            .map(|(path, _)| path.clone())
+            .collect();
         let changed: Vec<PathBuf> = paths
             .into_iter()
             .filter(|path| match self.tree.entry(path) {
@@ -307,7 +311,7 @@ impl FileSystem {
         let joined = std::mem::take(&mut *locked(&self.next_barriers));
         let noticed = guarded(|| {
             self.tree.take_notice();
-            let told = self.refresh_names();
+            let told = self.refresh_names(|_| true);
             // What nobody uses since the change goes now, so that a verb can tell what became of it.
             self.settle_drains();
             self.give_back_unused();

@@ -14,6 +14,9 @@ use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::{Condvar, Mutex};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// A name that nobody has asked for in this long is looked at only so often: there may be tens of thousands of
+/// them, and whoever asks for one has it looked at anyway.
+const RESTING: Duration = Duration::from_secs(5);
 
 /// Ends the housekeeping of a mount.
 #[derive(Default)]
@@ -25,6 +28,7 @@ impl FileSystem {
     /// Keeps house until [`FileSystem::close`]. Runs on a thread of its own.
     pub(crate) fn keep_house(self: Arc<Self>) {
         let ended = locked(&self.boot).ended.clone();
+        let mut all_at = Instant::now();
         loop {
             let over = locked(&ended.0);
             let wait = ended.1.wait_timeout_while(over, EVERY, |over| !*over);
@@ -32,14 +36,23 @@ impl FileSystem {
                 return;
             }
             // One round that fails must not be the last one.
-            if catch_unwind(AssertUnwindSafe(|| self.round())).is_err() {
+            let now = Instant::now();
+            let all = now >= all_at;
+            if all {
+                all_at = now + RESTING;
+            }
+            if catch_unwind(AssertUnwindSafe(|| self.round(all))).is_err() {
                 log::error!("housekeeping panicked; it goes on");
             }
         }
     }
 
-    fn round(self: &Arc<Self>) {
-        self.refresh_names();
+    fn round(self: &Arc<Self>, all: bool) {
+        let now = Instant::now();
+        let rests = |name: &Name| {
+            !name.is_draining() && !name.may_be_cached() && now.duration_since(name.asked) >= RESTING
+        };
+        self.refresh_names(|name| all || !rests(name));
         self.park_working_directories();
         self.settle_drains();
         self.give_back_unused();

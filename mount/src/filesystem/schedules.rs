@@ -121,7 +121,7 @@ impl Mount {
     /// The name goes, and the kernel gives back what it is asked for; then nothing may be left of views.
     fn end(&self) {
         self.world.version.store(0, SeqCst);
-        self.fs.refresh_names();
+        self.fs.refresh_names(|_| true);
         let over = || self.fs.slots.all().is_empty() && self.world.live() == 0;
         for _ in 0..2000 {
             if over() {
@@ -186,7 +186,7 @@ fn a_view_is_there_while_it_is_held_and_gone_when_nothing_holds_it() {
             job(|mount| {
                 for version in 2..4 {
                     mount.world.version.store(version, SeqCst);
-                    mount.fs.refresh_names();
+                    mount.fs.refresh_names(|_| true);
                 }
             }),
             job(|mount| {
@@ -212,7 +212,7 @@ fn a_name_that_is_only_probed_is_found_and_leaves_nothing() {
         };
         let change = job(|mount| {
             mount.world.version.store(2, SeqCst);
-            mount.fs.refresh_names();
+            mount.fs.refresh_names(|_| true);
             mount.keep_house();
         });
         beside_each_other(vec![probe(), probe(), change]);
@@ -243,7 +243,7 @@ fn a_view_is_parked_or_gone_and_never_parked_and_then_gone() {
         let root = mount.node(Ino::ROOT, "v");
         mount.kernel.released(mount.node(root, "f"));
         mount.world.version.store(2, SeqCst);
-        mount.fs.refresh_names();
+        mount.fs.refresh_names(|_| true);
         mount.fs.settle_drains();
         mount.kernel.released(root);
         let reader = thread::spawn({

@@ -116,6 +116,58 @@ fn one_version_from_two_sources_has_the_bare_name_though_nobody_asks_for_it() {
 #[test]
 fn what_is_missing_is_said_with_the_nearest_names() {
     let project = project(vec![pin(Ecosystem::Crates, "serde", "1.0.0", Reach::Root)]);
-    let error = project.missing(Ecosystem::Crates, "sedre");
+    let missing = |name| project.missing(Ecosystem::Crates, name, ["serde", "serial"].into_iter());
+    let error = missing("sedre");
     assert_eq!((error.kind(), error.advice()), (Kind::NotFound, Some("pinned are serde")), "{error}");
+    for (name, near) in
+        [("serd", true), ("xerde", true), ("sdeer", false), ("serde-x", true), ("tokio", false)]
+    {
+        assert_eq!(missing(name).advice() == Some("pinned are serde"), near, "{name}");
+    }
+    assert!(missing(".gitignore").to_string().contains("no package can have that name"));
+}
+
+#[test]
+fn what_is_prepared_finds_what_the_pins_do() {
+    let mut alias = pin(Ecosystem::Npm, "ms", "0.7.1", Reach::Root);
+    alias.aliases = vec!["old-ms".to_owned(), "b".to_owned()];
+    let project = project(vec![
+        pin(Ecosystem::Crates, "a_b", "1.0.0", Reach::Transitive),
+        pin(Ecosystem::Crates, "a_b", "2.0.0", Reach::Root),
+        pin(Ecosystem::Crates, "c", "1.0.0", Reach::Transitive),
+        pin(Ecosystem::Crates, "c", "2.0.0", Reach::Transitive),
+        alias,
+        pin(Ecosystem::Npm, "ms", "2.0.0", Reach::Root),
+        pin(Ecosystem::Npm, "b", "1.0.0", Reach::Transitive),
+        pin(Ecosystem::Pypi, "typing-extensions", "4.0.0", Reach::Root),
+    ]);
+    let prepared = Spellings::of(&project.pins);
+    for ecosystem in Ecosystem::ALL {
+        for name in [
+            "a-b",
+            "A_B",
+            "a-b@1.0.0",
+            "a-b@3.0.0",
+            "c",
+            "c@1.0.0",
+            "ms",
+            "ms@0.7.1",
+            "old-ms",
+            "old-ms@0.7.1",
+            "b",
+            "B",
+            "Typing__Extensions@4.0",
+            "typing.extensions",
+            "typing-extensions@x",
+            "",
+            "@",
+            "x",
+        ] {
+            assert_eq!(
+                prepared.find(&project.pins, ecosystem, name),
+                project.find(ecosystem, name),
+                "{name}"
+            );
+        }
+    }
 }
