@@ -80,10 +80,11 @@ fn pipenv_has_repositories_and_categories() {
 fn requirement_files_in_every_form() {
     let dir = tempfile::tempdir().unwrap();
     let sum = "ab".repeat(32);
+    let upper = sum.to_uppercase();
     let text = format!(
         "# comment\n--index-url https://registry.test/simple\n-c constraints.txt\n-r more/base.txt\n\
          Plain_One==1.0  # why\nextras[a,b] == 2.0 ; python_version >= '3.8' and os_name == 'posix'\n\
-         exact===1.5\nhashed==3.0 \\\n    --hash=sha256:{sum} \\\n    --hash=sha512:00\n\
+         exact===1.5\nhashed==3.0 \\\n    --hash=sha256:{upper} \\\n    --hash=sha512:00\n\
          at @ git+https://git.test/pygit.git@{COMMIT}#subdirectory=a/b\n\
          git+https://git.test/pygit.git@{COMMIT}#egg=egg\n-e git+ssh://git@git.test/pygit.git@{COMMIT}#egg=edit\n\
          wheel[x] @ https://host.test/wheel-1.2-py3-none-any.whl#sha256={sum} ; os_name == 'nt'\n\

@@ -156,7 +156,8 @@ fn entry(line: usize, text: &str, index: Option<&Location>, found: &mut Found) {
     let hashes = parts.filter_map(|part| {
         part.strip_prefix("hash")?.trim_start_matches(['=', ' ']).split_whitespace().next()
     });
-    let hashes: Vec<String> = hashes.filter(|hash| hash.starts_with("sha256:")).map(str::to_owned).collect();
+    let hashes: Vec<String> =
+        hashes.filter(|hash| hash.starts_with("sha256:")).map(str::to_ascii_lowercase).collect();
     let hint = "pin it as name==version, as pip freeze does";
     if let Some((name, url)) = address(spec) {
         let url = url.split(" ;").next().unwrap_or(url).trim();
@@ -174,7 +175,7 @@ fn entry(line: usize, text: &str, index: Option<&Location>, found: &mut Found) {
             let why = "its name or its version is not said";
             return found.note_of(Some(line), (Pypi, name), spec, why, "write it as name @ url");
         }
-        let sum = url.rsplit_once("#sha256=").map(|(_, hex)| format!("sha256:{hex}"));
+        let sum = url.rsplit_once("#sha256=").map(|(_, hex)| format!("sha256:{}", hex.to_ascii_lowercase()));
         let hashes = hashes.into_iter().chain(sum).collect();
         if let Some(at) = found.pin(Pypi, name, version, origin, hashes) {
             found.reach(at, Reach::Root);
