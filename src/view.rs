@@ -317,15 +317,13 @@ impl Tree for SourceTree {
         }
         match self.name(path, &config) {
             Some(Ok(Name::Directory)) => {
-                following::trouble(path, &config).map_or(Entry::Directory, |error| Entry::Refused(error))
+                following::trouble(path, &config).map_or(Entry::Directory, Entry::Refused)
             }
             Some(Ok(name)) => {
                 self.bind(path, &name, &config).map_or(Entry::Missing, |view| Entry::View(view))
             }
             // What is not in the lockfiles that could be read may be in one that could not.
-            Some(Err(_)) => {
-                following::trouble(path, &config).map_or(Entry::Missing, |error| Entry::Refused(error))
-            }
+            Some(Err(_)) => following::trouble(path, &config).map_or(Entry::Missing, Entry::Refused),
             None => Entry::Later,
         }
     }
