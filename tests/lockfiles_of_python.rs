@@ -127,9 +127,9 @@ fn a_requirement_without_a_pin_is_a_sentence_with_its_line() {
     assert_eq!(lines, [1, 2, 3, 4, 5, 6, 8, 9], "{:?}", project.notes);
     assert!(project.notes.iter().any(|note| note.what == "absent.txt"), "{:?}", project.notes);
     for (name, line) in [("a", 1), ("B", 2), ("b@1.0", 2), ("d", 4), ("G", 8)] {
-        let why = project.missing(Pypi, name).to_string();
+        let why = project.missing(Pypi, name, std::iter::empty()).to_string();
         assert!(why.contains(&format!("requirements.txt:{line}: ")), "{name}: {why}");
-        let hint = project.missing(Pypi, name).advice().unwrap().to_owned();
+        let hint = project.missing(Pypi, name, std::iter::empty()).advice().unwrap().to_owned();
         assert_eq!(why.matches(&hint).count(), 1, "{why}");
     }
 }
