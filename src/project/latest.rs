@@ -124,7 +124,13 @@ impl Latest {
                         this.set(Last { found: Err(error), looked: Instant::now(), doubted: None });
                     }
                     this.rounds.end(round);
-                    told();
+                    // Whoever is told must not be the end of this thread.
+                    if catch_unwind(AssertUnwindSafe(&told)).is_err() {
+                        log::error!(
+                            "what follows from the lockfiles in {} panicked",
+                            this.directory.display()
+                        );
+                    }
                 }
             });
             if let Err(error) = started {

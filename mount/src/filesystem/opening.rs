@@ -179,20 +179,24 @@ impl FileSystem {
         {
             let mut later = locked(&self.later);
             later.retain(|&(id, _)| self.waiters.waits(id));
-            later.push((id, path));
+            later.push((id, path.clone()));
         }
         // It may have become known in between.
-        self.look_again();
+        if self.is_known(&path) {
+            self.waiters.finish(id, Ok(()));
+        }
     }
 
     /// Answers those who wait for what the tree now knows.
     pub(crate) fn look_again(&self) {
-        let is_known =
-            |path: &Path| !matches!(self.tree.entry(path), Entry::Later) && self.names_in(path).is_some();
-        let known: Vec<_> = locked(&self.later).extract_if(.., |(_, path)| is_known(path)).collect();
+        let known: Vec<_> = locked(&self.later).extract_if(.., |(_, path)| self.is_known(path)).collect();
         for (id, _) in known {
             self.waiters.finish(id, Ok(()));
         }
+    }
+
+    fn is_known(&self, path: &Path) -> bool {
+        !matches!(self.tree.entry(path), Entry::Later) && self.names_in(path).is_some()
     }
 
     fn answer_all(&self, waiting: Option<Vec<WaiterId>>, result: Result<(), Errno>) {
