@@ -6,8 +6,8 @@ use super::table::unanswered;
 use crate::operation::remove;
 
 const AFTER_HELP: &str = "\
-Its mirror is cleared too, unless another name uses it, something of it is kept, or another version of
-the package is cached; `srcfs clear` clears all. Of a project only the name goes.
+Its mirror is cleared too, unless another name uses it, something of it is kept, or another version
+of the package is cached; `srcfs clear` clears all. Of a project only the name goes.
 
 Examples:
   srcfs remove docs --keep-cache
