@@ -56,8 +56,6 @@ mod verify;
 const LARGEST_ARCHIVE: u64 = 4 << 30;
 /// How many resolved versions are kept in mind until they are fetched.
 const MOST_CHOSEN: usize = 1024;
-/// How many hashes of other archives are kept: more than any version has.
-const MOST_OTHERS: usize = 1000;
 /// How many entries that are not shown are named.
 const MOST_LEFT_OUT: usize = 100;
 
@@ -192,7 +190,7 @@ impl Packages {
             version: version.clone(),
             archive: metadata::line(&archive.file).unwrap_or_default(),
             chosen: why.map(str::to_owned),
-            others: others(package.kind(), &release.archives, &hash),
+            others: release.others(package.kind(), &hash),
             hash: hash::written(package.kind(), &hash),
             published: release.published.and_then(seconds),
             yanked,
@@ -427,12 +425,6 @@ impl Source for Packages {
             about: Some(about),
         })
     }
-}
-
-/// The hashes of all archives of a version but that with `hash`, as the registry writes them.
-fn others(kind: key::Kind, archives: &[Published], hash: &Hash) -> Vec<String> {
-    let others = archives.iter().filter_map(|archive| archive.hash.as_ref()).filter(|other| *other != hash);
-    others.take(MOST_OTHERS).map(|other| hash::written(kind, other)).collect()
 }
 
 /// The package of a key that the caller has chosen this source for.

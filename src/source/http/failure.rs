@@ -2,7 +2,7 @@
 //!
 //! Invariants: only 404 and 410 say that something does not exist; whatever is not recognised is network
 //! trouble; nothing that a server or a proxy wrote stands in an error but its status and a `Retry-After`
-//! of digits, and no url but as [`shown`](super::shown).
+//! of digits, and no url but as [`shown`].
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;

@@ -65,6 +65,18 @@ pub(super) struct Release {
     pub(super) published: Option<SystemTime>,
 }
 
+/// How many hashes of other archives are kept: more than any version has.
+const MOST_OTHERS: usize = 1000;
+
+impl Release {
+    /// The hashes of all its archives but that with `hash`, as the registry writes them.
+    pub(super) fn others(&self, kind: crate::key::Kind, hash: &Hash) -> Vec<String> {
+        let all = self.archives.iter().filter_map(|archive| archive.hash.as_ref());
+        let others = all.filter(|other| *other != hash).take(MOST_OTHERS);
+        others.map(|other| super::hash::written(kind, other)).collect()
+    }
+}
+
 /// A published archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Published {
