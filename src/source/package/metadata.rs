@@ -38,7 +38,7 @@ struct Told {
     homepage: Option<String>,
 }
 
-/// <https://docs.npmjs.com/cli/configuring-npm/package-json>; old packages have objects and lists where
+/// What npm's documentation says of `package.json`; old packages have objects and lists where
 /// strings stand now.
 fn npm(text: &str) -> Option<Told> {
     let document: Value = serde_json::from_str(text).ok()?;
