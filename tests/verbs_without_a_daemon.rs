@@ -101,6 +101,19 @@ fn add_checks_then_edits_and_remove_takes_the_mirror_along() {
 }
 
 #[test]
+fn a_path_where_nothing_is_mounted_says_what_to_run() {
+    let program = Program::new();
+    let path = program.path().join("mount/npm/lib/package.json");
+    let path = path.to_str().unwrap();
+    for verb in ["explain", "cite"] {
+        let run = program.run(&["--json", verb, path]);
+        assert!(run.out.contains("run `srcfs mount`"), "{verb}: {run:?}");
+        let elsewhere = program.run(&["--json", verb, "/nowhere/npm/lib"]);
+        assert!(!elsewhere.out.contains("run `srcfs mount`"), "{verb}: {elsewhere:?}");
+    }
+}
+
+#[test]
 fn packages_get_names_as_repositories_do() {
     let program = Program::new();
     for (name, kind, package, reference) in [

@@ -85,10 +85,30 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let (target, rest) = match Target::split(text, &context.config, &all) {
         Ok(found) => found,
         Err(error) => {
-            let failure = Some(Failure::from(&error));
-            let (age, revision, state, notes) = (None, None, None, Vec::new());
-            let failed = Explanation { about, failure, age, revision, state, notes };
-            return Ok(project(text, context, &all).unwrap_or(failed));
+            let explanation = Explanation {
+                about,
+                failure: None,
+                age: None,
+                revision: None,
+                state: None,
+                notes: Vec::new(),
+            };
+            return Ok(project(text, context, &all).unwrap_or_else(|| {
+                let relative = target::relative(text, &context.config, &all).ok();
+                match relative.map(|relative| Name::parse(&relative, &context.config)) {
+                    Some(Ok(Name::Directory)) => {
+                        let state = "a directory of the mount: it lists what is configured or cached, and asks nobody";
+                        Explanation { state: Some(state.to_owned()), ..explanation }
+                    }
+                    _ => {
+                        let error = match target::where_nothing_is_mounted(context, &all, text) {
+                            Some(hint) => error.hint(hint),
+                            None => error,
+                        };
+                        Explanation { failure: Some(Failure::from(&error)), ..explanation }
+                    }
+                }
+            }));
         }
     };
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);

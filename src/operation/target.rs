@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Context;
 use super::mounts::{self, Mounted};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -127,6 +128,14 @@ pub(super) fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Resul
 fn shown_as<'c>(path: &Path, config: &'c Config) -> Option<&'c str> {
     let is_it = |key: &Key| matches!(key.origin(), Origin::Local(directory) if directory.path() == path);
     config.resources.iter().find(|resource| is_it(&resource.key)).map(|resource| resource.name.as_str())
+}
+
+/// What to do about a path on disk that lies where srcfs would be mounted, and nothing is.
+pub(super) fn where_nothing_is_mounted(context: &Context, mounts: &[Mounted], path: &str) -> Option<String> {
+    let usual = context.environment.mount_point(None).ok()?;
+    let path = absolute(Path::new(path)).filter(|path| path.starts_with(&usual))?;
+    let is_mounted = mounts::containing(mounts, &path).is_some();
+    (!is_mounted).then(|| format!("nothing is mounted on {}: run `srcfs mount`", usual.display()))
 }
 
 /// `path` without `.` and `..`, made absolute without touching it: it may lie in a dead mount.

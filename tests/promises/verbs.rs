@@ -243,6 +243,10 @@ fn explain_tells_of_paths_keys_and_what_lies_inside() {
         let explained = site.json(&["explain", about]);
         assert!(explained["failure"]["why"].as_str().unwrap().contains(says), "{explained}");
     }
+    for directory in ["npm", "git", "projects", site.path("").to_str().unwrap()] {
+        let explained = site.json(&["explain", directory]);
+        assert!(explained["state"].as_str().unwrap().contains("a directory of the mount"), "{explained}");
+    }
     // For people it is a few lines.
     let text = site.run(&["explain", "git/unknown.test/a/b"]);
     assert!(text.code == 0 && text.out.contains("because") && text.out.contains("what to do:"), "{text:?}");
