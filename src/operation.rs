@@ -17,7 +17,7 @@ use crate::config::environment::Environment;
 pub use crate::error::Failure;
 use crate::error::Result;
 use crate::error::failure::snake_case;
-use crate::key::Key;
+use crate::key::{Key, Reference};
 use crate::source::git::{Git, GitOptions};
 use crate::source::http::{self, Http, documents::Documents};
 use crate::source::local::Local;
@@ -67,6 +67,13 @@ impl Context {
         let cache = Cache::open(cache, cache::Options { locking, quota, ..Default::default() })?;
         let source = Box::new(sources(&config, &cache, &environment));
         Ok(Context { config, cache, source, environment })
+    }
+
+    /// The references of `key` that are cached.
+    fn cached(&self, key: &Key) -> Result<Vec<Reference>> {
+        let state = self.cache.state(key)?;
+        let texts = state.iter().flat_map(|state| state.references.keys());
+        Ok(texts.filter_map(|text| key.reference(text).ok()).collect())
     }
 
     /// How fresh an answer about `key` has to be that is not explicitly asked for now.

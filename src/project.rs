@@ -3,7 +3,7 @@
 //! [`read`] finds the lockfiles at the top of a directory and parses them; nothing is fetched, no
 //! tool is run. Lockfiles are a stranger's text: sizes and depths are bounded, every name passes its
 //! grammar (what does not is a [`Note`]), symlinks are followed only beneath the directory. May call
-//! `error` and `redact` and parsers, nothing else of the crate. Fails if the directory cannot be
+//! `error`, `redact`, `npmrc`, the table of mounts and parsers, nothing else of the crate. Fails if the directory cannot be
 //! read; a lockfile that cannot, or is not of its format at all, is [`Broken`] and hides no other.
 
 mod cargo;

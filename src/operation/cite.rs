@@ -109,7 +109,8 @@ struct Found {
     lines: Option<(Lines, Option<u64>)>,
 }
 
-/// Cites all `texts`, each `PATH[:LINE[-LINE]]` or the citation of a package, which is read back; one that fails does not stop the others.
+/// Cites all `texts`, each `PATH[:LINE[-LINE]]` or the citation of a package, which is read back; one that
+/// fails does not stop the others.
 pub fn cite(context: &Context, texts: &[String], watch: Watch<'_>) -> Result<CiteReport> {
     let mounts = mounts::all()?;
     let citations = texts.iter().map(|text| {

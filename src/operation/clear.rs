@@ -179,16 +179,13 @@ fn clear_one(context: &Context, key: &Key, keys: Vec<String>) -> Cleared {
 
 /// The references of a mirror that are cached, but for those that have a name of their own or `keys` name.
 fn others(context: &Context, key: &Key, keys: &[String]) -> Vec<String> {
-    let Ok(mirrors) = context.cache.mirrors() else { return Vec::new() };
-    let Some(state) = mirrors.iter().find(|state| state.key().is_ok_and(|own| own == *key)) else {
-        return Vec::new();
-    };
     let resources = &context.config.resources;
     let is_named = |reference: &Reference| {
         resources.iter().any(|resource| resource.key == *key && resource.reference == *reference)
     };
-    let references = state.references.keys().filter_map(|text| key.reference(text).ok());
-    let others = references.filter(|reference| !is_named(reference));
+    // What cannot be read is told by the clearing.
+    let references = context.cached(key).unwrap_or_default();
+    let others = references.into_iter().filter(|reference| !is_named(reference));
     let texts = others.map(|reference| Target::of_cached(key.clone(), reference, &context.config).text);
     texts.filter(|text| !keys.contains(text)).collect()
 }

@@ -75,12 +75,11 @@ pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> R
 /// What somebody keeps of the same mirror; and of a package the other versions, each of which somebody
 /// fetched for itself, while the references of a repository share their objects.
 fn others(context: &Context, target: &Target) -> Result<Vec<String>> {
-    let mirrors = context.cache.mirrors()?;
-    let state = mirrors.iter().find(|state| state.key().is_ok_and(|key| key == target.key));
-    let is_package = matches!(target.key.kind(), KeyKind::Npm | KeyKind::Crates | KeyKind::Pypi);
-    let cached = state.filter(|_| is_package).into_iter().flat_map(|state| state.references.keys());
-    let mut references: BTreeSet<_> = cached.filter_map(|text| target.key.reference(text).ok()).collect();
-    references.remove(&target.reference);
+    let mut references = BTreeSet::new();
+    if matches!(target.key.kind(), KeyKind::Npm | KeyKind::Crates | KeyKind::Pypi) {
+        references.extend(context.cached(&target.key)?);
+        references.remove(&target.reference);
+    }
     references.extend(context.cache.kept_of(&target.key)?);
     let text = |reference| Target::of_cached(target.key.clone(), reference, &context.config).text;
     Ok(references.into_iter().map(text).collect())

@@ -30,9 +30,9 @@ pub(super) fn folded(ecosystem: Ecosystem, name: &str) -> String {
 
 fn npm(name: &str) -> bool {
     // Old packages have capitals and `!'()*~`, which new ones may not.
-    let part = |part: &str| {
+    let part = |part: &str, forbidden: &[char]| {
         !part.is_empty()
-            && !part.starts_with(['.', '_', '-'])
+            && !part.starts_with(forbidden)
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~!'()*".contains(&b))
     };
     let lower = name.to_ascii_lowercase();
@@ -40,11 +40,11 @@ fn npm(name: &str) -> bool {
         return false;
     }
     match name.strip_prefix('@') {
-        // A scope may begin with a hyphen or an underscore, but not with a dot.
-        Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| {
-            !scope.starts_with('.') && part(scope.trim_start_matches(['_', '-'])) && part(name)
-        }),
-        None => part(name),
+        // With a scope in front, only a dot is forbidden there.
+        Some(scoped) => {
+            scoped.split_once('/').is_some_and(|(scope, name)| part(scope, &['.']) && part(name, &['.']))
+        }
+        None => part(name, &['.', '_', '-']),
     }
 }
 
@@ -131,4 +131,21 @@ pub(super) fn git_with_fragment(text: &str) -> Option<Origin> {
         }
     }
     git(url, id, below.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_npm_calls_a_name_is_one_with_a_scope_and_without() {
+        for good in ["lib", "JSONStream", "@a/b", "@-xun/debug", "@_sh/x", "@s/_x", "@s/-x"] {
+            assert_eq!(name(Ecosystem::Npm, good).as_deref(), Some(good));
+        }
+        for bad in
+            ["", ".x", "_x", "-x", "@a", "@/x", "@a/", "@../x", "@a/..", "@a/b/c", "a b", "node_modules"]
+        {
+            assert_eq!(name(Ecosystem::Npm, bad), None, "{bad}");
+        }
+    }
 }

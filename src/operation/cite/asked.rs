@@ -1,4 +1,4 @@
-//! `PATH[:LINE[-LINE]]`, parsed. Nothing is looked at here.
+//! `PATH[:LINE[-LINE]]`, or the citation of a package, parsed. Nothing is looked at here.
 
 use crate::error::{Error, Kind, Result};
 use crate::view::citation::Lines;

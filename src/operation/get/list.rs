@@ -1,6 +1,6 @@
 //! A list of keys, one a line, read as it comes.
 //!
-//! Blank lines, and those that begin with `#`, say nothing. A line that cannot be read is an entry that
+//! Blank lines, and what follows a `#` at the beginning of a line or after a blank, say nothing. A line that cannot be read is an entry that
 //! fails with the file and the line in its error; the others are not touched by it. Only when the file
 //! itself fails is the rest lost, which is told as its last line.
 
