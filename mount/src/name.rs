@@ -18,8 +18,8 @@ use crate::process::Identity;
 /// How long the kernel may answer for a name by itself while nothing changes. It is also what says
 /// that a view is in use: somebody asks once a second.
 pub(crate) const STABLE_TTL: Duration = Duration::from_secs(1);
-/// How long after a change a process nobody has seen may still be in the middle of a walk: the TTL
-/// under which it walked unseen, and a little for the way.
+/// How long after the kernel was told of a change a process nobody has seen may still be in the middle of
+/// a walk: the TTL under which it walked unseen, and a little for the way.
 const UNSEEN: Duration = Duration::from_millis(1100);
 /// How much longer the kernel may remember a name: it counts from when the caller goes on, not from the
 /// answer, and a machine can be busy.
@@ -74,10 +74,29 @@ struct Fresh {
     /// The view under which the name was cached before it.
     stable: SlotNumber,
     since: Instant,
+    /// None while the kernel has not been told and its cache may still be good.
+    told: Option<Told>,
+    /// Whether it was found out, after the kernel was told, who holds something. Before that a process
+    /// may still open something by the cached name.
+    holders_known: bool,
+}
+
+/// When the kernel was told to ask again.
+struct Told {
+    instant: Instant,
     /// The boot tick from which on nobody can have walked by a cached name: a process that started
-    /// later has not seen anything else than what it is answered. None while the kernel has not been
-    /// told and its cache may still be good.
-    uncached: Option<u64>,
+    /// later has not seen anything else than what it is answered.
+    uncached: u64,
+}
+
+impl Fresh {
+    /// Whether everybody who walked unseen before the change has been seen since, or walks no more.
+    fn is_noticed(&self, now: Instant) -> bool {
+        let told = self.told.as_ref();
+        let asked = told.is_some_and(|told| now.duration_since(told.instant) >= UNSEEN);
+        // Whatever hinders the kernel, or the search for holders, keeps nobody on the old for ever.
+        asked && self.holders_known || now.duration_since(self.since) >= CROWD
+    }
 }
 
 /// One name and the views it is bound to.
@@ -137,19 +156,28 @@ impl Name {
     /// Binds the name to a newer view.
     pub(crate) fn rebind(&mut self, slot: SlotNumber, now: Instant) {
         if self.older.is_empty() {
-            self.fresh = Some(Fresh { stable: self.newest, since: now, uncached: None });
+            self.fresh = Some(Fresh { stable: self.newest, since: now, told: None, holders_known: false });
         }
         self.older.push(Older { slot: self.newest, replaced: now });
         self.newest = slot;
     }
 
+    /// Whether the kernel was told of a change, and who holds something is to be found out.
+    pub(crate) fn wants_holders(&self) -> bool {
+        self.fresh.as_ref().is_some_and(|fresh| fresh.told.is_some() && !fresh.holders_known)
+    }
+
     /// Processes known to hold something of a view count as seen on it, unless they have asked since.
-    /// Who holds what is found out after a change; until then [`UNSEEN`] keeps everybody where he was.
+    /// They were looked for after [`Name::wants_holders`] was true: who opened something by the cached
+    /// name is among them. Until then everybody stays where he was.
     pub(crate) fn held_by(
         &mut self,
         holders: impl IntoIterator<Item = (Identity, SlotNumber)>,
         now: Instant,
     ) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.holders_known = fresh.told.is_some();
+        }
         for (holder, slot) in holders {
             if self.slots().any(|known| known == slot) {
                 self.seen.entry(Asker::Process(holder)).or_insert(Seen { slot, last: now });
@@ -174,14 +202,15 @@ impl Name {
 
     /// Whether the kernel may still answer for the name by itself although it has changed.
     pub(crate) fn may_be_cached(&self) -> bool {
-        self.fresh.as_ref().is_some_and(|fresh| fresh.uncached.is_none())
+        self.fresh.as_ref().is_some_and(|fresh| fresh.told.is_none())
     }
 
-    /// The kernel was told at boot tick `tick` to ask again, and does. What it remembered may have ended
-    /// before: then who started since was given the newest already, and so is who starts later.
-    pub(crate) fn uncached_since(&mut self, tick: u64) {
+    /// The kernel was told at `instant`, which is boot tick `tick`, to ask again, and does. What it
+    /// remembered may have ended before: then who started since was given the newest already, and so is
+    /// who starts later.
+    pub(crate) fn told(&mut self, tick: u64, instant: Instant) {
         if let Some(fresh) = &mut self.fresh {
-            fresh.uncached.get_or_insert(tick.min(self.cached_until));
+            fresh.told.get_or_insert(Told { instant, uncached: tick.min(self.cached_until) });
         }
     }
 
@@ -210,13 +239,11 @@ impl Name {
         if !self.older.iter().any(|older| older.slot == fresh.stable) {
             return self.newest;
         }
-        let unnoticed = now.duration_since(fresh.since);
+        let uncached = fresh.told.as_ref().map_or(self.cached_until, |told| told.uncached);
         match asker {
-            Asker::Process(identity) if identity.start > fresh.uncached.unwrap_or(self.cached_until) => {
-                self.newest
-            }
-            Asker::Process(_) if unnoticed < UNSEEN => fresh.stable,
-            Asker::Crowd if unnoticed < CROWD.min(bounds.max_drain) => fresh.stable,
+            Asker::Process(identity) if identity.start > uncached => self.newest,
+            Asker::Process(_) if !fresh.is_noticed(now) => fresh.stable,
+            Asker::Crowd if now.duration_since(fresh.since) < CROWD.min(bounds.max_drain) => fresh.stable,
             _ => self.newest,
         }
     }
@@ -262,7 +289,7 @@ impl Name {
                 }
         });
         if let Some(fresh) = &self.fresh
-            && now.duration_since(fresh.since) >= UNSEEN
+            && fresh.is_noticed(now)
             && (!self.seen.contains_key(&Asker::Crowd) || now.duration_since(fresh.since) >= CROWD)
         {
             self.fresh = None;
@@ -294,157 +321,4 @@ impl Name {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds { quiet: Duration::from_secs(30), max_drain: Duration::from_secs(600) };
-
-    fn process(tgid: u32, start: u64) -> Asker {
-        Asker::Process(Identity { tgid, start })
-    }
-    fn choose(name: &mut Name, asker: Asker, instant: Instant) -> SlotNumber {
-        name.choose(asker, BOUNDS, Moment { instant, tick: 1_000_000, second: 100 }).0
-    }
-    fn seconds(s: f64) -> Duration {
-        Duration::from_secs_f64(s)
-    }
-
-    #[test]
-    fn a_walker_keeps_its_view_and_a_new_process_gets_the_newest() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        assert_eq!(choose(&mut name, process(10, 50), t), 1);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        assert_eq!(name.ttl(), Duration::ZERO);
-        for step in 0..100 {
-            let now = t + seconds(f64::from(step));
-            assert_eq!(choose(&mut name, process(10, 50), now), 1);
-            assert_eq!(choose(&mut name, process(11, 101), now), 2);
-            assert!(name.settle(BOUNDS, now, |_| true).is_empty());
-        }
-    }
-
-    #[test]
-    fn a_process_nobody_saw_keeps_the_stable_view_for_the_ttl_it_walked_under() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        choose(&mut name, process(9, 50), t);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.9)), 1);
-        assert_eq!(choose(&mut name, process(11, 50), t + seconds(1.2)), 2);
-        assert_eq!(choose(&mut name, process(10, 50), t + seconds(5.0)), 1, "seen now, so it keeps it");
-        assert_eq!(choose(&mut name, process(12, 100), t + seconds(0.5)), 1, "the same tick is before");
-    }
-
-    #[test]
-    fn quiet_time_ends_a_walk_and_halted_time_does_not_count() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        choose(&mut name, process(10, 50), t);
-        choose(&mut name, process(20, 50), t);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        for s in 1..40 {
-            name.still_walking(Identity { tgid: 20, start: 50 }, t + seconds(f64::from(s)));
-        }
-        assert_eq!(choose(&mut name, process(10, 50), t + seconds(40.0)), 2);
-        assert_eq!(choose(&mut name, process(20, 50), t + seconds(40.0)), 1);
-    }
-
-    #[test]
-    fn nobody_keeps_a_replaced_view_for_ever() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        choose(&mut name, process(10, 50), t);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        for s in (0..=600).step_by(10) {
-            let expected = if s < 600 { 1 } else { 2 };
-            assert_eq!(choose(&mut name, process(10, 50), t + seconds(f64::from(s))), expected, "{s}");
-        }
-        assert_eq!(name.settle(BOUNDS, t + seconds(601.0), |_| true), [1]);
-        assert!(!name.is_draining());
-    }
-
-    #[test]
-    fn a_chain_of_changes_keeps_each_process_on_its_own_view() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        choose(&mut name, process(10, 50), t);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        choose(&mut name, process(11, 150), t + seconds(0.1));
-        name.rebind(3, t + seconds(0.2));
-        name.uncached_since(200);
-        assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.3)), 1);
-        assert_eq!(choose(&mut name, process(11, 150), t + seconds(0.3)), 2);
-        assert_eq!(choose(&mut name, process(12, 250), t + seconds(0.3)), 3);
-        assert_eq!(choose(&mut name, process(13, 50), t + seconds(0.3)), 1, "unseen: what was stable");
-        assert_eq!(name.settle(BOUNDS, t + seconds(2.0), |who| who.tgid == 12), [1, 2]);
-        assert_eq!(name.ttl(), STABLE_TTL);
-    }
-
-    #[test]
-    fn who_cannot_be_seen_keeps_the_stable_view_for_a_minute_together() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        choose(&mut name, Asker::Crowd, t);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        for s in 0..59 {
-            let now = t + seconds(f64::from(s));
-            assert!(name.is_draining());
-            assert_eq!(choose(&mut name, Asker::Crowd, now), 1);
-            name.settle(BOUNDS, now, |_| true);
-        }
-        assert_eq!(choose(&mut name, Asker::Crowd, t + seconds(61.0)), 2);
-        assert_eq!(name.settle(BOUNDS, t + seconds(61.0), |_| true), [1], "and nothing is left to drain");
-    }
-
-    #[test]
-    fn who_holds_something_of_the_view_counts_as_seen_on_it() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        name.rebind(2, t);
-        name.held_by([(Identity { tgid: 10, start: 50 }, 1), (Identity { tgid: 11, start: 50 }, 9)], t);
-        name.uncached_since(100);
-        assert_eq!(choose(&mut name, process(10, 50), t + seconds(20.0)), 1);
-        assert_eq!(choose(&mut name, process(11, 50), t + seconds(20.0)), 2, "a view of another name");
-    }
-
-    #[test]
-    fn a_reused_pid_is_another_process() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        choose(&mut name, process(10, 50), t);
-        name.rebind(2, t);
-        name.uncached_since(100);
-        assert_eq!(choose(&mut name, process(10, 101), t), 2);
-    }
-
-    #[test]
-    fn before_the_kernel_was_told_only_the_end_of_its_cache_tells_who_may_have_walked() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        name.choose(process(9, 0), BOUNDS, Moment { instant: t, tick: 500, second: 100 });
-        name.rebind(2, t);
-        assert_eq!(choose(&mut name, process(10, 700), t), 1, "it may have walked by the cached name");
-        assert_eq!(choose(&mut name, process(11, 701), t), 2, "nothing was cached any more when it started");
-        name.uncached_since(550);
-        assert_eq!(choose(&mut name, process(12, 551), t), 2);
-        assert_eq!(choose(&mut name, process(13, 550), t), 1);
-    }
-
-    #[test]
-    fn nobody_goes_back_behind_one_who_started_before_and_was_given_the_newest() {
-        let t = Instant::now();
-        let mut name = Name::new(1, t);
-        name.choose(process(9, 0), BOUNDS, Moment { instant: t, tick: 500, second: 100 });
-        name.rebind(2, t);
-        assert_eq!(choose(&mut name, process(10, 701), t), 2);
-        name.uncached_since(800);
-        assert_eq!(choose(&mut name, process(11, 702), t + seconds(0.3)), 2);
-    }
-}
+mod tests;

@@ -47,9 +47,9 @@ impl FileSystem {
             if self.bind(path, view)? {
                 let (this, path) = (self.clone(), path.to_owned());
                 let _ = self.notifications.run(move || {
-                    this.note_holders(std::slice::from_ref(&path));
                     this.park_working_directories();
                     this.expire_one(&path);
+                    this.note_holders();
                 });
             }
             if let Some(found) = self.offer(path, asker, caller)? {
@@ -130,16 +130,18 @@ impl FileSystem {
         }
     }
 
-    /// Finds out who holds something of the older views of names that changed. It walks /proc, where a
-    /// process can be slow to be looked at, so it never runs on an event-loop thread.
-    fn note_holders(&self, paths: &[PathBuf]) {
-        let drains = |path: &PathBuf| locked(&self.names).get(path).is_some_and(Name::is_draining);
-        let Some(mount) = self.config.mount() else { return };
-        if !paths.iter().any(drains) {
+    /// Finds out who holds something of the older views of names that changed, when the kernel asks again
+    /// for them. It walks /proc, where a process can be slow to be looked at, so it never runs on an
+    /// event-loop thread.
+    pub(super) fn note_holders(&self) {
+        let wanting = |(path, name): (&PathBuf, &Name)| name.wants_holders().then(|| path.clone());
+        let paths: Vec<PathBuf> = locked(&self.names).iter().filter_map(wanting).collect();
+        if paths.is_empty() {
             return;
         }
+        let found = self.config.mount().map(|mount| holders::of(mount).found).unwrap_or_default();
         let held: BTreeSet<(u32, SlotNumber)> =
-            holders::of(mount).found.iter().map(|holder| (holder.pid, Ino(holder.ino).slot())).collect();
+            found.iter().map(|holder| (holder.pid, Ino(holder.ino).slot())).collect();
         let holders: Vec<(Identity, SlotNumber)> = held
             .into_iter()
             .filter_map(|(pid, slot)| (slot != 0).then_some((Identity::of_thread(pid)?, slot)))
@@ -147,7 +149,7 @@ impl FileSystem {
         let now = Instant::now();
         let mut names = locked(&self.names);
         for path in paths {
-            if let Some(name) = names.get_mut(path) {
+            if let Some(name) = names.get_mut(&path) {
                 name.held_by(holders.iter().copied(), now);
             }
         }
@@ -223,7 +225,6 @@ impl FileSystem {
     /// has passed: then false.
     fn expire(self: &Arc<Self>, paths: &[PathBuf]) -> bool {
         if !paths.is_empty() {
-            self.note_holders(paths);
             self.park_working_directories();
         }
         let (done, all_done) = mpsc::channel::<()>();
@@ -235,7 +236,9 @@ impl FileSystem {
             });
         }
         drop(done);
-        all_done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Disconnected)
+        let told = all_done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Disconnected);
+        self.note_holders();
+        told
     }
 
     /// Makes the kernel ask again for one name. An answer that allows it to remember the name may still
@@ -259,7 +262,7 @@ impl FileSystem {
             }
         }
         if let Some(name) = locked(&self.names).get_mut(path) {
-            name.uncached_since(process::boot_ticks_now());
+            name.told(process::boot_ticks_now(), Instant::now());
         }
     }
 
@@ -312,6 +315,8 @@ impl FileSystem {
         let noticed = guarded(|| {
             self.tree.take_notice();
             let told = self.refresh_names(|_| true);
+            // Before the drain ends that took a name from where somebody works.
+            self.park_working_directories();
             // What nobody uses since the change goes now, so that a verb can tell what became of it.
             self.settle_drains();
             self.give_back_unused();

@@ -59,6 +59,42 @@ fn a_process_keeps_its_snapshot_and_the_next_one_sees_the_change() {
 }
 
 #[test]
+fn who_opened_it_before_the_kernel_was_told_of_the_change_keeps_it_however_late_it_looks_again() {
+    let mount = Mount::new();
+    mount.tree.bind("dir/v", versioned("old", 20));
+    let gate = Arc::new(Gate::default());
+    mount.tree.list_slowly("dir", &gate);
+    std::thread::scope(|threads| {
+        // The first answer is not remembered: nothing had been opened yet.
+        let mut first = Reader::start();
+        for _ in 0..2 {
+            assert_eq!(first.read(&mount.path("dir/v/d000/e/f1")), "old 1");
+        }
+        // While a directory is listed the kernel cannot be told of its names.
+        threads.spawn(|| std::fs::read_dir(mount.path("dir")).unwrap().count());
+        wait("the listing", || gate.waiting.load(SeqCst) > 0);
+        mount.tree.bind("dir/v", versioned("new", 20));
+        threads.spawn(|| mount.barrier());
+        threads.spawn(|| {
+            std::thread::sleep(Duration::from_millis(700));
+            gate.open();
+        });
+        // By then the daemon has noticed the change, and the kernel still answers for the name by itself.
+        std::thread::sleep(Duration::from_millis(200));
+        let mut walker = Command::new("sh")
+            .args(["-c", r#"exec 3< "$0"; cat "$0/d000/e/f1"; sleep 3; IFS= read -r line < "$0/d000/e/f2"; echo "$line""#])
+            .arg(mount.path("dir/v"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut seen = String::new();
+        std::io::Read::read_to_string(&mut walker.stdout.take().unwrap(), &mut seen).unwrap();
+        assert!(walker.wait().unwrap().success());
+        assert_eq!(seen.split_whitespace().step_by(2).collect::<Vec<_>>(), ["old", "old"], "{seen:?}");
+    });
+}
+
+#[test]
 fn the_drain_ends_when_the_last_walker_does_and_the_old_snapshot_is_let_go() {
     let mount = Mount::new();
     let old = mount.tree.bind("v", versioned("old", 20));

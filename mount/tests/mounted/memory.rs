@@ -195,6 +195,8 @@ impl MemoryView {
 pub struct MemoryTree {
     views: Mutex<HashMap<PathBuf, Arc<MemoryView>>>,
     next: AtomicU64,
+    /// What the next listing of a directory waits for.
+    slow_listing: Mutex<Option<(PathBuf, Arc<Gate>)>>,
 }
 
 impl MemoryTree {
@@ -237,6 +239,11 @@ impl MemoryTree {
         self.add(path, MemoryView { known: false, absent: AtomicBool::new(true), ..view });
     }
 
+    /// Has the next listing of `path` wait at `gate`.
+    pub fn list_slowly(&self, path: &str, gate: &Arc<Gate>) {
+        *self.slow_listing.lock().unwrap() = Some((path.into(), gate.clone()));
+    }
+
     pub fn remove(&self, path: &str) {
         self.views.lock().unwrap().remove(Path::new(path));
     }
@@ -258,6 +265,10 @@ impl Tree for MemoryTree {
     }
 
     fn list(&self, path: &Path) -> Option<Vec<(String, ListedKind)>> {
+        let slow = self.slow_listing.lock().unwrap().take_if(|(slow, _)| slow == path);
+        if let Some((_, gate)) = slow {
+            gate.pass();
+        }
         let views = self.views.lock().unwrap();
         let mut names: Vec<(String, ListedKind)> = views
             .keys()
