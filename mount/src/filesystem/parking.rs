@@ -63,18 +63,16 @@ impl FileSystem {
     /// the mount looked into, so it never runs where that is answered.
     pub(super) fn park_working_directories(&self) {
         let (Some(park), Some(mount)) = (&self.config.park, self.config.mount()) else { return };
-        let in_use: Vec<Arc<Slot>> = self
-            .slots
-            .all()
-            .into_iter()
-            .filter(|slot| slot.references.total() > 0 && slot.snapshot().is_some())
-            .collect();
-        if in_use.iter().all(|slot| self.is_newest(slot)) {
+        let opened: Vec<Arc<Slot>> =
+            self.slots.all().into_iter().filter(|slot| slot.snapshot().is_some()).collect();
+        // Also by one of which the kernel holds nothing any more: it may have held the name.
+        if opened.iter().all(|slot| self.is_newest(slot)) {
             return;
         }
         let worked_in = holders::directories_of(mount).found;
-        let lost: Vec<PathBuf> = in_use
+        let lost: Vec<PathBuf> = opened
             .into_iter()
+            .filter(|slot| slot.references.total() > 0)
             .filter_map(|slot| {
                 let parked = Path::new(PARKED).join(slot.number.to_string()).join(slot.name());
                 let newest = self.is_newest(&slot);
