@@ -336,10 +336,26 @@ fn unknown(text: &str, name: &str, config: &Config) -> Error {
     let error = Error::new(ErrorKind::NotFound, what(text), format!("no resource is called {name:?}"));
     let names: Vec<&str> = config.resources.iter().map(|resource| resource.name.as_str()).collect();
     let first = name.split('/').next().unwrap_or(name);
+    let directory = format!("{}/", Kind::Local.as_str());
+    let mut locals = names.iter().filter_map(|name| name.strip_prefix(&directory));
+    // A directory has no references, so what follows @ was not meant.
+    let meant = locals.find_map(|local| {
+        let rest = text.strip_prefix(local)?;
+        (rest.is_empty() || rest.starts_with(['/', '@'])).then_some((local, rest))
+    });
+    if let Some((local, rest)) = meant {
+        let rest = if rest.starts_with('@') { "" } else { rest };
+        return error.hint(format!("write {directory}{local}{rest}"));
+    }
+    if config.project(first).is_some() {
+        return error.hint(format!(
+            "what the project {first} pins is below projects/{first}; `srcfs get --project {first}` fetches it"
+        ));
+    }
     match config::nearest(text, &names) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None if config.host(first).is_some() => error.hint(format!("write git/{text}")),
-        None if first == crate::key::Kind::Local.as_str() => error.hint(
+        None if first == Kind::Local.as_str() => error.hint(
             "see `srcfs list` for the configured directories, or add one with `srcfs add NAME --path DIR`",
         ),
         None => error.hint("see `srcfs list` for the configured names, or add it with `srcfs add NAME URL`"),

@@ -96,6 +96,26 @@ fn resources_by_name_and_by_another_reference() {
 }
 
 #[test]
+fn the_name_that_a_directory_or_a_project_was_given_is_told_with_its_place() {
+    let config =
+        "[[resource]]\nname = \"work\"\npath = \"/work\"\n\n[[project]]\nname = \"web\"\npath = \"/web\"\n";
+    let config = Config::parse(config).unwrap();
+    let project = "what the project web pins is below projects/web; `srcfs get --project web` fetches it";
+    for (text, hint) in [
+        ("work", "write local/work"),
+        ("work/src/x.rs", "write local/work/src/x.rs"),
+        ("work@main", "write local/work"),
+        ("web", project),
+        ("web/npm/react", project),
+    ] {
+        let error = Name::parse(text, &config).unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::NotFound, Some(hint)), "{text}");
+    }
+    let error = Name::parse("works", &config).unwrap_err();
+    assert_ne!(error.advice(), Some("write local/work"));
+}
+
+#[test]
 fn names_and_keys_lead_back() {
     let config = config();
     for text in [
