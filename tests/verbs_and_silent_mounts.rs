@@ -78,6 +78,21 @@ fn a_daemon_that_hangs_hangs_no_verb() {
 }
 
 #[test]
+fn a_path_over_a_link_into_a_mount_that_hangs_is_a_key_all_the_same() {
+    let program = Program::new();
+    let silent = Silent::of(&program);
+    let link = program.path().join("link");
+    std::os::unix::fs::symlink("mount", &link).unwrap();
+    let path = link.join("npm/lib");
+    let path = path.to_str().unwrap();
+    let explained = program.json(&["explain", path]);
+    assert_eq!(explained["state"], "it is not cached yet; nothing failed so far", "{explained}");
+    let cited = program.run(&["--json", "cite", path]).json();
+    assert_eq!(cited["citations"][0]["error"]["why"], "no answer within 2 s", "{cited}");
+    drop(silent);
+}
+
+#[test]
 fn the_probe_ends_with_the_number_of_its_error() {
     let program = Program::new();
     let file = program.path().join("f");

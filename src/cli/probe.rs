@@ -18,11 +18,15 @@ pub struct Arguments {
     /// Count its lines too
     #[arg(long, requires = "describe")]
     lines: bool,
+    /// Tell where its links lead
+    #[arg(long, conflicts_with_all = ["read", "describe"])]
+    follow: bool,
 }
 
 /// Looks.
 pub fn run(arguments: &Arguments) -> Result<(), Failed> {
     let ask = match (arguments.read, arguments.describe, arguments.lines) {
+        _ if arguments.follow => Ask::Follow,
         (true, ..) => Ask::Read,
         (false, true, true) => Ask::DescribeLines,
         (false, true, false) => Ask::Describe,

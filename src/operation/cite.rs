@@ -14,7 +14,7 @@
 use serde::Serialize;
 
 use super::probe::describe::Sort;
-use super::target::Target;
+use super::target::{self, Target};
 use super::{Context, Failure, Watch, mounts};
 use crate::error::{Error, Kind, Result};
 use crate::source::About;
@@ -135,17 +135,13 @@ pub fn cite(context: &Context, texts: &[String], watch: Watch<'_>) -> Result<Cit
 
 fn find(context: &Context, mounts: &[mounts::Mounted], text: &str, watch: Watch<'_>) -> Result<Found> {
     let asked = Asked::parse(text)?;
-    if text.starts_with(['/', '.']) {
+    if target::is_on_disk(asked.path, &context.config, mounts) {
         return disk::find(context, mounts, &asked);
     }
-    // In a tree people write `src/lib.rs`.
+    // A KEY is one everywhere, also if the mount does not answer; but in a tree people write `crates/core/lib.rs`.
     let inside = std::env::current_dir().is_ok_and(|here| mounts::containing(mounts, &here).is_some());
-    if inside {
-        let found = disk::find(context, mounts, &asked);
-        // A KEY is one everywhere, also if the mount does not answer.
-        if found.is_ok() || Target::split(asked.path, &context.config, mounts).is_err() {
-            return found;
-        }
+    if inside && let Ok(found) = disk::find(context, mounts, &asked) {
+        return Ok(found);
     }
     tree::find(context, mounts, &asked, watch)
 }

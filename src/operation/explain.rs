@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::target::{self, Target, described};
+use super::daemon_status::ErrorStatus;
+use super::target::{self, Place, Target, described};
 use super::{Context, Failure, daemon_status, mounts, unix_now};
 use crate::cache::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::project::{Ecosystem, Project};
 use crate::view::name::Name;
 
@@ -30,20 +31,20 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-/// What is to be said of the project whose directory, or one of whose directories, `text` names.
-fn project(text: &str, context: &Context, mounts: &[mounts::Mounted]) -> Option<Explanation> {
-    let relative = target::relative(text, &context.config, mounts).ok()?;
-    let name = relative.strip_prefix("projects/")?.split('/').next()?;
-    let is_directory = matches!(Name::parse(&relative, &context.config), Ok(Name::Directory));
+impl Explanation {
+    /// That says nothing yet.
+    fn of(text: &str) -> Explanation {
+        let about = text.to_owned();
+        Explanation { about, failure: None, age: None, revision: None, state: None, notes: Vec::new() }
+    }
+}
+
+/// What is to be said of the project whose directory, or one of whose directories, stands at `inside`.
+fn project(text: &str, inside: &str, context: &Context) -> Option<Explanation> {
+    let name = inside.strip_prefix("projects/")?.split('/').next()?;
+    let is_directory = matches!(Name::parse(inside, &context.config), Ok(Name::Directory));
     let project = context.config.project(name).filter(|_| is_directory)?;
-    let explanation = Explanation {
-        about: text.to_owned(),
-        failure: None,
-        age: None,
-        revision: None,
-        state: None,
-        notes: Vec::new(),
-    };
+    let explanation = Explanation::of(text);
     Some(match super::list::pins(std::slice::from_ref(project)).pop()? {
         Err(error) => Explanation { failure: Some(Failure::from(&error)), ..explanation },
         Ok(index) => {
@@ -81,47 +82,44 @@ fn pinned(project: &Project) -> String {
 /// Explains `text`: a KEY, or a path in a mount, also one inside a tree. Asks nobody upstream.
 pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let all = mounts::all()?;
-    let about = text.to_owned();
-    let (target, rest) = match Target::split(text, &context.config, &all) {
+    let config = &context.config;
+    let failed = |error: Error, mounted: Option<&mounts::Mounted>| {
+        let error = match target::where_nothing_is_mounted(context, &all, text) {
+            Some(hint) => error.hint(hint),
+            None if mounted.is_some_and(|mounted| mounted.cache != context.cache.id()) => {
+                error.hint("that is a mount of another cache: give its --cache-dir and --config")
+            }
+            None => error,
+        };
+        Explanation { failure: Some(Failure::from(&error)), ..Explanation::of(text) }
+    };
+    let place = Place::in_this_tree(text, config, &all).map_or_else(|| Place::of(text, config, &all), Ok);
+    let place = match place {
+        Ok(place) => place,
+        Err(error) => return Ok(failed(error, None)),
+    };
+    let (target, rest) = match Target::at(&place.inside, text, config) {
         Ok(found) => found,
         Err(error) => {
-            let explanation = Explanation {
-                about,
-                failure: None,
-                age: None,
-                revision: None,
-                state: None,
-                notes: Vec::new(),
-            };
-            return Ok(project(text, context, &all).unwrap_or_else(|| {
-                let relative = target::relative(text, &context.config, &all).ok();
-                match relative.map(|relative| Name::parse(&relative, &context.config)) {
-                    Some(Ok(Name::Directory)) => {
+            return Ok(project(text, &place.inside, context).unwrap_or_else(|| {
+                match Name::parse(&place.inside, config) {
+                    Ok(Name::Directory) => {
                         let state = "a directory of the mount: it lists what is configured or cached, and asks nobody";
-                        Explanation { state: Some(state.to_owned()), ..explanation }
+                        Explanation { state: Some(state.to_owned()), ..Explanation::of(text) }
                     }
-                    _ => {
-                        let error = match target::where_nothing_is_mounted(context, &all, text) {
-                            Some(hint) => error.hint(hint),
-                            None => error,
-                        };
-                        Explanation { failure: Some(Failure::from(&error)), ..explanation }
-                    }
+                    _ => failed(error, place.mounted),
                 }
             }));
         }
     };
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
     let snapshot = context.cache.peek(&target.key, &target.reference);
-    let known = described(&target.key, &target.reference);
     // The cache's note goes with the next success. What daemons remember is history, and counts only
     // where the cache could not be written and has nothing to show.
     let noted = context.cache.failure(&target.key, &target.reference);
     let remembered = || {
         let errors = daemons.iter().filter_map(|daemon| daemon.status.as_ref().ok()).flat_map(|s| &s.errors);
-        let about =
-            errors.filter(|error| error.path == known || error.path == target.text || error.path == text);
-        about.max_by_key(|error| error.at).cloned()
+        newest(errors, &target, text).cloned()
     };
     let age = |at: u64| Some(unix_now().saturating_sub(at));
     let subpath = match &snapshot {
@@ -146,14 +144,19 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         (None, Some(snapshot)) => Some(inside(&target, snapshot, &rest)),
         (None, None) => Some("it is not cached yet; nothing failed so far".to_owned()),
     };
-    Ok(Explanation {
-        about,
-        failure,
-        age,
-        revision: snapshot.map(|snapshot| snapshot.revision().to_string()),
-        state,
-        notes: Vec::new(),
-    })
+    let revision = snapshot.map(|snapshot| snapshot.revision().to_string());
+    Ok(Explanation { failure, age, revision, state, ..Explanation::of(text) })
+}
+
+/// The newest of `errors` that is about `target`, which was asked for by `text`.
+fn newest<'e>(
+    errors: impl Iterator<Item = &'e ErrorStatus>,
+    target: &Target,
+    text: &str,
+) -> Option<&'e ErrorStatus> {
+    let known = described(&target.key, &target.reference);
+    let about = errors.filter(|error| [&known, &target.text, text].contains(&error.path.as_str()));
+    about.max_by_key(|error| error.at)
 }
 
 /// What is to be said of `rest` in a cached tree.

@@ -185,7 +185,7 @@ pub fn get(
 ) -> Result<Total> {
     let started = Instant::now();
     let mounts = mounts::all()?;
-    let parse = |text: &str| Target::parse(text, &context.config, &mounts);
+    let parse = |text: &str| Target::parse_listed(text, &context.config, &mounts);
     let is_project = matches!(keys, Keys::Pinned { .. });
     let (input, most, from) = match keys {
         Keys::Given(targets) => {

@@ -7,12 +7,16 @@
 //! that this process has, which may be one of a view that no name leads to any more.
 
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::mounts;
+
 pub mod describe;
+mod follow;
 
 /// How long a daemon has for an answer.
 pub const BOUND: Duration = Duration::from_secs(2);
@@ -58,6 +62,8 @@ pub enum Ask {
     Describe,
     /// The same with the number of its lines.
     DescribeLines,
+    /// Tell where its links lead, up to a mount of srcfs, which is not touched.
+    Follow,
 }
 
 /// Asks for all `paths` at once; the answers are in their order.
@@ -89,6 +95,10 @@ pub fn answer(ask: Ask, path: &Path) -> u8 {
         }),
         Ask::Describe | Ask::DescribeLines => describe::describe(path, ask == Ask::DescribeLines)
             .and_then(|described| Ok(serde_json::to_writer(std::io::stdout().lock(), &described)?)),
+        Ask::Follow => mounts::all()
+            .map_err(std::io::Error::other)
+            .and_then(|mounts| follow::follow(path, &mounts))
+            .and_then(|real| std::io::stdout().lock().write_all(real.as_os_str().as_bytes())),
     };
     match done {
         Ok(()) => 0,
@@ -116,6 +126,7 @@ impl Asked {
             Ask::Read => &["--read"],
             Ask::Describe => &["--describe"],
             Ask::DescribeLines => &["--describe", "--lines"],
+            Ask::Follow => &["--follow"],
         });
         if path.is_absolute() {
             command.current_dir("/");

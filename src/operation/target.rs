@@ -1,13 +1,15 @@
 //! What a KEY on the command line means.
 
-use std::path::Path;
-
-use super::Context;
-use super::mounts::{self, Mounted};
+use super::mounts::Mounted;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::key::{Key, Origin, Reference};
+use crate::key::{Key, Reference};
 use crate::view::name::{self, Name};
+use place::Links;
+
+mod place;
+
+pub(super) use place::{Place, absolute, is_on_disk, mount_of, where_nothing_is_mounted};
 
 /// How a KEY looks.
 pub(super) const EXAMPLES: &str = "git/github.com/owner/repository, npm/react@18, or a configured name";
@@ -32,9 +34,23 @@ pub struct Target {
 impl Target {
     /// Parses a KEY that must name a tree; what follows inside the tree is refused.
     pub fn parse(text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
-        let (target, rest) = Target::split(text, config, mounts)?;
+        Target::parse_with(Links::Followed, text, config, mounts)
+    }
+
+    /// The same of one of very many, for which no process is started: no link that leads to a mount is followed.
+    pub fn parse_listed(text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
+        Target::parse_with(Links::Left, text, config, mounts)
+    }
+
+    fn parse_with(links: Links, text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
+        let place = Place::with(links, text, config, mounts)?;
+        let (target, rest) = Target::at(&place.inside, text, config)?;
         if rest.is_empty() {
             return Ok(target);
+        }
+        if !place::begins_like_a_path(text) && place::is_in_a_tree(config, mounts) {
+            // There every word might be a path, and a tree was asked for.
+            Name::split(text, config)?;
         }
         Err(Error::new(
             Kind::Invalid,
@@ -46,17 +62,27 @@ impl Target {
 
     /// Parses a KEY or a path that may go on inside the tree; answers also what follows.
     pub fn split(text: &str, config: &Config, mounts: &[Mounted]) -> Result<(Target, String)> {
-        let relative = relative(text, config, mounts)?;
-        let (name, rest) = Name::split(&relative, config)?;
+        Target::at(&Place::of(text, config, mounts)?.inside, text, config)
+    }
+
+    /// What stands at `inside` below the mount, as was asked for by `text`.
+    pub(super) fn at(inside: &str, text: &str, config: &Config) -> Result<(Target, String)> {
+        let (name, rest) = Name::split(inside, config)?;
         let (Some(key), Some(reference)) = (name.key(), name.reference()) else {
-            return Err(Error::new(
-                Kind::Invalid,
-                format!("read the key {text:?}"),
-                "it is a directory of the mount, not a tree",
-            )
-            .hint(format!("write it like {EXAMPLES}")));
+            let read = format!("read the key {text:?}");
+            let error = Error::new(Kind::Invalid, read, "it is a directory of the mount, not a tree");
+            let directory = inside.trim_end_matches('/');
+            let project = directory.strip_prefix("projects/").and_then(|rest| rest.split('/').next());
+            return Err(error.hint(match project {
+                Some(project) => {
+                    format!(
+                        "write what is below {directory}, or `srcfs get --project {project}` for all it pins"
+                    )
+                }
+                None => format!("write it like {EXAMPLES}"),
+            }));
         };
-        let own = relative.trim_end_matches('/');
+        let own = inside.trim_end_matches('/');
         let own = own.strip_suffix(rest).unwrap_or(own).trim_end_matches('/').to_owned();
         let resource = match name {
             Name::Resource { index, .. } => Some(index),
@@ -101,57 +127,6 @@ pub fn described(key: &Key, reference: &Reference) -> String {
     }
 }
 
-/// `text` as it stands below the mount: a path that begins like a path on disk must lie in a mount.
-pub(super) fn relative(text: &str, config: &Config, mounts: &[Mounted]) -> Result<String> {
-    let on_disk = text.starts_with(['/', '.']);
-    if !on_disk {
-        return Ok(text.to_owned());
-    }
-    let failed = |why: &str| {
-        Error::new(Kind::Invalid, format!("read the key {text:?}"), why.to_owned())
-            .hint(format!("write it as below the mount: {EXAMPLES}"))
-    };
-    let path = absolute(Path::new(text)).ok_or_else(|| failed("the working directory is not known"))?;
-    match mounts::containing(mounts, &path) {
-        Some((_, inside)) => inside.to_str().map(str::to_owned).ok_or_else(|| failed("it is not UTF-8")),
-        None => match shown_as(&path, config) {
-            Some(name) => Err(failed("it is not its name below the mount").hint(format!("write {name}"))),
-            None => Err(failed("it lies in no mount of srcfs").hint(format!(
-                "write it as below the mount: {EXAMPLES}; a directory gets one by `srcfs add NAME --path {}`",
-                path.display()
-            ))),
-        },
-    }
-}
-
-/// The path below the mount of the configured directory that `path` is.
-fn shown_as<'c>(path: &Path, config: &'c Config) -> Option<&'c str> {
-    let is_it = |key: &Key| matches!(key.origin(), Origin::Local(directory) if directory.path() == path);
-    config.resources.iter().find(|resource| is_it(&resource.key)).map(|resource| resource.name.as_str())
-}
-
-/// What to do about a path on disk that lies where srcfs would be mounted, and nothing is.
-pub(super) fn where_nothing_is_mounted(context: &Context, mounts: &[Mounted], path: &str) -> Option<String> {
-    let usual = context.environment.mount_point(None).ok()?;
-    let path = absolute(Path::new(path)).filter(|path| path.starts_with(&usual))?;
-    let is_mounted = mounts::containing(mounts, &path).is_some();
-    (!is_mounted).then(|| format!("nothing is mounted on {}: run `srcfs mount`", usual.display()))
-}
-
-/// `path` without `.` and `..`, made absolute without touching it: it may lie in a dead mount.
-pub(super) fn absolute(path: &Path) -> Option<std::path::PathBuf> {
-    let mut clean = std::path::PathBuf::new();
-    for component in std::path::absolute(path).ok()?.components() {
-        match component {
-            std::path::Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    Some(clean)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +155,12 @@ mod tests {
         assert_eq!((target.text.as_str(), rest.as_str()), ("git/github.com/a/b", "c/d.rs"));
         let error = Target::parse("/mnt/src/git/github.com/a/b/c", &config, &mounts()).unwrap_err();
         assert_eq!(error.advice(), Some("write git/github.com/a/b"));
+        let web = Config::parse("[[project]]\nname = \"web\"\npath = \"/web\"\n").unwrap();
+        for text in ["projects/web", "/mnt/src/projects/web/"] {
+            let error = Target::parse(text, &web, &mounts()).unwrap_err();
+            let hint = "write what is below projects/web, or `srcfs get --project web` for all it pins";
+            assert_eq!(error.advice(), Some(hint), "{text}");
+        }
         for text in ["/elsewhere/git/github.com/a/b", "/mnt/src", "/mnt/src/git", "/mnt/srcs/git", "git", ""]
         {
             assert_eq!(Target::parse(text, &config, &mounts()).unwrap_err().kind(), Kind::Invalid, "{text}");

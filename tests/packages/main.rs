@@ -21,6 +21,7 @@ mod indexes;
 mod mirrors;
 mod named;
 mod names;
+mod paths;
 mod processes;
 mod references;
 mod secrets;

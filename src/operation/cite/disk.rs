@@ -51,8 +51,8 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
 /// What is there, and which lines of it were meant.
 fn look(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<(Described, Option<Lines>)> {
     let absolute = target::absolute(Path::new(asked.path));
-    let mounted = absolute.as_deref().and_then(|path| mounts::containing(mounts, path));
-    mounted.map_or(Ok(()), |(mounted, _)| answers(mounted))?;
+    let mounted = target::mount_of(asked.path, mounts);
+    mounted.map_or(Ok(()), answers)?;
     let bound = context.config.reply_bound + probe::BOUND;
     let whole = PathBuf::from(asked.whole);
     let answers = match asked.lines {

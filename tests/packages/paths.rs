@@ -1,0 +1,111 @@
+//! The path of something in a mount is a KEY too, from whichever directory and over whichever link it is
+//! written.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::mounted2::run;
+use super::place::Place;
+use super::program::Run;
+
+const FILES: [(&str, &str); 3] =
+    [("package.json", "{\n}\n"), ("crates/core/lib.rs", "one\ntwo\n"), ("src/a.js", "a\n")];
+
+/// `npm/lib`, mounted, and `18.2.0` of it read.
+fn place() -> Place {
+    let mut place = Place::new();
+    let lib = place.registry.npm("lib").version("18.2.0", &FILES).version("18.3.1", &FILES);
+    lib.tag("latest", "18.3.1");
+    place.mount();
+    assert_eq!(place.cat("npm/lib@18.2.0/src/a.js"), "a\n");
+    place
+}
+
+/// Runs the program in a directory.
+fn run_in(place: &Place, directory: &Path, arguments: &[&str]) -> Run {
+    run(place.command(arguments).current_dir(directory))
+}
+
+fn cited(place: &Place, directory: &Path, path: &str) -> String {
+    let cited = run_in(place, directory, &["cite", path]);
+    assert_eq!((cited.code, cited.err.as_str()), (0, ""), "{path}: {cited:?}");
+    cited.out
+}
+
+fn explained(place: &Place, directory: &Path, path: &str) -> Value {
+    let explained = run_in(place, directory, &["--json", "explain", path]).json();
+    assert_eq!(explained["about"], path);
+    explained
+}
+
+#[test]
+fn a_path_is_written_from_any_directory_on_and_over_links() {
+    let place = place();
+    let home = place.site.program.path().to_owned();
+    symlink("mount", home.join("linked")).unwrap();
+    symlink(place.path("npm/lib@18.2.0"), home.join("dep")).unwrap();
+    symlink(".", home.join("here")).unwrap();
+    let absolute = home.join("linked/npm/lib@18.2.0");
+    let tree = place.path("npm/lib@18.2.0");
+    let all = [
+        (home.clone(), "mount/npm/lib@18.2.0"),
+        (home.clone(), "./mount/npm/lib@18.2.0"),
+        (home.clone(), "linked/npm/lib@18.2.0"),
+        (home.clone(), "./linked/npm/lib@18.2.0"),
+        (home.clone(), "here/linked/npm/lib@18.2.0"),
+        (home.clone(), "dep"),
+        (home.clone(), absolute.to_str().unwrap()),
+        (home.join("config"), "../mount/npm/lib@18.2.0"),
+        (home.clone(), "npm/lib@18.2.0"),
+        (place.path(""), "npm/lib@18.2.0"),
+        (place.path("npm"), "lib@18.2.0"),
+        (tree.join("src"), "npm/lib@18.2.0"),
+    ];
+    for (directory, path) in &all {
+        let run = |arguments: &[&str]| run_in(&place, directory, &[arguments, &[*path]].concat());
+        let file = format!("{path}/package.json");
+        let citation = cited(&place, directory, &format!("{file}:1"));
+        assert!(citation.starts_with("npm/lib@18.2.0:package.json:1 sha512-"), "{citation}");
+        let state = explained(&place, directory, path)["state"].clone();
+        assert_eq!(state, "it is cached, and nothing failed", "{path}");
+        let state = explained(&place, directory, &file)["state"].clone();
+        assert_eq!(state, "package.json exists in this revision, and nothing failed", "{path}");
+        assert_eq!(run(&["path"]).out, format!("{}\n", tree.display()), "{path}");
+        for verb in ["get", "update", "keep", "release"] {
+            let run = run(&["--json", verb]);
+            assert!(run.code == 0 && run.out.contains("\"key\":\"npm/lib@18.2.0\""), "{path}: {run:?}");
+        }
+        let inside = run_in(&place, directory, &["get", &file]);
+        assert!(inside.code == 2 && inside.err.contains("write npm/lib@18.2.0"), "{path}: {inside:?}");
+    }
+    // What is neither is told as the KEY that it should be.
+    for (directory, path) in [(&home, "dcos"), (&home, "dep.js/x"), (&tree, "dcos"), (&home, "here/none/x")] {
+        let run = run_in(&place, directory, &["get", path]);
+        assert!(run.err.contains("no resource is called"), "{path}: {run:?}");
+    }
+}
+
+#[test]
+fn in_a_tree_a_path_that_it_has_is_meant_and_else_the_key() {
+    let place = place();
+    let tree = place.path("npm/lib@18.2.0");
+    assert!(cited(&place, &tree, "crates/core/lib.rs:2").starts_with("npm/lib@18.2.0:crates/core/lib.rs:2"));
+    for (directory, path, state) in [
+        (&tree, "package.json", "package.json exists"),
+        (&tree, "crates/core/lib.rs", "crates/core/lib.rs exists"),
+        (&tree.join("src"), "a.js", "src/a.js exists"),
+        (&tree.join("src"), "../src/none.js", "src/none.js does not exist"),
+        (&tree, "src/none.js", "src/none.js does not exist"),
+        // Nothing is there, so it is the package.
+        (&tree, "crates/other", "it is not cached yet"),
+        (&place.path(""), "crates/core/lib.rs", "it is not cached yet"),
+    ] {
+        let explained = explained(&place, directory, path);
+        assert!(explained["state"].as_str().unwrap().starts_with(state), "{path}: {explained}");
+    }
+    place.registry.reset();
+    explained(&place, &place.path(""), "npm/lib@18.9");
+    assert_eq!(place.registry.requests(), [], "nobody is asked to explain");
+}
