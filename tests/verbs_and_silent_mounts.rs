@@ -89,6 +89,12 @@ fn a_path_over_a_link_into_a_mount_that_hangs_is_a_key_all_the_same() {
     assert_eq!(explained["state"], "it is not cached yet; nothing failed so far", "{explained}");
     let cited = program.run(&["--json", "cite", path]).json();
     assert_eq!(cited["citations"][0]["error"]["why"], "no answer within 2 s", "{cited}");
+    // Of another cache only its daemon knows something.
+    let mut other = program.command(&["--json", "explain", path]);
+    let output = other.env("SRCFS_CACHE_DIR", program.path().join("other")).output().unwrap();
+    let explained: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let state = explained["state"].as_str().unwrap();
+    assert!(state.contains("another cache") && state.contains("no answer within 2 s"), "{explained}");
     drop(silent);
 }
 

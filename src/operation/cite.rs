@@ -105,6 +105,8 @@ struct Found {
     submodule: Option<Submodule>,
     /// Where it leads, if it is a link.
     leads_to: Option<String>,
+    /// What the mount tells of it, if it is a package in one, whose cache may be another.
+    about: Option<About>,
     /// The lines that were asked for, and how many there are if it is a file.
     lines: Option<(Lines, Option<u64>)>,
 }
@@ -150,12 +152,12 @@ fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
     if let Some((lines, there)) = found.lines {
         check(lines, there, text, &found)?;
     }
-    let Found { target, revision, path, sort, blob, submodule, .. } = found;
+    let Found { target, revision, path, sort, blob, submodule, about: shown, .. } = found;
     let lines = found.lines.map(|(lines, _)| lines);
     let state = context.cache.state(&target.key)?;
     let about = state.and_then(|state| state.snapshots.get(&revision)?.about.clone());
     // They say nothing of what is cited.
-    let about = about.map(|about| About { others: Vec::new(), ..about });
+    let about = about.or(shown).map(|about| About { others: Vec::new(), ..about });
     let citation = Citation::new(&target.key, &revision, about.as_ref(), &context.config);
     let place = Place { path: path.as_ref(), kind: kind(sort), lines };
     Ok(Cited {

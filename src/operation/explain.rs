@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::project::{Ecosystem, Project};
 use crate::view::name::Name;
 
+mod elsewhere;
+
 /// What is known about a path or a key.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
@@ -112,6 +114,9 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
             }));
         }
     };
+    if let Some(mounted) = place.mounted.filter(|mounted| mounted.cache != context.cache.id()) {
+        return Ok(elsewhere::explain(mounted, &target, text));
+    }
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
     let snapshot = context.cache.peek(&target.key, &target.reference);
     // The cache's note goes with the next success. What daemons remember is history, and counts only

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use srcfs_mount::tree::{self, Errno, NodeKind};
 
-mod package;
+pub(crate) mod package;
 
 use super::binding::What;
 use super::citation::{Citation, Place};

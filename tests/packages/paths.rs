@@ -1,12 +1,12 @@
 //! The path of something in a mount is a KEY too, from whichever directory and over whichever link it is
-//! written.
+//! written, and whichever cache the mount shows.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::mounted2::run;
+use super::mounted2::{errno, run};
 use super::place::Place;
 use super::program::Run;
 
@@ -108,4 +108,47 @@ fn in_a_tree_a_path_that_it_has_is_meant_and_else_the_key() {
     place.registry.reset();
     explained(&place, &place.path(""), "npm/lib@18.9");
     assert_eq!(place.registry.requests(), [], "nobody is asked to explain");
+}
+
+#[test]
+fn a_mount_of_another_cache_tells_itself_what_it_shows_and_why_it_failed() {
+    let place = place();
+    let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
+    assert_eq!(errno(std::fs::metadata(path("npm/lib@99.9.9"))), libc::ENOENT);
+    let (lib, absent) = (path("npm/lib@18.2.0"), path("npm/lib@99.9.9"));
+    let citation = place.attribute("npm/lib@18.2.0/package.json", "citation");
+    let own = |arguments: &[&str]| {
+        let mut command = place.command(&[&["--json"], arguments].concat());
+        run(command.env("SRCFS_CACHE_DIR", place.site.program.path().join("own"))).json()
+    };
+    for asked in ["", "/package.json", "/crates/core/lib.rs:2"] {
+        let asked = format!("{lib}{asked}");
+        let other = own(&["cite", &asked])["citations"][0].clone();
+        let mut same = place.json(&["cite", &asked])["citations"][0].clone();
+        assert!(other["citation"].as_str().unwrap().ends_with(citation.split(' ').next_back().unwrap()));
+        // That alone is in no attribute.
+        same["package"].as_object_mut().unwrap().remove("published");
+        assert_eq!(other, same, "{asked}");
+    }
+    let cache = place.site.program.cache();
+    let explained = own(&["explain", &absent]);
+    assert_eq!(explained["failure"]["hint"], "the nearest are 18.2.0, 18.3.1", "{explained}");
+    assert!(explained["age"].is_u64(), "{explained}");
+    let explained = own(&["explain", &lib]);
+    assert!(explained["state"].as_str().unwrap().contains("shows it"), "{explained}");
+    assert!(explained["revision"].as_str().unwrap().starts_with("18.2.0"), "{explained}");
+    let explained = own(&["explain", &path("crates/none")]);
+    assert!(explained["state"].as_str().unwrap().contains("remembers no failure"), "{explained}");
+    assert!(explained["notes"][0].as_str().unwrap().contains(cache.to_str().unwrap()), "{explained}");
+    // A name that only the configuration of the mount has.
+    place.json(&["add", "ui", "--npm", "lib"]);
+    assert_eq!(place.cat("ui/src/a.js"), "a\n");
+    let other = place.site.program.path().join("other.toml");
+    let mut command = place.command(&["--json", "cite", &path("ui/package.json:1")]);
+    let report = run(command.env("SRCFS_CONFIG", &other)).json();
+    let error = &report["citations"][0]["error"];
+    assert_eq!(
+        (&error["kind"], &error["hint"]),
+        (&"config".into(), &"give the --config of the mount".into())
+    );
 }

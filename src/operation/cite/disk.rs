@@ -12,7 +12,9 @@ use super::super::target::{self, Target};
 use super::asked::Asked;
 use super::{Found, Submodule};
 use crate::error::{Error, Kind, Result};
+use crate::key::{Key, Origin};
 use crate::operation::Context;
+use crate::source::About;
 use crate::view::citation::Lines;
 
 /// Fails with `NotFound` if there is nothing at this path.
@@ -31,11 +33,15 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
         let hint = "its attribute user.srcfs.citation cites it: getfattr -n user.srcfs.citation FILE";
         return Err(Error::new(Kind::Invalid, what(), "its name is not UTF-8").hint(hint));
     };
-    let (target, path) = Target::split(path, &context.config, mounts)?;
+    let other = |why: String| Error::new(Kind::Config, what(), why).hint("give the --config of the mount");
+    let (target, path) = Target::split(path, &context.config, mounts).map_err(|error| {
+        other(format!("the mount shows {url} there, and the configuration says: {}", error.why()))
+    })?;
     if target.key.source() != url {
-        let why = format!("the mount shows {url} there, and the configuration says {}", target.key.source());
-        return Err(Error::new(Kind::Config, what(), why).hint("give the --config of the mount"));
+        let source = target.key.source();
+        return Err(other(format!("the mount shows {url} there, and the configuration says {source}")));
     }
+    let about = described.about.map(|about| named(about, &target.key));
     Ok(Found {
         target,
         revision,
@@ -44,8 +50,17 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
         blob: described.blob,
         submodule: described.submodule.map(|(commit, url)| Submodule { commit, url }),
         leads_to: described.target,
+        about,
         lines: lines.map(|lines| (lines, described.lines)),
     })
+}
+
+/// What the mount tells of a package, with the name that it does not tell.
+fn named(about: About, key: &Key) -> About {
+    match key.origin() {
+        Origin::Package(package) => About { name: package.name().to_owned(), ..about },
+        _ => about,
+    }
 }
 
 /// What is there, and which lines of it were meant.

@@ -68,6 +68,7 @@ pub(super) fn find(
             Sort::Symlink => Some(tree.target(&node)?),
             _ => None,
         },
+        about: None,
         lines,
         target,
     })

@@ -13,8 +13,9 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::About;
 use crate::store::{Kind, ObjectId};
-use crate::view::snapshot::{BLOB, REVISION, SUBMODULE_COMMIT, SUBMODULE_URL, URL};
+use crate::view::snapshot::{BLOB, REVISION, SUBMODULE_COMMIT, SUBMODULE_URL, URL, package};
 
 /// What a path is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct Described {
     pub sort: Sort,
     /// Url and revision of the view it lies in; none if it lies in no view.
     pub view: Option<(String, String)>,
+    /// What is told of the package that the view is of, but for its name.
+    pub about: Option<About>,
     /// The blob's id, of a file or a link in a view.
     pub blob: Option<String>,
     /// Commit and url of a submodule, the latter if it is known.
@@ -104,6 +107,11 @@ pub(super) fn describe(path: &Path, lines: bool) -> io::Result<Described> {
     let revision = attribute(&said, REVISION)?;
     let url = attribute(&said, URL)?;
     let view = url.zip(revision);
+    let about = match &view {
+        Some(_) if kind.is_dir() => about(&at)?,
+        Some(_) => about(&here.join("."))?,
+        None => None,
+    };
     let submodule = match kind.is_dir() {
         true => attribute(&at, SUBMODULE_COMMIT)?.zip(Some(attribute(&at, SUBMODULE_URL)?)),
         false => None,
@@ -123,6 +131,7 @@ pub(super) fn describe(path: &Path, lines: bool) -> io::Result<Described> {
         sort: sort(kind, submodule.is_some())?,
         blob: blob.filter(|_| view.is_some()),
         view,
+        about,
         submodule,
         target: target.map(|target| target.to_string_lossy().into_owned()),
         lines,
@@ -138,6 +147,19 @@ fn sort(kind: FileType, is_submodule: bool) -> io::Result<Sort> {
         // In no view.
         _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
     }
+}
+
+/// What the root of the view in which `directory` lies tells of its package.
+fn about(directory: &Path) -> io::Result<Option<About>> {
+    let mut at = directory.to_owned();
+    // Above the root there are no attributes.
+    while attribute(&at, REVISION)?.is_some() {
+        if let Some(about) = package::about(|name| attribute(&at, name))? {
+            return Ok(Some(about));
+        }
+        at.push("..");
+    }
+    Ok(None)
 }
 
 /// An extended attribute; `None` if there is none of that name.
@@ -191,7 +213,7 @@ mod tests {
         std::os::unix::fs::symlink("a", real.join("link")).unwrap();
         let file = describe(&real.join("link/f"), true).unwrap();
         assert_eq!((file.path, file.sort, file.lines), (real.join("a/f"), Sort::File, None));
-        assert_eq!((file.view, file.blob), (None, None));
+        assert_eq!((file.view, file.blob, file.about), (None, None, None));
         let link = describe(&real.join("link"), true).unwrap();
         assert_eq!((link.path, link.sort, link.lines), (real.join("link"), Sort::Symlink, None));
         assert_eq!(link.target.as_deref(), Some("a"));

@@ -28,6 +28,24 @@ pub(super) fn value(about: &About, name: &str) -> Option<String> {
     ATTRIBUTES.iter().find(|(own, _)| *own == name).and_then(|(_, value)| value(about))
 }
 
+/// What the attributes of the root of a package tell, but for what was left out of it; none if there is no version
+/// among them. Its name is not among them.
+pub(crate) fn about<E>(read: impl Fn(&str) -> Result<Option<String>, E>) -> Result<Option<About>, E> {
+    let Some(version) = read("user.srcfs.version")? else { return Ok(None) };
+    Ok(Some(About {
+        version,
+        archive: read("user.srcfs.archive")?.unwrap_or_default(),
+        chosen: read("user.srcfs.archive.chosen")?,
+        hash: read("user.srcfs.hash")?.unwrap_or_default(),
+        yanked: read("user.srcfs.yanked")?,
+        repository: read("user.srcfs.repository")?,
+        license: read("user.srcfs.license")?,
+        description: read("user.srcfs.description")?,
+        homepage: read("user.srcfs.homepage")?,
+        ..About::default()
+    }))
+}
+
 /// One line for each entry of the archive that is not shown: its name, and why.
 fn left_out(about: &About) -> Option<String> {
     let mut lines: Vec<String> =
@@ -51,6 +69,9 @@ mod tests {
         assert_eq!(listed, ["user.srcfs.version", "user.srcfs.archive", "user.srcfs.hash"]);
         assert_eq!(value(&about, "user.srcfs.version").as_deref(), Some("1.0"));
         assert_eq!(value(&about, "user.srcfs.license"), None);
+        let yanked = About { yanked: Some("broken".into()), license: Some("MIT".into()), ..about.clone() };
+        assert_eq!(super::about(|name| Ok::<_, ()>(value(&yanked, name))), Ok(Some(yanked.clone())));
+        assert_eq!(super::about(|_| Ok::<_, ()>(None)), Ok(None), "it is no package");
         let left = LeftOut { name: "a".into(), why: "it is a link".into() };
         let about = About { left_out: vec![left], left_out_count: 3, ..about };
         assert_eq!(value(&about, "user.srcfs.left_out").as_deref(), Some("a: it is a link\nand 2 more"));
