@@ -24,7 +24,7 @@ use asked::Asked;
 
 mod asked;
 mod disk;
-mod tree;
+pub(super) mod tree;
 
 /// One citation.
 #[derive(Clone, Debug, Serialize)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::daemon_status::ErrorStatus;
 use super::target::{self, Place, Target, described};
-use super::{Context, Failure, daemon_status, mounts, unix_now};
+use super::{Context, Failure, cite, daemon_status, mounts, unix_now};
 use crate::cache::Snapshot;
 use crate::error::{Error, Result};
 use crate::project::{Ecosystem, Project};
@@ -109,6 +109,10 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
                         let state = "a directory of the mount: it lists what is configured or cached, and asks nobody";
                         Explanation { state: Some(state.to_owned()), ..Explanation::of(text) }
                     }
+                    _ if place.is_of_the_mount() => {
+                        let state = "it belongs to the mount itself, which tells there about itself";
+                        Explanation { state: Some(state.to_owned()), ..Explanation::of(text) }
+                    }
                     _ => failed(error, place.mounted),
                 }
             }));
@@ -169,11 +173,13 @@ fn inside(target: &Target, snapshot: &Snapshot, rest: &str) -> String {
     if rest.is_empty() {
         return "it is cached, and nothing failed".to_owned();
     }
-    if snapshot.table().find(rest).is_none() {
-        return format!("{rest} does not exist in this revision");
-    }
+    let real = match cite::tree::real_path(snapshot, rest) {
+        Ok(Some(real)) => real,
+        Ok(None) => return format!("{rest} does not exist in this revision"),
+        Err(error) => return error.to_string(),
+    };
     let below = |long: &str, short: &str| long == short || long.starts_with(&format!("{short}/"));
-    let visible = |subpath: &String| below(rest, subpath) || below(subpath, rest);
+    let visible = |subpath: &String| below(&real, subpath) || below(subpath, &real);
     match target.subpaths.is_empty() || target.subpaths.iter().any(visible) {
         true => format!("{rest} exists in this revision, and nothing failed"),
         false => {

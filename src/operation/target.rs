@@ -1,5 +1,6 @@
 //! What a KEY on the command line means.
 
+use super::daemon_status;
 use super::mounts::Mounted;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -9,7 +10,7 @@ use place::Links;
 
 mod place;
 
-pub(super) use place::{Place, absolute, is_on_disk, mount_of, where_nothing_is_mounted};
+pub(super) use place::{Place, absolute, is_on_disk, mount_of, shown_as, where_nothing_is_mounted};
 
 /// How a KEY looks.
 pub(super) const EXAMPLES: &str = "git/github.com/owner/repository, npm/react@18, or a configured name";
@@ -34,19 +35,37 @@ pub struct Target {
 impl Target {
     /// Parses a KEY that must name a tree; what follows inside the tree is refused.
     pub fn parse(text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
-        Target::parse_with(Links::Followed, text, config, mounts)
+        Target::parse_with(Links::Followed, text, config, mounts).map(|(target, _)| target)
+    }
+
+    /// The same for what changes or asks the cache `own`: a path in a mount of another cache is refused, because what
+    /// is done would not be seen there.
+    pub fn parse_for(own: &str, text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
+        let (target, mounted) = Target::parse_with(Links::Followed, text, config, mounts)?;
+        let Some(other) = mounted.filter(|mounted| mounted.cache != own) else { return Ok(target) };
+        let status =
+            daemon_status::read(std::slice::from_ref(other)).pop().and_then(|daemon| daemon.status.ok());
+        let directory = status.map_or_else(|| "DIR".to_owned(), |status| status.cache);
+        let why = format!("{} is a mount of another cache", other.mount_point.display());
+        Err(Error::new(Kind::Config, format!("read the key {text:?}"), why)
+            .hint(format!("give --cache-dir {directory} to mean that, or write {}", target.text)))
     }
 
     /// The same of one of very many, for which no process is started: no link that leads to a mount is followed.
     pub fn parse_listed(text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
-        Target::parse_with(Links::Left, text, config, mounts)
+        Target::parse_with(Links::Left, text, config, mounts).map(|(target, _)| target)
     }
 
-    fn parse_with(links: Links, text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
+    fn parse_with<'m>(
+        links: Links,
+        text: &str,
+        config: &Config,
+        mounts: &'m [Mounted],
+    ) -> Result<(Target, Option<&'m Mounted>)> {
         let place = Place::with(links, text, config, mounts)?;
         let (target, rest) = Target::at(&place.inside, text, config)?;
         if rest.is_empty() {
-            return Ok(target);
+            return Ok((target, place.mounted));
         }
         if !place::begins_like_a_path(text) && place::is_in_a_tree(config, mounts) {
             // There every word might be a path, and a tree was asked for.

@@ -140,6 +140,13 @@ fn a_mount_of_another_cache_tells_itself_what_it_shows_and_why_it_failed() {
     let explained = own(&["explain", &path("crates/none")]);
     assert!(explained["state"].as_str().unwrap().contains("remembers no failure"), "{explained}");
     assert!(explained["notes"][0].as_str().unwrap().contains(cache.to_str().unwrap()), "{explained}");
+    // What is done to the own cache would not be seen there.
+    for verb in ["get", "update", "clear", "keep", "path"] {
+        let error = own(&[verb, &lib])["error"].clone();
+        assert!(error["why"].as_str().unwrap().contains("a mount of another cache"), "{verb}: {error}");
+        let hint = format!("give --cache-dir {} to mean that, or write npm/lib@18.2.0", cache.display());
+        assert_eq!(error["hint"], hint, "{verb}");
+    }
     // A name that only the configuration of the mount has.
     place.json(&["add", "ui", "--npm", "lib"]);
     assert_eq!(place.cat("ui/src/a.js"), "a\n");

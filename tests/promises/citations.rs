@@ -361,3 +361,36 @@ fn what_the_configuration_says_of_a_host_counts_at_once() {
         site.sh("ls git").code == 0 && xattr(&lib, "user.srcfs.citation") == Ok(page.clone())
     });
 }
+
+#[test]
+fn what_belongs_to_the_mount_and_what_is_shown_under_another_path_is_told_so() {
+    let mut site = site("");
+    let first = site.repository("team/docs").commit(&files());
+    let work = site.program.path().join("work");
+    std::fs::create_dir_all(work.join("src")).unwrap();
+    std::fs::write(work.join("src/x.rs"), "one\n").unwrap();
+    site.json(&["add", "work", "--path", work.to_str().unwrap()]);
+    site.mount();
+    assert_eq!(site.cat(&site.path(KEY).join("empty")), "");
+    for own in ["README.md", ".srcfs", ".srcfs/status.json"] {
+        let explained = site.explain(&site.path(own));
+        assert!(explained["state"].as_str().unwrap().contains("belongs to the mount itself"), "{explained}");
+    }
+    let none = site.explain(&site.path(".srcfs/none"));
+    assert!(none["failure"].is_object(), "{none}");
+    let file = work.canonicalize().unwrap().join("src/x.rs");
+    for verb in ["cite", "explain", "get"] {
+        let run = site.run(&[verb, file.to_str().unwrap()]);
+        let told = run.out.clone() + &run.err;
+        assert!(told.contains("write local/work/src/x.rs"), "{verb}: {run:?}");
+    }
+    // A path over a link of the tree exists as well.
+    for (path, state) in [
+        ("source/lib.rs", "source/lib.rs exists in this revision, and nothing failed"),
+        ("source/none.rs", "source/none.rs does not exist in this revision"),
+        ("link", "link exists in this revision, and nothing failed"),
+    ] {
+        let explained = site.json(&["explain", &format!("{KEY}/{path}")]);
+        assert_eq!((&explained["state"], &explained["revision"]), (&json!(state), &json!(first)), "{path}");
+    }
+}

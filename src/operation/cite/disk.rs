@@ -26,7 +26,12 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
             Some(_) => "it belongs to the mount itself, not to a tree",
             None => "it lies in no mount of srcfs",
         };
-        let hint = "write a path in a mount, or a KEY like git/github.com/owner/repository/src/lib.rs";
+        let hint = match target::shown_as(&described.path, &context.config) {
+            Some(name) => format!("write {name}"),
+            None => {
+                "write a path in a mount, or a KEY like git/github.com/owner/repository/src/lib.rs".to_owned()
+            }
+        };
         return Err(Error::new(Kind::Invalid, what(), why).hint(hint));
     };
     let Some(path) = described.path.to_str() else {
@@ -41,7 +46,9 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
         let source = target.key.source();
         return Err(other(format!("the mount shows {url} there, and the configuration says {source}")));
     }
-    let about = described.about.map(|about| named(about, &target.key));
+    // The attributes do not name it, and the url does.
+    let shown = Key::parse(target.key.kind().as_str(), &url).unwrap_or_else(|_| target.key.clone());
+    let about = described.about.map(|about| named(about, &shown));
     Ok(Found {
         target,
         revision,
@@ -55,7 +62,7 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
     })
 }
 
-/// What the mount tells of a package, with the name that it does not tell.
+/// What is told of the package `key`, with its name.
 fn named(about: About, key: &Key) -> About {
     match key.origin() {
         Origin::Package(package) => About { name: package.name().to_owned(), ..about },

@@ -74,6 +74,13 @@ pub(super) fn find(
     })
 }
 
+/// Where `path` is in a whole tree, with links followed but for the last component. `None` if it is not in it.
+pub(in super::super) fn real_path(snapshot: &Snapshot, path: &str) -> Result<Option<String>> {
+    let table = &**snapshot.table();
+    let index = Tree { snapshot, table }.follow(path)?;
+    Ok(index.map(|index| table.path(index).to_string_lossy().into_owned()))
+}
+
 fn absent(asked: &Asked<'_>, target: &Target, snapshot: &Snapshot, path: &str) -> Error {
     let hidden = !target.subpaths.is_empty() && snapshot.table().find(path).is_some();
     let why = match hidden {

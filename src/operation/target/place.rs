@@ -13,8 +13,8 @@ use super::super::probe::{self, Answer, Ask};
 use super::EXAMPLES;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::key::{Key, Origin};
-use crate::view::name::Name;
+use crate::key::Origin;
+use crate::view::{self, name::Name};
 
 /// Where a KEY stands.
 #[derive(Clone, Debug)]
@@ -74,6 +74,13 @@ impl<'m> Place<'m> {
         })
     }
 
+    /// Whether it is one of the files in which the mount tells about itself.
+    pub fn is_of_the_mount(&self) -> bool {
+        let own = self.inside == view::OWN
+            || view::status::FILES.iter().any(|file| self.inside == format!("{}/{file}", view::OWN));
+        self.mounted.is_some() && (own || self.inside == view::README)
+    }
+
     /// Of `text` as a path from the working directory on, if that is in a tree which has it. In a tree people
     /// write `crates/core/lib.rs` and mean no package. Nobody upstream is asked: the tree is shown already.
     pub fn in_this_tree(text: &str, config: &Config, mounts: &'m [Mounted]) -> Option<Place<'m>> {
@@ -130,10 +137,14 @@ fn on_disk<'m>(links: Links, text: &str, mounts: &'m [Mounted]) -> Option<(&'m M
     })
 }
 
-/// The path below the mount of the configured directory that `path` is.
-fn shown_as<'c>(path: &Path, config: &'c Config) -> Option<&'c str> {
-    let is_it = |key: &Key| matches!(key.origin(), Origin::Local(directory) if directory.path() == path);
-    config.resources.iter().find(|resource| is_it(&resource.key)).map(|resource| resource.name.as_str())
+/// Where `path` is below the mount, if it is a configured directory or lies in one.
+pub(in super::super) fn shown_as(path: &Path, config: &Config) -> Option<String> {
+    config.resources.iter().find_map(|resource| {
+        let Origin::Local(directory) = resource.key.origin() else { return None };
+        let inside = path.strip_prefix(directory.path()).ok()?.to_str()?;
+        let slash = if inside.is_empty() { "" } else { "/" };
+        Some(format!("{}{slash}{inside}", resource.name))
+    })
 }
 
 /// What to do about a path on disk that lies where srcfs would be mounted, and nothing is.
