@@ -25,6 +25,7 @@ use crate::config::{self, Config};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Origin, Package, Reference};
 
+mod meant;
 pub mod pinned;
 
 /// What a name stands for.
@@ -94,6 +95,13 @@ impl Name {
         }
         crate::key::refuse_invisible("the name", text)?;
         let (first, _) = next(text);
+        if meant::is_url(text) {
+            let error = Error::new(ErrorKind::Invalid, what(text), "it is a url");
+            return Err(error.hint(match meant::instead(text, config) {
+                Some(hint) => hint,
+                None => "give it a name with `srcfs add NAME URL`".to_owned(),
+            }));
+        }
         if let Some(component) = text.split('/').find(|part| part.is_empty() || matches!(*part, "." | "..")) {
             return Err(Error::new(
                 ErrorKind::Invalid,
@@ -310,7 +318,13 @@ fn split_resource<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)>
             Some((bare, reference)) => (bare, Some(reference)),
             None => (&text[end..stop], None),
         };
-        config::check_name_segment(bare).map_err(|why| Error::new(ErrorKind::Invalid, what(text), why))?;
+        config::check_name_segment(bare).map_err(|why| {
+            let error = Error::new(ErrorKind::Invalid, what(text), why);
+            match meant::instead(text, config) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })?;
         let name = &text[..end + bare.len()];
         if let Some((index, resource)) = config.resource(name) {
             let reference = match reference {
@@ -331,6 +345,9 @@ fn split_resource<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)>
         end = stop + 1;
     }
 }
+
+/// What to do about a name that nobody knows.
+const KNOWN: &str = "see `srcfs list` for the configured names, or add it with `srcfs add NAME URL`";
 
 fn unknown(text: &str, name: &str, config: &Config) -> Error {
     let error = Error::new(ErrorKind::NotFound, what(text), format!("no resource is called {name:?}"));
@@ -358,7 +375,10 @@ fn unknown(text: &str, name: &str, config: &Config) -> Error {
         None if first == Kind::Local.as_str() => error.hint(
             "see `srcfs list` for the configured directories, or add one with `srcfs add NAME --path DIR`",
         ),
-        None => error.hint("see `srcfs list` for the configured names, or add it with `srcfs add NAME URL`"),
+        None => error.hint(match meant::packages(name) {
+            Some(packages) => format!("{KNOWN}; a package is {packages}"),
+            None => KNOWN.to_owned(),
+        }),
     }
 }
 

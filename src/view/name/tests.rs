@@ -96,6 +96,32 @@ fn resources_by_name_and_by_another_reference() {
 }
 
 #[test]
+fn what_people_write_for_a_key_is_told_as_one() {
+    let config = config();
+    for (text, hint) in [
+        ("https://github.com/rust-lang/log", "write git/github.com/rust-lang/log"),
+        ("git@github.com:rust-lang/log.git", "write git/github.com/rust-lang/log"),
+        ("https://github.com/rust-lang/log/blob/0123/src/lib.rs#L2", "write git/github.com/rust-lang/log"),
+        ("https://github.com/team/api.git", "write team/api"),
+        ("https://nowhere.test/a/b", "give it a name with `srcfs add NAME URL`"),
+        ("npm:react@18", "write npm/react@18"),
+        ("pkg:npm/%40types/node@18.0.0", "write npm/@types/node@18.0.0"),
+        ("pkg:cargo/serde", "write crates/serde"),
+        ("@types/node", "write npm/@types/node"),
+        ("ssh://git@github.com/rust-lang/log", "write git/github.com/rust-lang/log"),
+    ] {
+        assert_eq!(Name::parse(text, &config).unwrap_err().advice(), Some(hint), "{text}");
+    }
+    for (text, packages) in [
+        ("react", "; a package is npm/react, crates/react or pypi/react"),
+        ("lodash.get@4", "; a package is npm/lodash.get or pypi/lodash.get"),
+    ] {
+        let error = Name::parse(text, &config).unwrap_err();
+        assert!(error.advice().unwrap().ends_with(packages), "{error}");
+    }
+}
+
+#[test]
 fn the_name_that_a_directory_or_a_project_was_given_is_told_with_its_place() {
     let config =
         "[[resource]]\nname = \"work\"\npath = \"/work\"\n\n[[project]]\nname = \"web\"\npath = \"/web\"\n";
