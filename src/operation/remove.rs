@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::barrier::{self, Unanswered};
 use super::clear::{self, ClearReport};
-use super::target::Target;
+use super::target::{Place, Target};
 use super::{Context, mounts};
-use crate::config::edit;
+use crate::config::{Config, edit};
 use crate::error::{Error, Kind, Result};
 use crate::key::Kind as KeyKind;
 use crate::view::name;
@@ -48,10 +48,14 @@ pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> R
     let Some(target) = resource.and_then(|(index, _)| Target::of_resource(index, &context.config)) else {
         let error = Error::new(Kind::NotFound, format!("remove {name:?}"), "no resource is called so");
         let directory = format!("local/{name}");
-        return Err(match context.config.resource(&directory) {
-            Some(_) => error.hint(format!("did you mean {directory}?")),
-            None => error.hint("see `srcfs list` for the configured names"),
-        });
+        let mounts = mounts::all()?;
+        let shown = Place::of(name, &context.config, &mounts).ok().map(|place| place.inside);
+        let meant =
+            [Some(directory), shown].into_iter().flatten().find(|name| is_name(name, &context.config));
+        return Err(error.hint(match meant {
+            Some(name) => format!("did you mean {name}?"),
+            None => "see `srcfs list` for the configured names".to_owned(),
+        }));
     };
     // The name first: a mirror without a name is only waste, a name whose mirror went is fetched again.
     let config = edit::remove(file, name)?;
@@ -70,6 +74,12 @@ pub fn remove(context: &Context, file: &Path, name: &str, keep_cache: bool) -> R
         false => (None, barrier::raise(&mounts::of_cache(context.cache.id())?)),
     };
     Ok(RemoveReport { name: name.to_owned(), file: file.to_owned(), kept_for, cleared, unanswered })
+}
+
+/// Whether it can be removed.
+fn is_name(name: &str, config: &Config) -> bool {
+    let project = name.strip_prefix("projects/").and_then(|project| config.project(project));
+    config.resource(name).is_some() || project.is_some()
 }
 
 /// What somebody keeps of the same mirror; and of a package the other versions, each of which somebody

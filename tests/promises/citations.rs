@@ -384,6 +384,9 @@ fn what_belongs_to_the_mount_and_what_is_shown_under_another_path_is_told_so() {
         let told = run.out.clone() + &run.err;
         assert!(told.contains("write local/work/src/x.rs"), "{verb}: {run:?}");
     }
+    // What is removed is a name, and the path of what it shows leads to it.
+    let removed = site.run(&["remove", site.path("local/work").to_str().unwrap()]);
+    assert!(removed.code == 1 && removed.err.contains("did you mean local/work?"), "{removed:?}");
     // A path over a link of the tree exists as well.
     for (path, state) in [
         ("source/lib.rs", "source/lib.rs exists in this revision, and nothing failed"),
