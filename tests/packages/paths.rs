@@ -80,6 +80,11 @@ fn a_path_is_written_from_any_directory_on_and_over_links() {
         let inside = run_in(&place, directory, &["get", &file]);
         assert!(inside.code == 2 && inside.err.contains("write npm/lib@18.2.0"), "{path}: {inside:?}");
     }
+    // Also where the usual mount point is reached by a link.
+    let absent = absolute.join("none");
+    let mut command = place.command(&["cite", absent.to_str().unwrap()]);
+    let missing = run(command.env("SRCFS_MOUNT", home.join("linked")));
+    assert!(missing.err.contains("srcfs explain") && !missing.err.contains("srcfs mount"), "{missing:?}");
     // What is neither is told as the KEY that it should be.
     for (directory, path) in [(&home, "dcos"), (&home, "dep.js/x"), (&tree, "dcos"), (&home, "here/none/x")] {
         let run = run_in(&place, directory, &["get", path]);

@@ -154,8 +154,8 @@ pub(in super::super) fn where_nothing_is_mounted(
     path: &str,
 ) -> Option<String> {
     let usual = context.environment.mount_point(None).ok()?;
-    let path = absolute(Path::new(path)).filter(|path| path.starts_with(&usual))?;
-    let is_mounted = mounts::containing(mounts, &path).is_some();
+    absolute(Path::new(path)).filter(|path| path.starts_with(&usual))?;
+    let is_mounted = mount_of(path, mounts).is_some();
     (!is_mounted).then(|| format!("nothing is mounted on {}: run `srcfs mount`", usual.display()))
 }
 
