@@ -105,9 +105,13 @@ fn a_path_where_nothing_is_mounted_says_what_to_run() {
     let program = Program::new();
     let path = program.path().join("mount/npm/lib/package.json");
     let path = path.to_str().unwrap();
-    for verb in ["explain", "cite"] {
-        let run = program.run(&["--json", verb, path]);
-        assert!(run.out.contains("run `srcfs mount`"), "{verb}: {run:?}");
+    for verb in ["explain", "cite", "get", "update", "path"] {
+        for path in [path, "mount/npm/lib/package.json"] {
+            let output =
+                program.command(&["--json", verb, path]).current_dir(program.path()).output().unwrap();
+            let told = String::from_utf8(output.stdout).unwrap();
+            assert!(told.contains("run `srcfs mount`"), "{verb} {path}: {told}");
+        }
         let elsewhere = program.run(&["--json", verb, "/nowhere/npm/lib"]);
         assert!(!elsewhere.out.contains("run `srcfs mount`"), "{verb}: {elsewhere:?}");
     }

@@ -74,7 +74,7 @@ pub fn targets(context: &Context, keys: &[String]) -> Result<Vec<Target>, Failed
     let mounts = mounts::all()?;
     let (mut targets, mut seen) = (Vec::new(), HashSet::new());
     for key in keys {
-        let target = Target::parse_for(context.cache.id(), key, &context.config, &mounts)?;
+        let target = Target::parse_for(context, key, &mounts)?;
         // What is called the same is the same.
         if seen.insert(target.text.clone()) {
             targets.push(target);

@@ -86,12 +86,9 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
     let all = mounts::all()?;
     let config = &context.config;
     let failed = |error: Error, mounted: Option<&mounts::Mounted>| {
-        let error = match target::where_nothing_is_mounted(context, &all, text) {
-            Some(hint) => error.hint(hint),
-            None if mounted.is_some_and(|mounted| mounted.cache != context.cache.id()) => {
-                error.hint("that is a mount of another cache: give its --cache-dir and --config")
-            }
-            None => error,
+        let error = match mounted.is_some_and(|mounted| mounted.cache != context.cache.id()) {
+            true => error.hint("that is a mount of another cache: give its --cache-dir and --config"),
+            false => target::hinted(error, context, &all, text),
         };
         Explanation { failure: Some(Failure::from(&error)), ..Explanation::of(text) }
     };
@@ -119,7 +116,7 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         }
     };
     if let Some(mounted) = place.mounted.filter(|mounted| mounted.cache != context.cache.id()) {
-        return Ok(elsewhere::explain(mounted, &target, text));
+        return Ok(elsewhere::explain(mounted, &target, &rest, text));
     }
     let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
     let snapshot = context.cache.peek(&target.key, &target.reference);

@@ -1,7 +1,7 @@
 //! What a KEY on the command line means.
 
-use super::daemon_status;
 use super::mounts::Mounted;
+use super::{Context, daemon_status};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
@@ -10,7 +10,7 @@ use place::Links;
 
 mod place;
 
-pub(super) use place::{Place, absolute, is_on_disk, mount_of, shown_as, where_nothing_is_mounted};
+pub(super) use place::{Place, absolute, hinted, is_on_disk, mount_of, shown_as};
 
 /// How a KEY looks.
 pub(super) const EXAMPLES: &str = "git/github.com/owner/repository, npm/react@18, or a configured name";
@@ -38,11 +38,14 @@ impl Target {
         Target::parse_with(Links::Followed, text, config, mounts).map(|(target, _)| target)
     }
 
-    /// The same for what changes or asks the cache `own`: a path in a mount of another cache is refused, because what
-    /// is done would not be seen there.
-    pub fn parse_for(own: &str, text: &str, config: &Config, mounts: &[Mounted]) -> Result<Target> {
-        let (target, mounted) = Target::parse_with(Links::Followed, text, config, mounts)?;
-        let Some(other) = mounted.filter(|mounted| mounted.cache != own) else { return Ok(target) };
+    /// The same for what changes or asks the cache of `context`: a path in a mount of another one is refused, because
+    /// what is done would not be seen there.
+    pub fn parse_for(context: &Context, text: &str, mounts: &[Mounted]) -> Result<Target> {
+        let (target, mounted) = Target::parse_with(Links::Followed, text, &context.config, mounts)
+            .map_err(|error| hinted(error, context, mounts, text))?;
+        let Some(other) = mounted.filter(|mounted| mounted.cache != context.cache.id()) else {
+            return Ok(target);
+        };
         let status =
             daemon_status::read(std::slice::from_ref(other)).pop().and_then(|daemon| daemon.status.ok());
         let directory = status.map_or_else(|| "DIR".to_owned(), |status| status.cache);

@@ -140,8 +140,12 @@ fn a_mount_of_another_cache_tells_itself_what_it_shows_and_why_it_failed() {
     assert_eq!(explained["failure"]["hint"], "the nearest are 18.2.0, 18.3.1", "{explained}");
     assert!(explained["age"].is_u64(), "{explained}");
     let explained = own(&["explain", &lib]);
-    assert!(explained["state"].as_str().unwrap().contains("shows it"), "{explained}");
+    assert!(explained["state"].as_str().unwrap().contains("shows npm/lib@18.2.0"), "{explained}");
     assert!(explained["revision"].as_str().unwrap().starts_with("18.2.0"), "{explained}");
+    for (file, says) in [("src/a.js", "exists"), ("src/none.js", "is not in what")] {
+        let explained = own(&["explain", &format!("{lib}/{file}")]);
+        assert!(explained["state"].as_str().unwrap().starts_with(&format!("{file} {says}")), "{explained}");
+    }
     let explained = own(&["explain", &path("crates/none")]);
     assert!(explained["state"].as_str().unwrap().contains("remembers no failure"), "{explained}");
     assert!(explained["notes"][0].as_str().unwrap().contains(cache.to_str().unwrap()), "{explained}");

@@ -94,10 +94,7 @@ fn look(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> Result<(Des
     // There is one for each path, and the last is that without the lines.
     let absolute = absolute.as_deref().filter(|_| mounted.is_some());
     let error = failed(answers.last().unwrap_or(&Answer::Silent), asked, absolute);
-    Err(match target::where_nothing_is_mounted(context, mounts, asked.path) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    })
+    Err(target::hinted(error, context, mounts, asked.path))
 }
 
 /// Whether the daemon of a mount answers at all.

@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use super::super::mounts::Mounted;
 use super::super::probe::describe::{LineCount, Sort};
-use super::super::target::Target;
+use super::super::target::{self, Target};
 use super::super::{Watch, get};
 use super::asked::Asked;
 use super::{Found, Submodule};
@@ -26,7 +26,8 @@ pub(super) fn find(
     asked: &Asked<'_>,
     watch: Watch<'_>,
 ) -> Result<Found> {
-    let (target, rest) = Target::split(asked.path, &context.config, mounts)?;
+    let (target, rest) = Target::split(asked.path, &context.config, mounts)
+        .map_err(|error| target::hinted(error, context, mounts, asked.path))?;
     let fetched = get::materialize(context, &target, Freshness::Cached, "cite", watch)?;
     let snapshot = fetched.snapshot;
     let narrowed;

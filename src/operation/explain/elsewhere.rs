@@ -3,12 +3,13 @@
 
 use super::super::daemon_status;
 use super::super::mounts::Mounted;
+use super::super::probe::{self, Answer, Ask};
 use super::super::target::Target;
 use super::super::unix_now;
 use super::{Explanation, newest};
 
-/// Explains `target`, which was asked for by `text` as a path in `mounted`.
-pub(super) fn explain(mounted: &Mounted, target: &Target, text: &str) -> Explanation {
+/// Explains `rest` in `target`, which was asked for by `text` as a path in `mounted`.
+pub(super) fn explain(mounted: &Mounted, target: &Target, rest: &str, text: &str) -> Explanation {
     let place = mounted.mount_point.display();
     let explanation = Explanation::of(text);
     let daemon = daemon_status::read(std::slice::from_ref(mounted)).pop();
@@ -27,7 +28,7 @@ pub(super) fn explain(mounted: &Mounted, target: &Target, text: &str) -> Explana
     let failure = newest(status.errors.iter(), target, text);
     let state = match (failure, shown) {
         (Some(_), _) => None,
-        (None, Some(_)) => Some(format!("{place} shows it, and remembers no failure of it")),
+        (None, Some(_)) => Some(there(mounted, target, rest)),
         (None, None) => Some(format!("{place} does not show it now, and remembers no failure of it")),
     };
     let note =
@@ -39,5 +40,21 @@ pub(super) fn explain(mounted: &Mounted, target: &Target, text: &str) -> Explana
         state,
         notes: vec![note],
         ..explanation
+    }
+}
+
+/// What is to be said of `rest` in a tree that is shown, so that nobody has to be asked for it.
+fn there(mounted: &Mounted, target: &Target, rest: &str) -> String {
+    let place = mounted.mount_point.display();
+    let shown = format!("{place} shows {}, and remembers no failure of it", target.text);
+    if rest.is_empty() {
+        return shown;
+    }
+    match probe::ask(Ask::LookUp, &[mounted.mount_point.join(&target.text).join(rest)]).pop() {
+        Some(Answer::Found(_)) => format!("{rest} exists there; {shown}"),
+        Some(Answer::Errno(libc::ENOENT | libc::ENOTDIR)) => {
+            format!("{rest} is not in what {place} shows there")
+        }
+        _ => shown,
     }
 }

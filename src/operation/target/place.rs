@@ -148,15 +148,19 @@ pub(in super::super) fn shown_as(path: &Path, config: &Config) -> Option<String>
 }
 
 /// What to do about a path on disk that lies where srcfs would be mounted, and nothing is.
-pub(in super::super) fn where_nothing_is_mounted(
-    context: &Context,
-    mounts: &[Mounted],
-    path: &str,
-) -> Option<String> {
+fn where_nothing_is_mounted(context: &Context, mounts: &[Mounted], path: &str) -> Option<String> {
     let usual = context.environment.mount_point(None).ok()?;
     absolute(Path::new(path)).filter(|path| path.starts_with(&usual))?;
     let is_mounted = mount_of(path, mounts).is_some();
     (!is_mounted).then(|| format!("nothing is mounted on {}: run `srcfs mount`", usual.display()))
+}
+
+/// `error` of reading `text`, with what to do if that is a path where srcfs would be mounted, and nothing is.
+pub(in super::super) fn hinted(error: Error, context: &Context, mounts: &[Mounted], text: &str) -> Error {
+    match where_nothing_is_mounted(context, mounts, text) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// `path` without `.` and `..`, made absolute without touching it: it may lie in a dead mount.
