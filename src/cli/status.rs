@@ -52,6 +52,10 @@ fn text(report: &StatusReport) -> String {
     if report.mounts.is_empty() {
         text.push_str("mount    none; run `srcfs mount`\n");
     }
+    for place in &report.other_mounts {
+        let place = place.display();
+        text.push_str(&format!("         {place} shows another cache; its --cache-dir tells of that\n"));
+    }
     let cache = &report.cache;
     let (mirrors, snapshots) =
         (count(cache.mirrors as u64, "mirror"), count(cache.snapshots as u64, "snapshot"));

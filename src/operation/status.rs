@@ -18,6 +18,9 @@ const MOST_ERRORS: usize = 10;
 pub struct StatusReport {
     /// All mounts of this cache.
     pub mounts: Vec<MountReport>,
+    /// Where other caches are mounted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_mounts: Vec<PathBuf>,
     /// The cache.
     pub cache: CacheReport,
     /// What is being fetched, by daemons.
@@ -94,7 +97,9 @@ pub struct LockReport {
 
 /// Looks around. Never fetches, and waits for no daemon longer than its bound.
 pub fn status(context: &Context) -> Result<StatusReport> {
-    let daemons = daemon_status::read(&mounts::of_cache(context.cache.id())?);
+    let (own, others): (Vec<_>, Vec<_>) =
+        mounts::all()?.into_iter().partition(|mounted| mounted.cache == context.cache.id());
+    let daemons = daemon_status::read(&own);
     let readers = Readers::find(&daemons);
     let said = |daemon: &Daemon| daemon.status.as_ref().ok().cloned();
     let fetches = daemons.iter().filter_map(said).flat_map(|status| status.fetches).collect();
@@ -108,6 +113,7 @@ pub fn status(context: &Context) -> Result<StatusReport> {
     let space = context.cache.free_space().ok();
     Ok(StatusReport {
         mounts: daemons.iter().map(mount_report).collect(),
+        other_mounts: others.into_iter().map(|mounted| mounted.mount_point).collect(),
         cache: CacheReport {
             directory: context.cache.directory().to_owned(),
             id: context.cache.id().to_owned(),

@@ -136,6 +136,10 @@ fn a_mount_of_another_cache_tells_itself_what_it_shows_and_why_it_failed() {
         assert_eq!(other, same, "{asked}");
     }
     let cache = place.site.program.cache();
+    let status = own(&["status"]);
+    let points = status["other_mounts"].as_array().unwrap();
+    assert!(points.contains(&path("").trim_end_matches('/').into()), "{status}");
+    assert_eq!(status["mounts"], serde_json::json!([]));
     let explained = own(&["explain", &absent]);
     assert_eq!(explained["failure"]["hint"], "the nearest are 18.2.0, 18.3.1", "{explained}");
     assert!(explained["age"].is_u64(), "{explained}");
