@@ -10,9 +10,9 @@ Prints a permalink with the commit and the lines, where the host has such pages;
 revision, path and lines. Of a directory of this machine: its path and the id of its tree.
 
 A path in a mount is cited by the revision that a process started now sees there, and is fetched if
-it has to be, as for any reader. It may be written from the working directory on, as in a tree. A KEY
-with a path inside it needs no mount: it is cited by the revision that is cached, and fetched as by
-`srcfs get` if there is none. Neither asks whether a branch has moved on.
+it has to be, as for any reader. It may be written from the working directory on. A KEY with a path
+inside it needs no mount: it is cited by the revision that is cached, and fetched as by `srcfs get`
+if there is none. Neither asks whether a branch has moved on.
 
 The citation of a package, in quotes, is read back: its version, path, lines and hash are looked at.
 
