@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Notes beyond this number are dropped, for a hostile file of a million bad entries.
-const MAX_NOTES: usize = 1000;
+pub(super) const MAX_NOTES: usize = 1000;
 
 /// How many versions a project may pin; the largest known ones pin some tens of thousands.
 const MAX_PINS: usize = 1 << 17;
@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) pins: Vec<Pin>,
     pub(super) locals: Vec<Local>,
     pub(super) notes: Vec<Note>,
+    /// Whether there is a lockfile of yarn berry, which reads no `.npmrc`.
+    pub(super) berry: bool,
     file: PathBuf,
     /// Whether it has been noted that the file has credentials.
     told: bool,

@@ -1,13 +1,15 @@
 //! `yarn.lock`: version 1 by the `yarn-lock-parser` crate, berry's as the YAML that it is.
 //!
 //! Version 1 does not know the root: its `package.json` says what it asks for. Berry's checksums are
-//! those of its own cache, not published ones, and are not taken. What a member asks for by a catalog stands in the
-//! lockfile under the range that `.yarnrc.yml` gives it there.
+//! those of its own cache, not published ones, and are not taken, so each entry is from the registry that
+//! `.yarnrc.yml` names. What a member asks for by a catalog stands in the lockfile under the range that this file
+//! gives it there.
 
 use super::found::{Found, table, text};
 use super::grammar;
 use super::npm::{self, ASKED, Asked};
-use super::pin::{Ecosystem::Npm, Origin, Reach};
+use super::pin::{Ecosystem::Npm, Location, Origin, Reach};
+use super::registries::Registries;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -77,12 +79,10 @@ fn meant<'a>(name: &str, range: &'a str, catalogs: &'a Value) -> &'a str {
     catalog.map_or(range, |catalog| text(catalog, name))
 }
 
-pub(super) fn berry(
-    lock: &Value,
-    manifest: &Value,
-    catalogs: &Value,
-    found: &mut Found,
-) -> Result<(), String> {
+pub(super) fn berry(lock: &Value, manifest: &Value, rc: &Value, found: &mut Found) -> Result<(), String> {
+    let (registries, notes) = Registries::of_yarn(rc);
+    found.notes.extend(notes);
+    found.berry = true;
     let mut patched = Vec::new();
     let mut pinned: BTreeMap<&str, usize> = BTreeMap::new();
     let mut asked = Vec::new();
@@ -115,19 +115,14 @@ pub(super) fn berry(
             continue;
         }
         let origin = match from.strip_prefix("npm:") {
-            Some(version) => match version.split_once("__archiveUrl=") {
-                Some((_, url)) => {
-                    npm::origin(name, &url.replace("%3A", ":").replace("%2F", "/"), Asked::Hashed)
-                }
-                None => Some(Origin::Registry { index: None }),
-            },
+            Some(version) => published(name, version, registries.of(name)),
             None if from.contains("#commit=") => grammar::git_with_fragment(from),
             None => npm::origin(name, from, Asked::ByAddress),
         };
         let Some(at) = found.pin(Npm, name, text(entry, "version"), origin, Vec::new()) else { continue };
         for descriptor in descriptors(key) {
             pinned.insert(descriptor, at);
-            asked_as(at, descriptor, manifest, catalogs, found);
+            asked_as(at, descriptor, manifest, rc, found);
         }
     }
     for (key, from) in patched {
@@ -135,11 +130,11 @@ pub(super) fn berry(
         let Some(&at) = pinned.get(from.as_str()) else { continue };
         for descriptor in descriptors(key) {
             pinned.insert(descriptor, at);
-            asked_as(at, descriptor, manifest, catalogs, found);
+            asked_as(at, descriptor, manifest, rc, found);
         }
     }
     for (reach, name, range) in asked {
-        let range = meant(name, range, catalogs);
+        let range = meant(name, range, rc);
         for key in [format!("{name}@{range}"), format!("{name}@npm:{range}")] {
             if let Some(&at) = pinned.get(key.as_str()) {
                 found.reach(at, reach);
@@ -147,6 +142,22 @@ pub(super) fn berry(
         }
     }
     Ok(())
+}
+
+/// Where berry has a version from: the registry that is configured, which is `own` if the project says it, or the
+/// address that it noted because no registry has its archives there by custom. There is no hash that would tell
+/// whether another registry has the same.
+fn published(name: &str, version: &str, own: Option<&Location>) -> Option<Origin> {
+    let parameters = version.split_once("::").map_or("", |(_, parameters)| parameters);
+    let mut parameters = url::form_urlencoded::parse(parameters.as_bytes());
+    let archive = parameters.find(|(key, value)| key == "__archiveUrl" && !value.is_empty());
+    let server = |url: &str| url::Url::parse(url).ok().map(|url| url.origin());
+    match archive {
+        Some((_, url)) if own.is_none_or(|own| server(own.reveal()) != server(&url)) => {
+            npm::origin(name, &url, Asked::ByRange)
+        }
+        _ => Some(Origin::Registry { index: own.cloned() }),
+    }
 }
 
 /// What is asked for by this key, without the note from where.
