@@ -18,9 +18,12 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
     if lock.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
         return Ok(());
     }
+    // Yarn takes comments anywhere and needs none; the crate wants two, at the top.
+    let rest = lock.split_inclusive('\n').filter(|line| !line.trim_start().starts_with('#'));
+    let lock: String = std::iter::once("#\n# yarn lockfile v1\n").chain(rest).collect();
     // The crate's own sentence repeats the rest of the file.
     let lock =
-        yarn_lock_parser::parse_str(lock).map_err(|_| "it is not a yarn.lock of version 1".to_owned())?;
+        yarn_lock_parser::parse_str(&lock).map_err(|_| "it is not a yarn.lock of version 1".to_owned())?;
     for entry in &lock.entries {
         let real = entry.descriptors.iter().find_map(|(_, range)| alias(range));
         let name = real.unwrap_or(entry.name);
