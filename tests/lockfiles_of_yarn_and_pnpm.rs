@@ -4,6 +4,8 @@
 
 use srcfs::project::{self, Ecosystem, Origin, Pin, Project};
 
+const COMMIT: &str = "9a08bf5db186c91e46cd3b72f7b974f631d31c25";
+
 fn written(files: &[(&str, &str)]) -> Project {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -142,5 +144,40 @@ fn a_lockfile_of_yarn_1_may_have_any_comments() {
             (1, Some("https://registry.test/")),
             "{lock}"
         );
+    }
+}
+
+#[test]
+fn a_repository_that_yarn_1_names_without_saying_so_is_one() {
+    for (resolved, url) in [
+        ("https://github.com/o/r", "https://github.com/o/r"),
+        ("https://gitlab.com/o/r/", "https://gitlab.com/o/r/"),
+        ("ssh://git@github.com/o/r2", "ssh://git@github.com/o/r2"),
+        ("ssh://git@git.test/o/r2", "ssh://git@git.test/o/r2"),
+        ("git+ssh://git@github.com:o/r.git", "ssh://git@github.com/o/r.git"),
+        ("git+ssh://git@git.test:2222/o/r.git", "ssh://git@git.test:2222/o/r.git"),
+        ("git+ssh://git@[::1]:2222/o/r.git", "ssh://git@[::1]:2222/o/r.git"),
+        ("git+ssh://git@git.test:2o/r.git", "ssh://git@git.test/2o/r.git"),
+        ("git://github.com/o/r.git", "https://github.com/o/r.git"),
+        ("git://git.test/o/r.git", "git://git.test/o/r.git"),
+        ("https://git.test/o/r.git", "https://git.test/o/r.git"),
+    ] {
+        let lock =
+            format!("\"r@{resolved}#main\":\n  version \"0.1.0\"\n  resolved \"{resolved}#{COMMIT}\"\n");
+        let project = written(&[("yarn.lock", &lock)]);
+        match &pin(&project, "r").origin {
+            Origin::Git { url: found, commit, subdirectory: None } => {
+                assert_eq!((found.reveal(), commit.as_str()), (url, COMMIT));
+            }
+            other => panic!("{resolved}: {other:?}"),
+        }
+    }
+    // The fragment of an archive is its SHA-1, which has the length of a commit's id.
+    for resolved in
+        ["https://github.com/o/r/archive/v1.tar.gz", "https://git.test/o/r", "https://git.test/r.tgz"]
+    {
+        let lock = format!("\"r@{resolved}\":\n  version \"0.1.0\"\n  resolved \"{resolved}#{COMMIT}\"\n");
+        let origin = pin(&written(&[("yarn.lock", &lock)]), "r").origin.clone();
+        assert!(matches!(origin, Origin::Archive { .. }), "{resolved}: {origin:?}");
     }
 }

@@ -107,13 +107,24 @@ pub(super) fn git(url: &str, id: &str, below: Option<&str>) -> Option<Origin> {
     let scp = (!url.contains("://")).then(|| url.split_once(':')).flatten();
     let url = match scp {
         Some((host, path)) if host.contains('@') => format!("ssh://{host}/{path}"),
-        _ => url.to_owned(),
+        _ => without_colon(url).unwrap_or_else(|| url.to_owned()),
     };
     let below = match below {
         Some(below) => Some(subdirectory(below)?).filter(|below| !below.is_empty()),
         None => None,
     };
     Some(Origin::Git { url: location(&url)?, commit: commit(id)?, subdirectory: below })
+}
+
+/// `ssh://git@host:owner/repo`, which npm and yarn write where scp's form was asked for, as the url that is meant;
+/// nothing if it is one already, maybe with a port.
+fn without_colon(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("ssh://")?;
+    let (authority, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    let (name, path) = authority[host..].split_once(':').filter(|_| !authority[host..].starts_with('['))?;
+    let is_port = path.bytes().all(|b| b.is_ascii_digit());
+    (!is_port).then(|| format!("ssh://{}{name}/{path}/{below}", &authority[..host]))
 }
 
 /// `url#commit`, `url#commit=id&workspace=x`, `url?rev=r&subdirectory=d#commit`: what the lockfiles

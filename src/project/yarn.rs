@@ -11,6 +11,7 @@ use super::npm::{self, ASKED, Asked};
 use super::pin::{Ecosystem::Npm, Location, Origin, Reach};
 use super::registries::Registries;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result<(), String> {
@@ -42,7 +43,12 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
             true => Asked::ByRange,
             false => Asked::Hashed,
         };
-        let origin = npm::origin(name, entry.resolved, asked);
+        // Git's own protocol is spoken no more where yarn once found it; ssh it writes where it was told so.
+        let resolved = match entry.resolved.starts_with("git://") {
+            true => npm::by_https(entry.resolved),
+            false => Cow::Borrowed(entry.resolved),
+        };
+        let origin = npm::origin(name, &resolved, asked);
         let Some(at) = found.pin(Npm, name, entry.version, origin, hashes) else { continue };
         for (asked, range) in &entry.descriptors {
             asked_for(at, asked, range, manifest, &Value::Null, found);
