@@ -2,7 +2,7 @@
 //! archives and archives that are asked for beside a range, packages below the top of a repository, patches.
 //! What stands here is what the tools wrote, but for the hosts of registries.
 
-use srcfs::project::{self, Ecosystem, Origin, Pin, Project};
+use srcfs::project::{self, Ecosystem, Origin, Pin, Project, Reach};
 
 const COMMIT: &str = "9a08bf5db186c91e46cd3b72f7b974f631d31c25";
 
@@ -180,4 +180,30 @@ fn a_repository_that_yarn_1_names_without_saying_so_is_one() {
         let origin = pin(&written(&[("yarn.lock", &lock)]), "r").origin.clone();
         assert!(matches!(origin, Origin::Archive { .. }), "{resolved}: {origin:?}");
     }
+}
+
+#[test]
+fn a_package_that_pnpm_takes_from_below_the_top_of_a_repository_is_there() {
+    let lock = |path: &str| {
+        let tarball = format!("https://codeload.github.com/o/r/tar.gz/{COMMIT}");
+        format!(
+            "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      foo:\n        \
+             specifier: github:o/r#v1&path:{path}\n        version: {tarball}#path:{path}\npackages:\n  \
+             foo@{tarball}#path:{path}:\n    resolution: {{path: {path}, tarball: {tarball}, gitHosted: true}}\n    version: 1.2.3\n"
+        )
+    };
+    for (path, expected) in [("/packages/foo", "packages/foo"), ("packages/foo", "packages/foo")] {
+        let project = written(&[("pnpm-lock.yaml", &lock(path))]);
+        let foo = pin(&project, "foo");
+        assert_eq!((foo.version.as_str(), foo.reach), ("1.2.3", Reach::Root));
+        match &foo.origin {
+            Origin::Git { url, commit, subdirectory } => {
+                assert_eq!((url.reveal(), commit.as_str()), ("https://github.com/o/r", COMMIT));
+                assert_eq!(subdirectory.as_deref(), Some(expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let project = written(&[("pnpm-lock.yaml", &lock("/../x"))]);
+    assert!(project.pins.is_empty() && project.notes.len() == 1, "{project:?}");
 }

@@ -28,16 +28,15 @@ pub(super) fn parse(lock: &Value, found: &mut Found) -> Result<(), String> {
             found.local(Npm, name, Some(directory));
             continue;
         }
+        let below = Some(text(resolution, "path")).filter(|path| !path.is_empty());
         let from = match (text(resolution, "repo"), text(resolution, "tarball")) {
             // A registry's archive has a version in its key, another one its address.
             ("", tarball) => {
                 let registry = grammar::version(Npm, split(key).1).is_some();
-                npm::origin(name, tarball, if registry { Asked::Hashed } else { Asked::ByAddress })
+                let asked = if registry { Asked::Hashed } else { Asked::ByAddress };
+                npm::origin(name, tarball, asked).and_then(|from| grammar::below(from, below))
             }
-            (repo, _) => {
-                let below = Some(text(resolution, "path")).filter(|path| !path.is_empty());
-                grammar::git(repo, text(resolution, "commit"), below.map(|path| path.trim_start_matches('/')))
-            }
+            (repo, _) => grammar::git(repo, text(resolution, "commit"), below),
         };
         let version = if matches!(from, Some(Origin::Git { .. })) && version.contains([':', '/']) {
             ""
