@@ -183,6 +183,23 @@ fn a_repository_that_yarn_1_names_without_saying_so_is_one() {
 }
 
 #[test]
+fn a_range_that_yarn_1_resolves_is_the_registry_s_though_an_address_is_beside_it() {
+    let entry = |address: &str| {
+        format!(
+            "is-number@6.0.0, is-number@^6.0.0, \"is-number@https://registry.test/is-number/-/is-number-{address}.tgz\":\n  \
+             version \"6.0.0\"\n  resolved \"https://registry.test/is-number/-/is-number-6.0.0.tgz#e6d15ad31fc262887cccf217ae5f9316f81b1995\"\n  \
+             integrity sha512-Wu1VHeILBK8KAWJUAiSZQX94GmOE45Rg6/538fKwiloUu21KncEkYGPqob2oSZ5mUT73vLGrHQjKw3KMPwfDzg==\n"
+        )
+    };
+    assert_eq!(
+        index(&written(&[("yarn.lock", &entry("7.0.0"))]), "is-number"),
+        Some("https://registry.test/")
+    );
+    let project = written(&[("yarn.lock", &entry("6.0.0"))]);
+    assert!(matches!(pin(&project, "is-number").origin, Origin::Archive { .. }), "{:?}", project.pins);
+}
+
+#[test]
 fn a_package_that_pnpm_takes_from_below_the_top_of_a_repository_is_there() {
     let lock = |path: &str| {
         let tarball = format!("https://codeload.github.com/o/r/tar.gz/{COMMIT}");

@@ -37,7 +37,10 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
             continue;
         }
         let hashes = entry.integrity.split_whitespace().map(str::to_owned).collect();
-        let by_address = entry.descriptors.iter().any(|(_, range)| range.contains("://"));
+        // An address may stand beside ranges, as which it was then resolved.
+        let mut ranges = entry.descriptors.iter().map(|(_, range)| range);
+        let by_address = ranges.clone().all(|range| range.contains("://"))
+            || ranges.any(|range| range.contains("://") && address(range) == address(entry.resolved));
         let asked = match entry.integrity.is_empty() {
             _ if by_address => Asked::ByAddress,
             true => Asked::ByRange,
@@ -56,6 +59,11 @@ pub(super) fn classic(lock: &str, manifest: &Value, found: &mut Found) -> Result
         }
     }
     Ok(())
+}
+
+/// A url without its fragment, which is a hash, a commit or what was asked for.
+fn address(url: &str) -> &str {
+    url.split('#').next().unwrap_or(url)
 }
 
 fn alias(range: &str) -> Option<&str> {
