@@ -224,3 +224,25 @@ fn a_package_that_pnpm_takes_from_below_the_top_of_a_repository_is_there() {
     let project = written(&[("pnpm-lock.yaml", &lock("/../x"))]);
     assert!(project.pins.is_empty() && project.notes.len() == 1, "{project:?}");
 }
+
+#[test]
+fn what_pnpm_patches_is_noted() {
+    let lock = "lockfileVersion: '9.0'\npatchedDependencies:\n  '@s/p':\n    hash: 0123\n    path: p.patch\n  is-odd@3.0.1:\n    \
+        hash: 93d396c8b357af141974efc08a7b5b93ea2ac9b866bac3351857daeef2c08fb9\n    path: is-odd.patch\n\
+        importers:\n  .:\n    dependencies:\n      is-odd:\n        specifier: 3.0.1\n        \
+        version: 3.0.1(patch_hash=93d396c8b357af141974efc08a7b5b93ea2ac9b866bac3351857daeef2c08fb9)\n\
+        packages:\n  is-odd@3.0.1:\n    resolution: {integrity: sha512-eA==}\n  is-odd@0.1.2:\n    resolution: {integrity: sha512-eQ==}\n";
+    let project = written(&[("pnpm-lock.yaml", lock)]);
+    assert_eq!(
+        (pin(&project, "is-odd").version.as_str(), pin(&project, "is-odd").reach),
+        ("3.0.1", Reach::Root)
+    );
+    let said = notes(&project);
+    assert!(said.len() == 2 && said[0].contains("@s/p: it is patched by the project"), "{said:?}");
+    assert!(said[1].contains("is-odd@3.0.1: it is patched by the project"), "{said:?}");
+    let of: Vec<&str> = project.notes.iter().map(|note| note.package.as_ref().unwrap().1.as_str()).collect();
+    assert_eq!(of, ["@s/p", "is-odd"]);
+    // That is not why another version is not there.
+    let error = project.missing(Ecosystem::Npm, "is-odd@9.9.9", ["is-odd"].into_iter()).to_string();
+    assert!(error.contains("none of them pins it"), "{error}");
+}

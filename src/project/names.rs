@@ -5,6 +5,7 @@
 //! registry takes for the same, and `name@version` is found also where there is but one version.
 //! Pure; calls `grammar`.
 
+use super::found::PATCHED;
 use super::{Ecosystem, Pin, Project, Reach, grammar};
 use crate::error::{Error, Kind};
 use std::cmp::Ordering;
@@ -71,7 +72,7 @@ impl Project {
         }
         let folded = grammar::folded(ecosystem, bare);
         let note = self.notes.iter().find(|note| {
-            let package = note.package.as_ref();
+            let package = note.package.as_ref().filter(|_| note.why != PATCHED);
             package.is_some_and(|(of, name)| *of == ecosystem && grammar::folded(ecosystem, name) == folded)
         });
         if let Some(note) = note {

@@ -50,6 +50,10 @@ pub(super) fn parse(lock: &Value, found: &mut Found) -> Result<(), String> {
             pinned.insert(bare(key).to_owned(), at);
         }
     }
+    for (key, _) in table(lock, "patchedDependencies") {
+        let name = key.get(1..).and_then(|rest| rest.find('@')).map_or(key.as_str(), |at| &key[..=at]);
+        found.patched(name, key);
+    }
     importer(lock, Reach::Root, &pinned, found);
     for (path, entry) in table(lock, "importers") {
         let reach = if path == "." { Reach::Root } else { Reach::Member };

@@ -121,8 +121,7 @@ pub(super) fn berry(lock: &Value, manifest: &Value, rc: &Value, found: &mut Foun
         if let Some(from) = from.strip_prefix("patch:") {
             // The patches that yarn itself brings are no news to the project.
             if !from.contains("builtin<") {
-                let hint = "what is shown is its unpatched source, which is pinned under the same name";
-                found.note_of(None, (Npm, name), name, "it is patched by the project", hint);
+                found.patched(name, name);
             }
             patched.push((key, from.split('#').next().unwrap_or(from).replace("%3A", ":")));
             continue;
