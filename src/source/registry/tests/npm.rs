@@ -54,6 +54,23 @@ fn a_scope_has_its_own_registry() {
 }
 
 #[test]
+fn a_scope_that_is_set_comes_before_the_registry() {
+    let home = Home::new();
+    let scopes = "registry=https://r.example\n@a:registry=https://a.example\n@b:registry=https://b.example\n";
+    for spelled in ["scope=@a", "scope = a"] {
+        home.write(".npmrc", &format!("{scopes}{spelled}\n"));
+        let npm = read(&home, &[]);
+        assert_eq!(registry(&npm, "x"), "https://a.example/", "{spelled}");
+        assert_eq!(registry(&npm, "@c/x"), "https://a.example/", "{spelled}");
+        assert_eq!(registry(&npm, "@b/x"), "https://b.example/", "{spelled}");
+    }
+    let other = read(&home, &[("npm_config_scope", "b")]);
+    assert_eq!(registry(&other, "x"), "https://b.example/");
+    let unknown = read(&home, &[("NPM_CONFIG_SCOPE", "@none")]);
+    assert_eq!(registry(&unknown, "x"), "https://r.example/");
+}
+
+#[test]
 fn a_token_goes_to_its_own_path_and_the_longest_one_counts() {
     let home = Home::new();
     home.write(
