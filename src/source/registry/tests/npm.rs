@@ -145,13 +145,38 @@ fn an_archive_on_the_public_registrys_host_comes_from_the_mirror() {
     assert_eq!(at("", mirror, other), other);
     assert_eq!(at("replace-registry-host=public.example", mirror, other), other);
     assert_eq!(at("replace-registry-host=always", mirror, other), "https://m.example:81/npm/b-1.tgz");
-    // What lies on the registry's own server, wherever, is there.
+    // What lies on the registry's own server, wherever, is there, unless every host is replaced.
     let own = "https://m.example:81/files/b-1.tgz";
-    assert_eq!(at("replace-registry-host=always", mirror, own), own);
     assert_eq!(at("", mirror, "http://m.example:81/files/b-1.tgz"), own);
+    let below = "https://m.example:81/npm/files/b-1.tgz";
+    assert_eq!(at("replace-registry-host=always", mirror, own), below);
+    assert_eq!(at("replace-registry-host=always", mirror, below), below);
     // Without npm nobody knows what is public.
     let none = read(&Home::new(), &[("PATH", "/nowhere")]);
     assert_eq!(none.archive_at(url(public), &url(mirror)).as_str(), public);
+}
+
+#[test]
+fn a_host_counts_at_every_port_and_a_path_that_is_there_is_not_written_twice() {
+    let home = Home::new();
+    let (registry, other) = (url("http://m.example:81/r/"), "http://o.example:82");
+    for (setting, said, asked) in [
+        ("always", "/r/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("o.example", "/r/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("o.example", "/rx/x.tgz?a", "http://m.example:81/r/rx/x.tgz?a"),
+        ("o.example:82", "/f/x.tgz", "http://m.example:81/f/x.tgz"),
+        ("o.example:83", "/f/x.tgz", "http://o.example:82/f/x.tgz"),
+        ("https://o.example", "/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("https://o.example:9/old/", "/old/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("http://o.example/old", "/older/x.tgz", "http://o.example:82/older/x.tgz"),
+        ("http://m.example/old", "/old/x.tgz", "http://o.example:82/old/x.tgz"),
+        ("never", "/f/x.tgz", "http://o.example:82/f/x.tgz"),
+    ] {
+        home.write(".npmrc", &format!("replace-registry-host={setting}\n"));
+        let npm = read(&home, &[("PATH", "/nowhere")]);
+        let found = npm.archive_at(url(&format!("{other}{said}")), &registry);
+        assert_eq!(found.as_str(), asked, "{setting} {said}");
+    }
 }
 
 #[test]
