@@ -240,6 +240,20 @@ for host in sys.argv[1:]: print(*(get_netrc_auth('https://' + host + '/') or ['n
 }
 
 #[test]
+fn clients_find_the_same_home_directory_without_its_variable() {
+    let nothing = Variables::from_pairs([("PATH", "")]);
+    let programs = [
+        ("node", "-p", "require('os').homedir()"),
+        ("python3", "-c", "import os; print(os.path.expanduser('~'))"),
+    ];
+    for (name, option, script) in programs {
+        let Some(program) = client(name) else { continue };
+        let theirs = ask(&program, &[option, script], &[]);
+        assert_eq!(nothing.home().as_deref(), Some(Path::new(theirs.trim())), "{name}");
+    }
+}
+
+#[test]
 fn where_nothing_is_configured_the_client_says_its_own() {
     let home = Home::new();
     let path = std::env::join_paths(Variables::read().search_path()).unwrap();
