@@ -183,18 +183,24 @@ impl Pypi {
     }
 }
 
+/// It is every program's file, and pip goes on without one that it cannot read.
 fn read_netrc(variables: &Variables, files: &mut Files, notes: &mut Vec<String>) -> Result<Netrc> {
     let home = variables.home();
     let named = variables.set("NETRC").map(|file| vec![path(file, Path::new("/"), home.as_deref())]);
     let usual = || home.iter().flat_map(|home| [home.join(".netrc"), home.join("_netrc")]).collect();
     for file in named.unwrap_or_else(usual) {
-        if let Some(text) = files.read(&file)? {
-            return Ok(Netrc::parse(&text).unwrap_or_else(|line| {
-                // It is every program's file, and pip goes on without it, too.
-                notes.push(format!("{} is not used: line {line} cannot be read", file.display()));
-                Netrc::default()
-            }));
-        }
+        let why = match files.read(&file) {
+            Ok(None) => continue,
+            Ok(Some(text)) => match Netrc::parse(&text) {
+                Ok(netrc) => return Ok(netrc),
+                Err(line) => format!("line {line} cannot be read"),
+            },
+            // That passes, and is no word about the file.
+            Err(error) if error.kind() == Kind::Exhausted => return Err(error),
+            Err(error) => error.why().to_owned(),
+        };
+        notes.push(format!("{} is not used: {why}", file.display()));
+        break;
     }
     Ok(Netrc::default())
 }

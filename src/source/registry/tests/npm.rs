@@ -43,6 +43,13 @@ fn the_environment_is_before_the_project_the_user_and_the_machine() {
 }
 
 #[test]
+fn what_is_no_text_in_a_comment_hides_nothing() {
+    let home = Home::new();
+    std::fs::write(home.path().join(".npmrc"), b"; caf\xe9\nregistry=https://r.example/\n").unwrap();
+    assert_eq!(registry(&read(&home, &[]), "a"), "https://r.example/");
+}
+
+#[test]
 fn a_scope_has_its_own_registry() {
     let home = Home::new();
     home.write(".npmrc", "@a:registry = https://a.example/npm\nregistry=https://r.example");

@@ -114,6 +114,30 @@ fn netrc_is_for_its_hosts_and_its_default_for_indexes_only() {
 }
 
 #[test]
+fn a_netrc_that_cannot_be_read_is_noted_and_read_when_it_can_be() {
+    let home = Home::new();
+    home.write(".config/pip/pip.conf", "[global]\nindex-url=https://a.example/\n");
+    let registries = super::Registries::new(home.variables(&[]), None, defaults());
+    let file = home.path().join(".netrc");
+    // A link to itself is what nobody can open, not even root.
+    std::os::unix::fs::symlink(".netrc", &file).unwrap();
+    let unused = |why: &str| {
+        let pypi = registries.pypi().unwrap();
+        assert!(pypi.notes().iter().any(|note| note.contains(why)), "{:?}", pypi.notes());
+        assert_eq!(header(pypi.credential_for(&url("https://a.example/"))), None);
+    };
+    unused(".netrc is not used: Too many levels");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    unused(".netrc is not used: it is not a file");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, b"machine a.example login u password p # \xe9\n").unwrap();
+    unused(".netrc is not used: line 1 is not UTF-8");
+    home.write(".netrc", "machine a.example login u password p");
+    assert!(registries.pypi().unwrap().credential_for(&url("https://a.example/")).is_some());
+}
+
+#[test]
 fn certificates_and_proxies_are_told_and_nothing_is_trusted_blindly() {
     let home = Home::new();
     home.write(
