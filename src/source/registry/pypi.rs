@@ -50,6 +50,7 @@ struct Index {
 }
 
 /// A text that is not shown.
+#[derive(Clone)]
 struct Secret(String);
 
 impl std::fmt::Debug for Secret {
@@ -138,15 +139,19 @@ impl Pypi {
         Ok(indexes)
     }
 
-    /// What to send to `url`: what stands in the url of the index on the same server that shares the most of
-    /// its path, else what `.netrc` says for the host.
+    /// What to send to `url`: what stands in itself, else in the url of the index on the same server that
+    /// shares the most of its path, else what `.netrc` says for the host, else what stands in the url of
+    /// another index there.
     pub fn credential_for(&self, url: &Url) -> Option<Credential> {
-        let mut indexes: Vec<&Index> =
-            self.configured().filter(|index| same_server(&index.url, url)).collect();
+        let mut own = take_user(&mut url.clone()).map(|(user, password)| (user, password.map(Secret)));
+        let indexes: Vec<&Index> = self.configured().filter(|index| same_server(&index.url, url)).collect();
         // The first of those that share as much.
-        indexes.sort_by_key(|index| std::cmp::Reverse(shared_directories(&index.url, url)));
-        let user = indexes.first().and_then(|index| index.user.as_ref());
-        if let Some((user, Some(password))) = user {
+        let shared = |(_, index): &(usize, &&Index)| std::cmp::Reverse(shared_directories(&index.url, url));
+        let nearest = indexes.iter().enumerate().min_by_key(shared);
+        if !matches!(own, Some((_, Some(_)))) {
+            own = nearest.and_then(|(_, index)| index.user.clone()).or(own);
+        }
+        if let Some((user, Some(password))) = &own {
             return Some(Credential::basic(user, &password.0));
         }
         let host = url.host_str()?;
@@ -156,7 +161,16 @@ impl Pypi {
         if let Some(login) = login.filter(|_| may_have) {
             return Some(Credential::basic(&login.user, &login.password));
         }
-        user.map(|(user, _)| Credential::basic(user, ""))
+        // What pip sent to that server last. The page of an index is asked for before those of later ones.
+        let is_page = |index: &Index| url.path().starts_with(index.url.path()) && url.path().ends_with('/');
+        let before = match nearest {
+            Some((at, index)) if is_page(index) => &indexes[..at],
+            _ => &indexes,
+        };
+        let last = before.iter().rev().find_map(|index| index.user.as_ref());
+        let last = last.filter(|(name, _)| own.as_ref().is_none_or(|(own, _)| own == name));
+        let (user, password) = last.or(own.as_ref())?;
+        Some(Credential::basic(user, password.as_ref().map_or("", |password| &password.0)))
     }
 
     /// Files of certificates to trust beside those of the system.

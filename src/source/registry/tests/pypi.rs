@@ -91,6 +91,47 @@ fn a_password_of_an_index_goes_to_its_server_only() {
 }
 
 #[test]
+fn a_password_of_an_index_is_for_all_of_its_server_that_has_none() {
+    let home = Home::new();
+    let pypi = |first: &str, extra: &str| {
+        let text = format!("[global]\nindex-url = {first}\nextra-index-url = {extra}\n");
+        home.write(".config/pip/pip.conf", &text);
+        read(&home, &[])
+    };
+    let sent = |pypi: &Pypi, to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    let (one, two, files) =
+        ("https://a.example/1/simple/x/", "https://a.example/2/simple/x/", "https://a.example/f/x.whl");
+    let later = pypi("https://a.example/1/simple", "https://u:p@a.example/2/simple");
+    assert_eq!(sent(&later, files), basic("u", "p"));
+    assert_eq!(sent(&later, two), basic("u", "p"));
+    assert_eq!(sent(&later, one), None, "it is asked before anything was sent to the other one");
+    let first = pypi("https://u:p@a.example/1/simple", "https://a.example/2/simple");
+    assert_eq!([one, two, files].map(|to| sent(&first, to)), [(); 3].map(|()| basic("u", "p")));
+    assert_eq!(sent(&first, "https://b.example/f/x.whl"), None);
+    let others = pypi("https://u:p@a.example/1/simple", "https://v@a.example/2/simple");
+    assert_eq!(sent(&others, two), basic("v", ""), "a password is that of its user");
+    let own = pypi("https://u:p@a.example/1/simple", "https://u@a.example/2/simple");
+    assert_eq!(sent(&own, two), basic("u", "p"));
+    home.write(".netrc", "machine a.example login n password q");
+    assert_eq!(sent(&read(&home, &[]), files), basic("u", "p"));
+    let none = pypi("https://a.example/1/simple", "https://u:p@a.example/2/simple");
+    assert_eq!(sent(&none, files), basic("n", "q"));
+}
+
+#[test]
+fn what_stands_in_a_link_comes_first() {
+    let home = Home::new();
+    let pypi = read(&home, &[("PIP_INDEX_URL", "https://u:p@a.example/simple/")]);
+    let sent = |to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    assert_eq!(sent("https://v%40w:q@a.example/f/x.whl"), basic("v@w", "q"));
+    assert_eq!(sent("https://v:q@b.example/f/x.whl"), basic("v", "q"));
+    assert_eq!(sent("https://v@b.example/f/x.whl"), basic("v", ""));
+    assert_eq!(sent("https://v@a.example/f/x.whl"), basic("u", "p"));
+}
+
+#[test]
 fn netrc_is_for_its_hosts_and_its_default_for_indexes_only() {
     let home = Home::new();
     home.write(".netrc", "machine files.example login f password g\ndefault login d password e");
