@@ -13,7 +13,7 @@ use url::Url;
 
 use super::defaults::Defaults;
 use super::files::{Files, path};
-use super::{Proxy, authority, registry_url, same_server, take_user};
+use super::{Proxy, authority, registry_url, serves, take_user};
 use crate::config::variables::Variables;
 use crate::error::Result;
 use crate::npmrc;
@@ -144,7 +144,7 @@ impl Npm {
 
     /// What to send to `url`: the credential whose path is the longest that `url` lies below.
     pub fn credential_for(&self, url: &Url) -> Option<Credential> {
-        if url.scheme() != "https" && !self.registries().any(|registry| same_server(registry, url)) {
+        if url.scheme() != "https" && !self.registries().any(|registry| serves(registry, url)) {
             return None;
         }
         self.credentials.of(url)
@@ -154,7 +154,7 @@ impl Npm {
     /// if there is none, what `of` itself is sent, if `url` is on the same server.
     pub fn credential_for_archive(&self, url: &Url, of: &Url) -> Option<Credential> {
         let own = self.credential_for(url);
-        own.or_else(|| same_server(url, of).then(|| self.credential_for(of)).flatten())
+        own.or_else(|| serves(of, url).then(|| self.credential_for(of)).flatten())
     }
 
     /// Files of certificates to trust beside those of the system.

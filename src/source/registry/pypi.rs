@@ -13,7 +13,7 @@ use url::Url;
 
 use super::defaults::Defaults;
 use super::files::{Files, path};
-use super::{Proxy, proxy_url, registry_url, same_server, take_user};
+use super::{Proxy, proxy_url, registry_url, serves, take_user};
 use crate::config::variables::Variables;
 use crate::error::{Error, Kind, Result};
 use crate::source::http::credential::Credential;
@@ -144,7 +144,7 @@ impl Pypi {
     /// another index there.
     pub fn credential_for(&self, url: &Url) -> Option<Credential> {
         let mut own = take_user(&mut url.clone()).map(|(user, password)| (user, password.map(Secret)));
-        let indexes: Vec<&Index> = self.configured().filter(|index| same_server(&index.url, url)).collect();
+        let indexes: Vec<&Index> = self.configured().filter(|index| serves(&index.url, url)).collect();
         // The first of those that share as much.
         let shared = |(_, index): &(usize, &&Index)| std::cmp::Reverse(shared_directories(&index.url, url));
         let nearest = indexes.iter().enumerate().min_by_key(shared);

@@ -130,6 +130,12 @@ fn an_archive_on_the_registrys_own_server_gets_its_token() {
     assert_eq!(sent("https://a.example/archives/x.tgz").unwrap(), "Bearer t");
     assert_eq!(sent("https://b.example/npm/x.tgz"), None);
     assert_eq!(sent("http://a.example/npm/x.tgz"), None);
+    let plain = url("http://a.example/npm/");
+    let encrypted = url("https://a.example/archives/x.tgz");
+    assert_eq!(header(npm.credential_for_archive(&encrypted, &plain)), None, "no registry is configured so");
+    home.write(".npmrc", "registry=http://a.example/npm/\n//a.example/npm/:_authToken=t");
+    let sent = header(read(&home, &[]).credential_for_archive(&encrypted, &plain));
+    assert_eq!(sent.unwrap(), "Bearer t", "what was sent plainly may be sent encrypted");
 }
 
 #[test]

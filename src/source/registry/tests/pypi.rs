@@ -120,6 +120,23 @@ fn a_password_of_an_index_is_for_all_of_its_server_that_has_none() {
 }
 
 #[test]
+fn a_password_for_plain_http_is_sent_encrypted_too_and_not_the_other_way_round() {
+    let home = Home::new();
+    let pypi = read(
+        &home,
+        &[
+            ("PIP_INDEX_URL", "http://u:p@a.example/simple/"),
+            ("PIP_EXTRA_INDEX_URL", "https://v:q@b.example/simple/"),
+        ],
+    );
+    let sent = |to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    assert_eq!(sent("https://a.example/f/x.whl"), basic("u", "p"));
+    assert_eq!(sent("http://b.example/f/x.whl"), None);
+    assert_eq!(sent("https://a.example:8443/f/x.whl"), None);
+}
+
+#[test]
 fn what_stands_in_a_link_comes_first() {
     let home = Home::new();
     let pypi = read(&home, &[("PIP_INDEX_URL", "https://u:p@a.example/simple/")]);
