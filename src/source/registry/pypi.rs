@@ -4,7 +4,8 @@
 //! As pip does it, with these differences: the file of a Python that is no virtual environment
 //! (`sys.prefix`) is not read, because it is not known which Python is meant; of the sections of commands,
 //! `[download]` counts before `[install]`, and both before `[global]`; the `default` of `.netrc` is sent to
-//! the servers of configured indexes only; no keyring is asked; `trusted-host` is noted, not honoured.
+//! the servers of configured indexes only, as is all of it over plain http; no keyring is asked;
+//! `trusted-host` is noted, not honoured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
