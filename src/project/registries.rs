@@ -29,6 +29,8 @@ pub struct Registries {
     npm: BTreeMap<String, Location>,
     /// Whether `yarn.lock` is berry's, so that what it alone pins is not from there.
     pub(super) berry: bool,
+    /// The `@scope` whose registry comes before that by an empty one, if the project sets `scope`.
+    scope: Option<String>,
 }
 
 impl Registries {
@@ -40,6 +42,11 @@ impl Registries {
             let scope = match key.strip_suffix(":registry") {
                 Some(scope) if scope.starts_with('@') => scope,
                 None if key == "registry" => "",
+                None if key == "scope" => {
+                    let name = setting.values.last().map_or("", |name| name.trim());
+                    registries.scope = (!name.is_empty()).then(|| npmrc::scope(name));
+                    continue;
+                }
                 _ => continue,
             };
             let url = setting.values.last().map_or("", |url| url.trim());
@@ -89,7 +96,8 @@ impl Registries {
     /// The registry of the package `name`, if one is named.
     pub(super) fn of(&self, name: &str) -> Option<&Location> {
         let scope = name.split_once('/').map(|(scope, _)| scope);
-        scope.and_then(|scope| self.npm.get(scope)).or_else(|| self.npm.get(""))
+        let common = || self.npm.get(self.scope.as_deref()?);
+        scope.and_then(|scope| self.npm.get(scope)).or_else(common).or_else(|| self.npm.get(""))
     }
 }
 
@@ -110,5 +118,16 @@ mod tests {
         let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
         assert!(notes.len() == 1 && notes[0].starts_with(".npmrc:3: @b:registry"), "{notes:?}");
         assert_eq!(Registries::read("@a:registry=https://a.example").0.of("x"), None);
+    }
+
+    #[test]
+    fn a_scope_that_is_set_comes_before_the_registry_of_the_rest() {
+        for scope in ["scope=@a", "scope = a"] {
+            let text = format!("registry=https://r.example\n{scope}\n@a:registry=https://a.example/npm/\n");
+            let (registries, _) = Registries::read(&text);
+            for name in ["x", "@b/x"] {
+                assert_eq!(registries.of(name).unwrap().reveal(), "https://a.example/npm/");
+            }
+        }
     }
 }
