@@ -87,3 +87,16 @@ fn an_index_that_fails_is_not_passed_over() {
         place.json(&["clear", "pypi/lib"]);
     }
 }
+
+#[test]
+fn an_exact_version_stays_what_the_former_index_published_until_an_update() {
+    let (place, other) = (Place::new(), Registry::start_at("127.0.0.2"));
+    place.registry.pypi("lib").sdist("1.0.0", &[("a", "former")]);
+    other.pypi("lib").sdist("1.0.0", &[("a", "present")]);
+    let shown = || place.json(&["get", "pypi/lib@1.0.0"])["trees"][0]["tree"]["revision"].clone();
+    let former = shown();
+    place.client.indexes(&other.url(SIMPLE), &other.url(SIMPLE));
+    assert_eq!(shown(), former);
+    place.json(&["update", "pypi/lib@1.0.0"]);
+    assert_ne!(shown(), former);
+}
