@@ -296,6 +296,7 @@ impl Source for Packages {
         let Unpacked { tree, modified, skipped, metadata } = archive.unpack(arrived.file, place, progress)?;
         fault!("package.unpacked")?;
         let mut about = chosen.about.clone();
+        about.hash = hash::written(key.kind(), &arrived.hash);
         if let Some(file) = metadata {
             metadata::read(key.kind(), &file, &mut about);
         }

@@ -2,7 +2,7 @@
 
 use super::mounted2::{errno, wait_until};
 use super::place::{Place, tgz};
-use super::registry::{Fault, Hashes, Registry};
+use super::registry::{Fault, Hashes, Registry, packing};
 
 const FILES: [(&str, &str); 1] = [("a", "1")];
 
@@ -57,6 +57,25 @@ fn without_a_strong_hash_nothing_is_shown_unless_it_is_allowed() {
     place.json(&["clear", "npm/lib"]);
     place.registry.npm("lib").hashes(Hashes::None);
     assert!(place.refused("npm/lib").contains("no hash"), "that is never allowed");
+}
+
+#[test]
+fn of_several_hashes_of_one_algorithm_an_archive_needs_one() {
+    let mut place = Place::new();
+    for (name, files) in [("lib", FILES), ("forged", [("a", "2")])] {
+        place.registry.npm(name).version("1.0.0", &files).metadata(|manifest| {
+            let own = manifest["dist"]["integrity"].as_str().unwrap();
+            let other = format!("sha512-{}==", "A".repeat(86));
+            let weaker = "sha1-AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+            manifest["dist"]["integrity"] = format!("{weaker} {other} {own}").into();
+        });
+    }
+    place.registry.npm("forged").forged(tgz(&[("package/a", "evil")]));
+    place.mount();
+    assert_eq!(place.cat("npm/lib/a"), "1");
+    let published = place.registry.npm("lib").bytes("1.0.0");
+    assert_eq!(place.attribute("npm/lib", "hash"), packing::integrity(&published), "the one that it has");
+    assert!(place.refused("npm/forged").contains("nothing of it is shown"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::asker::{Asker, When};
-use super::offer::Offer;
+use super::offer::{Hash, Offer};
 use super::verify::Verifier;
 use super::{Chosen, Packages, package_of, revision, time};
 use crate::error::{Error, Kind, Result};
@@ -24,6 +24,8 @@ const LARGEST_ARCHIVE: u64 = 4 << 30;
 /// An archive that is what was published.
 pub(super) struct Arrived {
     pub(super) file: File,
+    /// Of those that are published the one that it has.
+    pub(super) hash: Hash,
     pub(super) bytes: u64,
     /// What its server says.
     pub(super) modified: Option<SystemTime>,
@@ -109,9 +111,9 @@ impl Packages {
         };
         let came = came.map_err(|error| error.during(what))?;
         fault!("package.downloaded")?;
-        let file = verifier.finish(what, &chosen.hash)?;
+        let (file, hash) = verifier.finish(what, &chosen.hash, &chosen.archive.alternatives)?;
         let modified = came.last_modified.as_deref().and_then(time::of_http);
-        Ok(Arrived { file, bytes: came.bytes, modified })
+        Ok(Arrived { file, hash, bytes: came.bytes, modified })
     }
 }
 

@@ -51,10 +51,11 @@ struct Dist {
 }
 
 impl Dist {
-    /// The strongest there is.
-    fn hash(&self) -> Option<Hash> {
-        let strong = self.integrity.as_ref().and_then(|text| hash::strongest_of_integrity(&text.0));
-        strong.or_else(|| hash::sha1(&self.shasum.as_ref()?.0))
+    /// The strongest there are.
+    fn hashes(&self) -> Vec<Hash> {
+        let strong = self.integrity.as_ref().map(|text| hash::strongest_of_integrity(&text.0));
+        let weak = || self.shasum.as_ref().and_then(|text| hash::sha1(&text.0));
+        strong.filter(|hashes| !hashes.is_empty()).unwrap_or_else(|| weak().into_iter().collect())
     }
 }
 
@@ -120,9 +121,11 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
         // A query may hold a secret, and is no part of the name.
         let url = registry.join(&dist.tarball.0).ok();
         let last = url.as_ref().and_then(|url| url.path_segments()?.next_back());
+        let mut hashes = dist.hashes().into_iter();
         let archive = Published {
             file: last.unwrap_or_default().to_owned(),
-            hash: dist.hash(),
+            hash: hashes.next(),
+            alternatives: hashes.collect(),
             url: dist.tarball.0,
             page: page.clone(),
             size: None,

@@ -178,6 +178,7 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url, several: bool) -> 
             url: file.url.0,
             page: page.clone(),
             hash: file.hashes.strongest(),
+            alternatives: Vec::new(),
             size: file.size,
             yanked: file.yanked.map(|why| metadata::line(&why).unwrap_or_default()),
         };
