@@ -12,6 +12,7 @@ use super::super::target::{self, Target};
 use super::asked::Asked;
 use super::{Found, Submodule};
 use crate::error::{Error, Kind, Result};
+use crate::key::Key;
 use crate::operation::Context;
 use crate::view::citation::Lines;
 
@@ -32,7 +33,8 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
         return Err(Error::new(Kind::Invalid, what(), "its name is not UTF-8").hint(hint));
     };
     let (target, path) = Target::split(path, &context.config, mounts)?;
-    if target.key.source() != url {
+    // A package has several spellings, and the mount shows its registry's own.
+    if !Key::parse(target.key.kind().as_str(), &url).is_ok_and(|shown| shown == target.key) {
         let why = format!("the mount shows {url} there, and the configuration says {}", target.key.source());
         return Err(Error::new(Kind::Config, what(), why).hint("give the --config of the mount"));
     }
