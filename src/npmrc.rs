@@ -46,6 +46,11 @@ pub(crate) fn parse(text: &str) -> BTreeMap<String, Setting> {
     settings
 }
 
+/// What `scope` is set to as keys spell it (`@scope:registry`): it may be written without the `@`.
+pub(crate) fn scope(name: &str) -> String {
+    format!("@{}", name.strip_prefix('@').unwrap_or(name))
+}
+
 /// A key or a value without its quotes, escapes and comment.
 fn unquoted(text: &str) -> String {
     let text = text.trim();

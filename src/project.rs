@@ -85,7 +85,7 @@ pub fn read(dir: &Path) -> Result<Project> {
         pyproject: manifest(&mut root, "pyproject.toml", toml),
         pipfile: manifest(&mut root, "Pipfile", toml),
         cargo: manifest(&mut root, "Cargo.toml", toml),
-        yarn: manifest(&mut root, ".yarnrc.yml", yaml),
+        yarn: manifest(&mut root, registries::YARNRC, yaml),
     };
     let mut shrinkwrap = false;
     for (name, ecosystem, tool) in LOCKS {
@@ -111,8 +111,8 @@ pub fn read(dir: &Path) -> Result<Project> {
         let error = error.unwrap_or_else(|why| not_one(dir, &lockfile, "pip", &why));
         broken.push(Broken { lockfile, ecosystem: Ecosystem::Pypi, error });
     }
-    let Found { mut pins, locals, mut notes, .. } = found;
-    let registries = match root.read(Path::new(registries::FILE)) {
+    let Found { mut pins, locals, mut notes, berry, .. } = found;
+    let mut registries = match root.read(Path::new(registries::FILE)) {
         Ok(text) => {
             let (registries, more) = Registries::read(&text.unwrap_or_default());
             notes.extend(more);
@@ -123,6 +123,7 @@ pub fn read(dir: &Path) -> Result<Project> {
             Registries::default()
         }
     };
+    registries.berry = berry;
     for pin in &mut pins {
         pin.hashes.sort();
         pin.hashes.dedup();

@@ -73,6 +73,8 @@ fn what_is_no_lockfile_is_said_and_hides_no_other() {
         ("pnpm-lock.yaml", "lockfileVersion: '9.0'\npackages:\n  a@1.0.0:\n    resolution: {integ"),
         ("yarn.lock", "__metadata:\n  version: 8\n\"a@npm:1\":\n  resolution: \"a"),
         ("yarn.lock", "good@1:\n  version \"1.0"),
+        ("yarn.lock", "# yarn lockfile v1\n\n\ngood@1:\n  version \"1.0.0\"\n\nx@1"),
+        ("yarn.lock", "what is this\n"),
         ("Cargo.lock", "version = 4\n[[package]\nname = \"a\"\n"),
         ("Cargo.lock", "version = 4\n[package]\nname = \"a\"\n"),
         ("uv.lock", &format!("a = {deep}")),

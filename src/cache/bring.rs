@@ -111,6 +111,11 @@ impl Cache {
         let Order { source, key, progress, .. } = *order;
         let resolved = &meaning.answer.resolved;
         let revision = &resolved.revision;
+        if let Some(unused) = overtaken.as_ref().filter(|staged| staged.resolved.revision != *revision) {
+            // The soak, which counts fetches, goes by this line.
+            let unused = &unused.resolved.revision;
+            log::info!("{key}@{unused} was brought and is not published: by now it is {revision}");
+        }
         let state = self.state(key)?;
         let published =
             state.as_ref().and_then(|state| Some((state, state.snapshots.get(revision.as_str())?)));

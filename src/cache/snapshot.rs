@@ -37,10 +37,12 @@ pub(super) struct Contents {
 
 impl Snapshot {
     pub(super) fn new(key: &Key, reference: &Reference, resolved: Resolved, contents: Arc<Contents>) -> Self {
-        Snapshot(Arc::new(Inner { key: key.clone(), reference: reference.clone(), resolved, contents }))
+        let about = contents.record.about.as_ref();
+        let key = about.map_or_else(|| key.clone(), |about| key.spelled(&about.name));
+        Snapshot(Arc::new(Inner { key, reference: reference.clone(), resolved, contents }))
     }
 
-    /// Of which resource.
+    /// Of which resource: of a package with its name spelled as by its registry.
     pub fn key(&self) -> &Key {
         &self.0.key
     }

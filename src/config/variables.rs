@@ -41,9 +41,13 @@ impl Variables {
         self.set(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    /// The home directory.
+    /// The home directory: `HOME`, or what the password database says of this user. Services are often
+    /// started without the variable, and what the user configured counts all the same.
     pub fn home(&self) -> Option<PathBuf> {
-        self.absolute("HOME")
+        self.absolute("HOME").or_else(|| {
+            let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten()?;
+            Some(user.dir).filter(|directory| directory.is_absolute())
+        })
     }
 
     /// The directories of `PATH`. A relative one would be the place of whoever started this, so it is none.
@@ -74,5 +78,14 @@ mod tests {
         assert_eq!(format!("{variables:?}"), r#"{"PATH", "TOKEN"}"#);
         assert_eq!(variables.text("TOKEN"), Some("s3cret"));
         assert_eq!(variables.search_path(), ["/bin", "/usr/bin"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn without_its_variable_the_home_directory_is_that_of_the_user() {
+        let own = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().map(|user| user.dir);
+        for unset in [&[][..], &[("HOME", "")], &[("HOME", "relative")]] {
+            assert_eq!(Variables::from_pairs(unset.iter().copied()).home(), own);
+        }
+        assert_eq!(Variables::from_pairs([("HOME", "/x")]).home(), Some(PathBuf::from("/x")));
     }
 }

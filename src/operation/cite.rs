@@ -158,13 +158,17 @@ fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {
     let about = state.and_then(|state| state.snapshots.get(&revision)?.about.clone());
     // They say nothing of what is cited.
     let about = about.or(shown).map(|about| About { others: Vec::new(), ..about });
+    let url = match &about {
+        Some(about) => target.key.spelled(&about.name).source().to_owned(),
+        None => target.key.source().to_owned(),
+    };
     let citation = Citation::new(&target.key, &revision, about.as_ref(), &context.config);
     let place = Place { path: path.as_ref(), kind: kind(sort), lines };
     Ok(Cited {
         citation: citation.of(place),
         permalink: citation.permalink(place),
         kind: target.key.kind().as_str(),
-        url: target.key.source().to_owned(),
+        url,
         key: target.text,
         revision,
         path,

@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Notes beyond this number are dropped, for a hostile file of a million bad entries.
-const MAX_NOTES: usize = 1000;
+pub(super) const MAX_NOTES: usize = 1000;
 
 /// How many versions a project may pin; the largest known ones pin some tens of thousands.
 const MAX_PINS: usize = 1 << 17;
+
+/// What is said of a package that is pinned and patched.
+pub(super) const PATCHED: &str = "it is patched by the project";
 
 /// How many other names one package may have.
 pub(super) const MAX_ALIASES: usize = 64;
@@ -26,6 +29,8 @@ pub(super) struct Found {
     pub(super) pins: Vec<Pin>,
     pub(super) locals: Vec<Local>,
     pub(super) notes: Vec<Note>,
+    /// Whether there is a lockfile of yarn berry, which reads no `.npmrc`.
+    pub(super) berry: bool,
     file: PathBuf,
     /// Whether it has been noted that the file has credentials.
     told: bool,
@@ -60,6 +65,12 @@ impl Found {
     ) {
         let package = Some((package.0, shown(package.1)));
         self.noted(line, package, what, why.into(), hint);
+    }
+
+    /// Notes that a package of npm, of which `what` tells the versions, is shown without its patch.
+    pub(super) fn patched(&mut self, name: &str, what: &str) {
+        let hint = "what is shown is its unpatched source, which is pinned under the same name";
+        self.note_of(None, (Ecosystem::Npm, name), what, PATCHED, hint);
     }
 
     fn noted(

@@ -101,19 +101,35 @@ pub(super) fn subdirectory(text: &str) -> Option<String> {
 }
 
 /// A repository at a commit; nothing if the id is not whole or the url is none.
-pub(super) fn git(url: &str, id: &str, below: Option<&str>) -> Option<Origin> {
+pub(super) fn git(url: &str, id: &str, directory: Option<&str>) -> Option<Origin> {
     let url = url.strip_prefix("git+").unwrap_or(url);
     // scp's form, `git@host:owner/repo`, and a hosted shorthand are what npm writes at times.
     let scp = (!url.contains("://")).then(|| url.split_once(':')).flatten();
     let url = match scp {
         Some((host, path)) if host.contains('@') => format!("ssh://{host}/{path}"),
-        _ => url.to_owned(),
+        _ => without_colon(url).unwrap_or_else(|| url.to_owned()),
     };
-    let below = match below {
-        Some(below) => Some(subdirectory(below)?).filter(|below| !below.is_empty()),
-        None => None,
-    };
-    Some(Origin::Git { url: location(&url)?, commit: commit(id)?, subdirectory: below })
+    let (url, commit) = (location(&url)?, commit(id)?);
+    below(Origin::Git { url, commit, subdirectory: None }, directory)
+}
+
+/// `ssh://git@host:owner/repo`, which npm and yarn write where scp's form was asked for, as the url that is meant;
+/// nothing if it is one already, maybe with a port.
+fn without_colon(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("ssh://")?;
+    let (authority, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    let (name, path) = authority[host..].split_once(':').filter(|_| !authority[host..].starts_with('['))?;
+    let is_port = path.bytes().all(|b| b.is_ascii_digit());
+    (!is_port).then(|| format!("ssh://{}{name}/{path}/{below}", &authority[..host]))
+}
+
+/// What is in `directory` of `origin`, if that is a repository; nothing if it would leave it.
+pub(super) fn below(mut origin: Origin, directory: Option<&str>) -> Option<Origin> {
+    if let (Origin::Git { subdirectory: below, .. }, Some(directory)) = (&mut origin, directory) {
+        *below = Some(subdirectory(directory)?).filter(|below| !below.is_empty());
+    }
+    Some(origin)
 }
 
 /// `url#commit`, `url#commit=id&workspace=x`, `url?rev=r&subdirectory=d#commit`: what the lockfiles

@@ -5,6 +5,7 @@
 //! registry takes for the same, and `name@version` is found also where there is but one version.
 //! Pure; calls `grammar`.
 
+use super::found::PATCHED;
 use super::{Ecosystem, Pin, Project, Reach, grammar};
 use crate::error::{Error, Kind};
 use std::cmp::Ordering;
@@ -70,8 +71,14 @@ impl Project {
             return Error::new(Kind::NotFound, what, why).hint("read it in the project itself");
         }
         let folded = grammar::folded(ecosystem, bare);
+        if bare.len() == name.len()
+            && let Some(several) = self.several(ecosystem, &folded)
+        {
+            let why = "it is pinned in several versions, and the root asks for none of them";
+            return Error::new(Kind::NotFound, what, why).hint(several);
+        }
         let note = self.notes.iter().find(|note| {
-            let package = note.package.as_ref();
+            let package = note.package.as_ref().filter(|_| note.why != PATCHED);
             package.is_some_and(|(of, name)| *of == ecosystem && grammar::folded(ecosystem, name) == folded)
         });
         if let Some(note) = note {
@@ -92,14 +99,37 @@ impl Project {
             .filter(|(distance, _)| *distance <= FAR)
             .collect();
         near.sort();
-        let near: Vec<&str> = near.into_iter().take(5).map(|(_, name)| name).collect();
+        let near: Vec<&str> = near.into_iter().take(NEAR).map(|(_, name)| name).collect();
         let error = Error::new(Kind::NotFound, what, "none of them pins it");
         match near[..] {
             [] => error.hint("list the directory to see what is pinned"),
             _ => error.hint(format!("pinned are {}", near.join(", "))),
         }
     }
+
+    /// The names to choose from instead of the bare one, `folded`, if that is pinned.
+    fn several(&self, ecosystem: Ecosystem, folded: &str) -> Option<String> {
+        let same = |pin: &&Pin| {
+            let name = &pin.name;
+            pin.ecosystem == ecosystem
+                && name.len() == folded.len()
+                && grammar::folded(ecosystem, name) == folded
+        };
+        let mut names: Vec<String> =
+            self.pins.iter().filter(same).map(|pin| format!("{}@{}", pin.name, pin.version)).collect();
+        names.dedup();
+        let all = names.len();
+        let newest = names.split_off(all.saturating_sub(NEAR)).join(", ");
+        match all {
+            0 => None,
+            1..=NEAR => Some(format!("name one of {newest}")),
+            _ => Some(format!("name one of {newest}; list the directory to see all {all}")),
+        }
+    }
 }
+
+/// How many names are told.
+const NEAR: usize = 5;
 
 /// Names that differ by more are not alike.
 const FAR: usize = 2;

@@ -163,7 +163,7 @@ const HOSTED: [(&str, &str); 5] = [
 
 /// Of a repository on a host that npm knows, the address that npm itself asks first, which is by https. It writes
 /// them all as `git+ssh://git@host/owner/name.git`, also what is public and was asked for as `github:owner/name`.
-fn by_https(resolved: &str) -> Cow<'_, str> {
+pub(super) fn by_https(resolved: &str) -> Cow<'_, str> {
     let bare = resolved.strip_prefix("git+").unwrap_or(resolved);
     let bare = ["ssh://git@", "git://", "git@"].iter().find_map(|start| bare.strip_prefix(start));
     // With a port it is another server.
@@ -198,7 +198,7 @@ pub(super) fn origin(name: &str, resolved: &str, asked: Asked) -> Option<Origin>
     if resolved.is_empty() {
         return Some(Origin::Registry { index: None });
     }
-    if resolved.starts_with("git") || resolved.contains(".git#") {
+    if resolved.starts_with("git") || resolved.contains(".git#") || is_repository(resolved) {
         return grammar::git_with_fragment(resolved);
     }
     let url = grammar::location(resolved)?;
@@ -219,6 +219,15 @@ pub(super) fn origin(name: &str, resolved: &str, asked: Asked) -> Option<Origin>
         None if asked == Asked::Hashed => Some(Origin::Registry { index: None }),
         None => Some(Origin::Archive { url }),
     }
+}
+
+/// Whether yarn 1 takes an address for a repository's though nothing else in it says so: by ssh, or an owner and a
+/// name on a host that is known. What lies deeper there is an archive, and its fragment the archive's hash.
+fn is_repository(resolved: &str) -> bool {
+    let Ok(url) = url::Url::parse(resolved) else { return resolved.starts_with("ssh:") };
+    let known = HOSTED.iter().any(|(_, host)| url.host_str() == Some(host));
+    let parts = url.path().split('/').filter(|part| !part.is_empty()).count();
+    url.scheme() == "ssh" || known && parts == 2
 }
 
 /// `https://codeload.<host>/<owner>/<repository>/tar.gz/<commit>`, in which yarn and pnpm write a

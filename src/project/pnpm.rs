@@ -28,16 +28,15 @@ pub(super) fn parse(lock: &Value, found: &mut Found) -> Result<(), String> {
             found.local(Npm, name, Some(directory));
             continue;
         }
+        let below = Some(text(resolution, "path")).filter(|path| !path.is_empty());
         let from = match (text(resolution, "repo"), text(resolution, "tarball")) {
             // A registry's archive has a version in its key, another one its address.
             ("", tarball) => {
                 let registry = grammar::version(Npm, split(key).1).is_some();
-                npm::origin(name, tarball, if registry { Asked::Hashed } else { Asked::ByAddress })
+                let asked = if registry { Asked::Hashed } else { Asked::ByAddress };
+                npm::origin(name, tarball, asked).and_then(|from| grammar::below(from, below))
             }
-            (repo, _) => {
-                let below = Some(text(resolution, "path")).filter(|path| !path.is_empty());
-                grammar::git(repo, text(resolution, "commit"), below.map(|path| path.trim_start_matches('/')))
-            }
+            (repo, _) => grammar::git(repo, text(resolution, "commit"), below),
         };
         let version = if matches!(from, Some(Origin::Git { .. })) && version.contains([':', '/']) {
             ""
@@ -50,6 +49,10 @@ pub(super) fn parse(lock: &Value, found: &mut Found) -> Result<(), String> {
             found.pins[at].optional = flag(entry, "optional");
             pinned.insert(bare(key).to_owned(), at);
         }
+    }
+    for (key, _) in table(lock, "patchedDependencies") {
+        let name = key.get(1..).and_then(|rest| rest.find('@')).map_or(key.as_str(), |at| &key[..=at]);
+        found.patched(name, key);
     }
     importer(lock, Reach::Root, &pinned, found);
     for (path, entry) in table(lock, "importers") {

@@ -8,6 +8,7 @@
 //! | `npm`, `crates`, `pypi` | how each registry says it, and which archive is shown |
 //! | `choose` | which version a reference means |
 //! | `revision` | what a version with its hash is called |
+//! | `fetch` | how its archive is brought, and what it means if it is not there |
 //! | `verify` | whether what came is what was published |
 //! | `metadata` | what a package tells about itself |
 //!
@@ -21,7 +22,6 @@
 //! published; with `Unsupported` where no hash is published or an archive is refused.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,12 +36,12 @@ use crate::fault;
 use crate::key::{self, Key, Origin, Package, Reference, part_of};
 use asker::{Asker, When};
 use offer::{Algorithm, Hash, Offer, Published, Release};
-use verify::Verifier;
 
 mod asker;
 mod choose;
 mod crates;
 mod entries;
+mod fetch;
 mod hash;
 mod metadata;
 mod npm;
@@ -52,8 +52,6 @@ mod said;
 mod time;
 mod verify;
 
-/// A larger archive is not fetched, in bytes.
-const LARGEST_ARCHIVE: u64 = 4 << 30;
 /// How many resolved versions are kept in mind until they are fetched.
 const MOST_CHOSEN: usize = 1024;
 /// How many entries that are not shown are named.
@@ -117,13 +115,13 @@ impl Packages {
         }
     }
 
-    /// The same of a registry that is asked now.
-    fn present_offer(&self, what: &str, key: &Key, progress: &Progress) -> Result<Offer> {
+    /// The same of a registry that is asked, [`When::Now`] or [`When::Anew`].
+    fn present_offer(&self, what: &str, key: &Key, when: When, progress: &Progress) -> Result<Offer> {
         if self.options.offline {
             return Err(Error::offline(what));
         }
         let package = package_of(key)?;
-        let offer = self.offer(package, When::Now, progress).map_err(|error| error.during(what))?;
+        let offer = self.offer(package, when, progress).map_err(|error| error.during(what))?;
         offer.ok_or_else(|| {
             let error = Error::new(Kind::NotFound, what, format!("the registry has no {package}"));
             match self.asked(package) {
@@ -220,8 +218,8 @@ impl Packages {
         if let Some(found) = self.offer(package, When::AtHand, progress)?.as_ref().and_then(find) {
             return Ok(found);
         }
-        let offer = self.present_offer(&what, key, progress)?;
-        find(&offer).ok_or_else(|| gone(&what, &offer))
+        let offer = self.present_offer(&what, key, When::Now, progress)?;
+        find(&offer).ok_or_else(|| fetch::gone(&what, named, &offer))
     }
 
     /// The version of an offer that has this revision; `version` is what it is called, if that is known.
@@ -240,116 +238,9 @@ impl Packages {
         })
     }
 
-    /// What it means that the archive at `url` is not there: a version that the registry still lists exists,
-    /// so that is trouble. It may just have been published, or its archive be for others.
-    fn missing(
-        &self,
-        what: &str,
-        key: &Key,
-        chosen: &Chosen,
-        url: &Url,
-        error: Error,
-        at: &Progress,
-    ) -> Error {
-        if !matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) {
-            return error.during(what);
-        }
-        let (Ok(package), version) = (package_of(key), &chosen.about.version) else { return error };
-        let revision = revision::name(version, &chosen.hash);
-        // What was at hand may be old.
-        match self.present_offer(what, key, at) {
-            Ok(offer) if self.find(what, package, &offer, &revision, Some(version)).is_none() => {
-                return gone(what, &offer);
-            }
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotFoundOrPrivate) => return error,
-            _ => {}
-        }
-        let mut why = format!("the registry lists it, but its archive is not there: {}", error.why());
-        if chosen.authorized && url.origin() != chosen.registry.origin() {
-            why += "; the token of the index was not sent there, because it is another server";
-        }
-        Error::new(Kind::Network, what, why)
-            .hint("try again, it may just have been published; if it stays so, tell who runs the registry")
-    }
-
-    /// The archive, compared with its hash.
-    fn download(
-        &self,
-        what: &str,
-        key: &Key,
-        chosen: &Chosen,
-        place: Workplace<'_>,
-        progress: &Progress,
-    ) -> Result<Arrived> {
-        if self.options.offline {
-            return Err(Error::offline(what));
-        }
-        let mut verifier = Verifier::new(place.directory, chosen.hash.algorithm)?;
-        let mut url = chosen.archive.absolute_url().map_err(|error| {
-            Error::new(Kind::Corrupt, what, format!("the registry names no url of it: {error}"))
-        })?;
-        if key.kind() == key::Kind::Npm {
-            url = self.registries.npm()?.archive_at(url, &chosen.registry);
-        }
-        super::http::redirect::check(what, &chosen.archive.page.url, &url)?;
-        let limit = LARGEST_ARCHIVE;
-        if chosen.archive.size.is_some_and(|size| size > limit) {
-            return Err(Error::new(
-                Kind::TooLarge,
-                what,
-                format!("the archive is larger than {limit} bytes"),
-            ));
-        }
-        let ask = |access| Asker {
-            http: &self.http,
-            documents: &self.documents,
-            access,
-            progress,
-            when: When::Now,
-        };
-        let came = match key.kind() {
-            key::Kind::Npm => {
-                let npm = self.registries.npm()?;
-                ask(&*npm).archive(
-                    &url,
-                    npm.credential_for_archive(&url, &chosen.registry),
-                    limit,
-                    &mut verifier,
-                )
-            }
-            key::Kind::Crates => {
-                let cargo = self.registries.cargo()?;
-                // Cargo sends it wherever the index says that archives are; here it stays on its own server.
-                let at_home = chosen.authorized && url.origin() == chosen.registry.origin();
-                let credential = at_home.then(|| cargo.credential_for(&chosen.registry)).flatten();
-                ask(&*cargo).archive(&url, credential, limit, &mut verifier)
-            }
-            _ => {
-                let pypi = self.registries.pypi()?;
-                ask(&*pypi).archive(&url, pypi.credential_for(&url), limit, &mut verifier)
-            }
-        };
-        let came = came.map_err(|error| self.missing(what, key, chosen, &url, error, progress))?;
-        fault!("package.downloaded")?;
-        let file = verifier.finish(what, &chosen.hash)?;
-        Ok(Arrived {
-            file,
-            bytes: came.bytes,
-            modified: came.last_modified.as_deref().and_then(time::of_http),
-        })
-    }
-
     fn kept(&self) -> MutexGuard<'_, HashMap<(Key, Revision), Arc<Chosen>>> {
         self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An archive that is what was published.
-struct Arrived {
-    file: File,
-    bytes: u64,
-    /// What its server says.
-    modified: Option<SystemTime>,
 }
 
 impl Source for Packages {
@@ -373,7 +264,10 @@ impl Source for Packages {
         let known = known.filter(|(_, moving)| !moving);
         let (chosen, moving) = match known {
             Some(known) => known,
-            None => self.chosen(&what, key, reference, &self.present_offer(&what, key, progress)?)?,
+            None => {
+                let offer = self.present_offer(&what, key, When::Now, progress)?;
+                self.chosen(&what, key, reference, &offer)?
+            }
         };
         let version = chosen.about.version.clone();
         let revision = revision::name(&version, &chosen.hash);
@@ -397,11 +291,12 @@ impl Source for Packages {
         let chosen = self.recall(key, resolved, progress)?;
         let title = format!("{}/{}@{}", key.kind().as_str(), chosen.about.name, chosen.about.version);
         let what = format!("fetch {title}");
-        let arrived = self.download(&what, key, &chosen, place, progress)?;
+        let (chosen, arrived) = self.fetch(&what, key, chosen, place, progress)?;
         let archive = Archive { title, rules: chosen.rules.clone(), limits: Limits::default() };
         let Unpacked { tree, modified, skipped, metadata } = archive.unpack(arrived.file, place, progress)?;
         fault!("package.unpacked")?;
         let mut about = chosen.about.clone();
+        about.hash = hash::written(key.kind(), &arrived.hash);
         if let Some(file) = metadata {
             metadata::read(key.kind(), &file, &mut about);
         }
@@ -433,10 +328,6 @@ fn package_of(key: &Key) -> Result<&Package> {
         Origin::Package(package) => Ok(package),
         _ => Err(Error::new(Kind::Unsupported, format!("fetch {key}"), "it is no package")),
     }
-}
-
-fn gone(what: &str, offer: &Offer) -> Error {
-    offer.lacks(what, Error::new(Kind::NotFound, what, "the registry has no such version any more"))
 }
 
 /// Whether two names are one crate.

@@ -134,9 +134,11 @@ fn take_user(url: &mut Url) -> Option<(String, Option<String>)> {
     (!user.is_empty() || password.is_some()).then_some((user, password))
 }
 
-/// Whether both are the same server: a secret for one may go to the other.
-fn same_server(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme() && authority(one) == authority(other)
+/// Whether a secret for `one` may go to `other`: to the same server, also if it is asked encrypted now, but
+/// not the other way round.
+fn serves(one: &Url, other: &Url) -> bool {
+    let is_as_safe = one.scheme() == other.scheme() || other.scheme() == "https";
+    is_as_safe && authority(one) == authority(other)
 }
 
 /// The host and, if it is not that of the scheme, the port.

@@ -63,7 +63,9 @@ impl Citation {
     /// Of a revision of `key`, whose host is what `config` says. Of a package there is something told, or
     /// at least was when it came.
     pub fn new(key: &Key, revision: &str, about: Option<&About>, config: &Config) -> Self {
-        let (page, source) = match key.origin() {
+        // Of all spellings of a package's name that of its registry.
+        let spelled = about.map(|about| key.spelled(&about.name));
+        let (page, source) = match spelled.as_ref().unwrap_or(key).origin() {
             Origin::Git(url) => (paged(url, config), url.to_string()),
             Origin::Package(package) => (None, package.to_string()),
             // What is left out of it does not matter to whoever looks for a file.

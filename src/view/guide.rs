@@ -175,8 +175,8 @@ fn paths_of(kind: Kind) -> &'static str {
 
 /// The line about projects, with their names.
 fn projects(config: &Config) -> String {
-    let line =
-        "- `projects/<name>/<npm, crates or pypi>/<package>`: the version that a project's lock files pin";
+    let line = "- `projects/<name>/<npm, crates or pypi>/<package>[@<version>]`: what a project's lock files pin, \
+                with @ where they pin several versions";
     let names: Vec<&str> =
         config.projects.iter().map(|project| project.name.as_str()).take(MOST_PROJECTS).collect();
     let more = match config.projects.len().saturating_sub(MOST_PROJECTS) {
@@ -185,7 +185,7 @@ fn projects(config: &Config) -> String {
     };
     match names.is_empty() {
         true => format!("{line}\n"),
-        false => format!("{line}: {}{more}\n", names.join(", ")),
+        false => format!("{line}; projects: {}{more}\n", names.join(", ")),
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod package;
 
 use super::binding::What;
 use super::citation::{Citation, Place};
-use super::{Shared, lock};
+use super::{Shared, lock, name};
 use crate::cache::Snapshot;
 use crate::error::{Error, Kind, Result};
 use crate::source::About;
@@ -132,6 +132,17 @@ impl Shown {
         Ok(Some(generation))
     }
 
+    /// Its KEY. Of all spellings of a package that of its registry, which is also listed.
+    fn key(&self) -> String {
+        let is_package = self.label.split('/').next() == Some(self.what.key.kind().as_str());
+        let snapshot = self.snapshot();
+        let own = snapshot
+            .about()
+            .filter(|_| is_package)
+            .and_then(|_| name::path_of(snapshot.key(), &self.what.reference, &self.shared.config()));
+        own.unwrap_or_else(|| self.label.clone())
+    }
+
     /// Tells of a read that failed, and takes a mirror that is not what it was out of use. That may
     /// take a while and a read is answered on a thread of the mount, so it is done on another one: one
     /// at a time, because a damaged mirror may have very many files that cannot be read. What fails
@@ -212,7 +223,7 @@ impl tree::Snapshot for Shown {
     fn xattr(&self, index: u32, name: &OsStr) -> Option<Vec<u8>> {
         let node = self.table.node(index)?;
         let value = match name.to_str()? {
-            KEY => self.label.clone(),
+            KEY => self.key(),
             REVISION => self.snapshot().revision().to_string(),
             URL => self.snapshot().url().to_owned(),
             CITATION => {

@@ -8,9 +8,11 @@ use super::place::Place;
 const KEYS: [(&str, &str); 3] =
     [("npm/ms", "2.1.3"), ("crates/cfg-if", "1.0.0"), ("pypi/iniconfig", "2.0.0")];
 
-/// The points of `src/source/package.rs`.
+/// The points of `src/source/package.rs` and of what it fetches by.
 fn known() -> BTreeSet<String> {
-    let text = include_str!("../../src/source/package.rs");
+    let text =
+        [include_str!("../../src/source/package.rs"), include_str!("../../src/source/package/fetch.rs")]
+            .concat();
     let points = text.split("fault!(\"").skip(1).filter_map(|call| call.split('"').next());
     points.map(str::to_owned).collect()
 }

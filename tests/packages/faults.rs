@@ -2,7 +2,7 @@
 
 use super::mounted2::{errno, wait_until};
 use super::place::{Place, tgz};
-use super::registry::{Fault, Hashes};
+use super::registry::{Fault, Hashes, Registry, packing};
 
 const FILES: [(&str, &str); 1] = [("a", "1")];
 
@@ -57,6 +57,25 @@ fn without_a_strong_hash_nothing_is_shown_unless_it_is_allowed() {
     place.json(&["clear", "npm/lib"]);
     place.registry.npm("lib").hashes(Hashes::None);
     assert!(place.refused("npm/lib").contains("no hash"), "that is never allowed");
+}
+
+#[test]
+fn of_several_hashes_of_one_algorithm_an_archive_needs_one() {
+    let mut place = Place::new();
+    for (name, files) in [("lib", FILES), ("forged", [("a", "2")])] {
+        place.registry.npm(name).version("1.0.0", &files).metadata(|manifest| {
+            let own = manifest["dist"]["integrity"].as_str().unwrap();
+            let other = format!("sha512-{}==", "A".repeat(86));
+            let weaker = "sha1-AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+            manifest["dist"]["integrity"] = format!("{weaker} {other} {own}").into();
+        });
+    }
+    place.registry.npm("forged").forged(tgz(&[("package/a", "evil")]));
+    place.mount();
+    assert_eq!(place.cat("npm/lib/a"), "1");
+    let published = place.registry.npm("lib").bytes("1.0.0");
+    assert_eq!(place.attribute("npm/lib", "hash"), packing::integrity(&published), "the one that it has");
+    assert!(place.refused("npm/forged").contains("nothing of it is shown"));
 }
 
 #[test]
@@ -162,6 +181,47 @@ fn a_version_that_was_taken_back_is_not_there_even_if_what_was_said_of_it_is_at_
     assert!(error.contains("no such version any more"), "{error}");
     let error = place.refused("npm/lib@1.1.0");
     assert!(error.contains("1.0.0"), "it is known now, and the nearest is named: {error}");
+}
+
+#[test]
+fn a_version_that_was_published_anew_is_had_as_it_is_now_after_a_clear() {
+    let mut place = all();
+    place.mount();
+    let shown = |place: &Place| ALL.map(|(kind, name)| place.cat(&format!("{kind}/{name}@1.0.0/a")));
+    assert_eq!(shown(&place), ["1", "1", "1"]);
+    place.registry.npm("lib").version("1.0.0", &[("a", "2")]);
+    place.registry.crates("lib").version("1.0.0", &[("a", "2")]);
+    place.registry.pypi("lib").sdist("1.0.0", &[("a", "2")]);
+    assert_eq!(shown(&place), ["1", "1", "1"], "what is cached of an exact version stays");
+    for (kind, name) in ALL {
+        place.json(&["clear", &format!("{kind}/{name}")]);
+        // What the registry said before is at hand, and not true any more.
+        assert_eq!(place.version(&format!("{kind}/{name}@1.0.0")), "1.0.0", "{kind}");
+    }
+    assert_eq!(shown(&place), ["2", "2", "2"]);
+}
+
+#[test]
+fn an_archive_that_was_moved_is_fetched_from_where_it_is_now() {
+    for status in [404, 403] {
+        let (place, other) = (all(), Registry::start_at("127.0.0.2"));
+        other.npm("lib").version("1.0.0", &FILES);
+        other.pypi("lib").sdist("1.0.0", &FILES);
+        for (kind, name) in ALL {
+            let key = format!("{kind}/{name}");
+            assert_eq!(place.version(&key), "1.0.0");
+            place.json(&["clear", &key]);
+            let archives = place.registry.archives_path(kind, name);
+            place.registry.misbehave(&archives, Fault::Status(status, vec![]));
+        }
+        let base = other.url("");
+        place.registry.npm("lib").elsewhere(&base);
+        place.registry.pypi("lib").elsewhere(&base);
+        place.registry.crates_at("{registry}/crates/files/moved/{crate}-{version}.crate");
+        for (kind, name) in ALL {
+            assert_eq!(place.version(&format!("{kind}/{name}@1.0.0")), "1.0.0", "{kind} {status}");
+        }
+    }
 }
 
 #[test]

@@ -73,6 +73,21 @@ fn an_index_that_refuses_hides_nothing_of_the_others() {
 }
 
 #[test]
+fn an_index_in_html_that_has_no_file_of_a_project_hides_nothing_of_the_others() {
+    for first_is_empty in [true, false] {
+        let (place, other) = two();
+        let (full, empty) =
+            if first_is_empty { (&other, &place.registry) } else { (&place.registry, &other) };
+        full.pypi("lib").sdist("1.0", &[("a", "1")]);
+        let page = Fault::Body(b"<!DOCTYPE html><h1>Links for lib</h1>".to_vec());
+        empty.misbehave("/pypi/simple/lib/", page.clone());
+        assert_eq!(place.version("pypi/lib"), "1.0");
+        full.misbehave("/pypi/simple/lib/", page);
+        assert!(place.refused("pypi/lib@2.0").contains("no version"), "it is in none of them");
+    }
+}
+
+#[test]
 fn an_index_that_fails_is_not_passed_over() {
     let (place, other) = two();
     place.registry.pypi("lib").sdist("1.0", &[("a", "1")]);
@@ -86,4 +101,17 @@ fn an_index_that_fails_is_not_passed_over() {
         assert_eq!(place.version("pypi/lib"), "2.0");
         place.json(&["clear", "pypi/lib"]);
     }
+}
+
+#[test]
+fn an_exact_version_stays_what_the_former_index_published_until_an_update() {
+    let (place, other) = (Place::new(), Registry::start_at("127.0.0.2"));
+    place.registry.pypi("lib").sdist("1.0.0", &[("a", "former")]);
+    other.pypi("lib").sdist("1.0.0", &[("a", "present")]);
+    let shown = || place.json(&["get", "pypi/lib@1.0.0"])["trees"][0]["tree"]["revision"].clone();
+    let former = shown();
+    place.client.indexes(&other.url(SIMPLE), &other.url(SIMPLE));
+    assert_eq!(shown(), former);
+    place.json(&["update", "pypi/lib@1.0.0"]);
+    assert_ne!(shown(), former);
 }

@@ -14,6 +14,7 @@ mod program;
 mod registry;
 
 mod archives;
+mod asked;
 mod clients;
 mod crashes;
 mod faults;

@@ -44,6 +44,38 @@ fn any_spelling_works_and_the_registrys_own_is_shown_of_one_mirror() {
 }
 
 #[test]
+fn a_package_is_cited_by_its_registrys_spelling_whichever_was_used_first() {
+    for first in ["serde-json", "serde_json"] {
+        let mut place = Place::new();
+        place.registry.crates("serde_json").version("1.0.0", &FILES);
+        place.registry.crates("Inflector").version("1.0.0", &FILES);
+        place.mount();
+        for name in [&format!("crates/{first}/a"), "crates/inflector@1/a"] {
+            assert_eq!(place.cat(name), "1");
+        }
+        for (name, key, cited) in [
+            ("serde_json", "crates/serde_json", "serde_json"),
+            ("serde-json", "crates/serde_json", "serde_json"),
+            ("Inflector@1", "crates/Inflector@1", "Inflector"),
+            ("inflector@1", "crates/Inflector@1", "Inflector"),
+        ] {
+            let (root, url) = (format!("crates/{name}"), format!("pkg:cargo/{cited}"));
+            assert_eq!(place.cat(&format!("{root}/a")), "1");
+            assert_eq!(place.attribute(&root, "key"), key, "{name} after {first}");
+            assert_eq!(place.attribute(&root, "url"), url, "{name} after {first}");
+            let citation = format!("crates/{cited}@1.0.0:a:1 {}", place.attribute(&root, "hash"));
+            let on_disk = format!("{}:1", place.path(&root).join("a").display());
+            for asked in [on_disk, format!("{root}/a:1")] {
+                let report = place.json(&["cite", &asked]);
+                let one = &report["citations"][0];
+                assert_eq!(one["citation"], citation, "{asked} after {first}: {report}");
+                assert_eq!(one["url"], url, "{asked} after {first}");
+            }
+        }
+    }
+}
+
+#[test]
 fn npm_tells_names_apart_by_case() {
     let mut place = Place::new();
     place.registry.npm("JSONStream").version("1.0.0", &[("a", "old")]);

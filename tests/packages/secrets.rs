@@ -2,7 +2,7 @@
 
 use super::mounted2::files_below;
 use super::place::Place;
-use super::registry::{Fault, Registry};
+use super::registry::{Fault, Registry, USER};
 
 const TOKEN: &str = "hunter2-very-secret-token";
 
@@ -58,6 +58,31 @@ fn a_secret_in_the_url_of_an_archive_is_asked_for_and_seen_nowhere() {
     place.registry.misbehave(&place.registry.archives_path("npm", "lib"), Fault::Status(404, vec![]));
     let error = place.refused("npm/lib");
     assert!(error.contains("is not there") && !error.contains(TOKEN), "{error}");
+}
+
+#[test]
+fn a_password_in_the_link_of_an_archive_is_sent_there_and_seen_nowhere() {
+    let mut place = Place::new();
+    let other = Registry::start_at("127.0.0.2");
+    let lib = place.registry.pypi("lib").wheel("1.0", "py3-none-any", &[("a", "1")]);
+    let file = "lib-1.0-py3-none-any.whl";
+    other.pypi("lib").archive("1.0", file, lib.bytes(file));
+    other.require_token("/", TOKEN);
+    lib.elsewhere(&other.url("").replacen("//", &format!("//{USER}:{TOKEN}@"), 1));
+    place.mount();
+    assert_eq!(place.cat("pypi/lib/a"), "1");
+    assert!(place.registry.requests().iter().all(|request| request.authorization().is_none()));
+    assert_eq!(place.attribute("pypi/lib", "archive"), file);
+    let cited = place.json(&["cite", place.path("pypi/lib/a").to_str().unwrap()]).to_string();
+    assert!(!cited.contains(TOKEN), "{cited}");
+    assert_seen_nowhere(&place);
+    for status in [404, 401, 500] {
+        place.json(&["clear", "pypi/lib"]);
+        other.misbehave(&other.archives_path("pypi", "lib"), Fault::Status(status, vec![]));
+        let error = place.refused("pypi/lib");
+        assert!(error.contains("127.0.0.2") && !error.contains(TOKEN), "{error}");
+    }
+    assert_seen_nowhere(&place);
 }
 
 #[test]

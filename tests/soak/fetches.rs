@@ -10,7 +10,8 @@
 //! A pack whose fetcher was killed before it can be told to be in the cache does not count as one that
 //! the generation had: it is counted apart, and each kill may so add one pack for a commit. It must have
 //! been asked for within [`CUT`] before the kill; what an older pack of a killed daemon brought is
-//! expected to be there.
+//! expected to be there. Nor does one count that its fetcher says it did not publish, because a clear
+//! came meanwhile and the upstream answered something else when it was asked again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -28,6 +29,15 @@ pub struct Emptied {
     pub until: Instant,
 }
 
+/// What somebody fetched and did not publish.
+#[derive(Clone, Debug)]
+pub struct Unused {
+    pub repository: String,
+    pub commit: String,
+    /// When its fetcher had it, and let it go.
+    pub at: Instant,
+}
+
 /// What was fetched of one repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -37,6 +47,8 @@ pub struct Account {
     pub ended: usize,
     /// Packs whose fetcher was killed.
     pub cut: usize,
+    /// Packs that their fetcher did not publish.
+    pub unused: usize,
     /// The most that one commit was fetched into one generation, those apart.
     pub most: usize,
     /// Who fetched again what was there.
@@ -48,6 +60,7 @@ pub fn account(
     transfers: &[Transfer],
     emptied: &[Emptied],
     killed: &HashMap<String, Instant>,
+    unused: &[Unused],
 ) -> BTreeMap<String, Account> {
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
     let mut commits: BTreeMap<(&str, String), Vec<&Transfer>> = BTreeMap::new();
@@ -66,7 +79,8 @@ pub fn account(
         ends.sort_by_key(|end| end.until);
         // When it was last fetched, and how often into the generation of that moment.
         let mut had: Option<(&Transfer, usize)> = None;
-        for pack in packs {
+        let of_this = |unused: &&Unused| unused.repository == repository && unused.commit == wanted;
+        for (n, &pack) in packs.iter().enumerate() {
             let into = match had {
                 None => 1,
                 Some((before, into)) => {
@@ -87,8 +101,15 @@ pub fn account(
             };
             account.most = account.most.max(into);
             let died = killed.get(&pack.agent).and_then(|died| died.checked_duration_since(pack.began));
-            if died.is_some_and(|after| after < CUT) {
-                account.cut += 1;
+            let cut = died.is_some_and(|after| after < CUT);
+            // One fetches at a time, so it is the last pack that was asked for before.
+            let next = packs.get(n + 1).map(|next| next.began);
+            let is_this =
+                |unused: &Unused| unused.at >= pack.began && next.is_none_or(|next| unused.at < next);
+            let let_go = unused.iter().filter(of_this).any(is_this);
+            if cut || let_go {
+                account.cut += usize::from(cut);
+                account.unused += usize::from(let_go);
                 // Into a generation of which nothing is known to be there.
                 had = had.filter(|_| into > 1);
             } else {
@@ -117,7 +138,7 @@ pub fn prove() {
     };
     let end = |from, until| Emptied { repository: Some("a".into()), from: at(from), until: at(until) };
     let killed = HashMap::from([("k".to_owned(), at(22))]);
-    let most = |packs: &[Transfer], ends: &[Emptied]| account(packs, ends, &killed)["a"].most;
+    let most = |packs: &[Transfer], ends: &[Emptied]| account(packs, ends, &killed, &[])["a"].most;
     assert_eq!(most(&[pack(1, "x")], &[]), 1);
     assert_eq!(most(&[pack(1, "x"), pack(9, "y")], &[]), 2);
     assert_eq!(most(&[pack(1, "x"), pack(9, "y")], &[end(5, 5)]), 1);
@@ -127,6 +148,11 @@ pub fn prove() {
     assert_eq!(most(&[pack(2, "k"), pack(30, "y")], &[]), 2);
     assert_eq!(most(&[pack(10, "x"), pack(20, "k"), pack(30, "y")], &[end(15, 15)]), 1);
     assert_eq!(most(&[pack(10, "x"), pack(20, "k"), pack(30, "y"), pack(31, "z")], &[end(15, 15)]), 2);
+    let unused = |seconds| [Unused { repository: "a".into(), commit: "1".into(), at: at(seconds) }];
+    let packs = [pack(1, "x"), pack(9, "y"), pack(12, "z")];
+    let most_but = |seconds| account(&packs, &[end(5, 5)], &killed, &unused(seconds))["a"].most;
+    assert_eq!(most_but(10), 1);
+    assert_eq!(most_but(13), 2);
     let other = Emptied { repository: Some("b".into()), from: at(5), until: at(5) };
     assert_eq!(most(&[pack(1, "x"), pack(9, "y")], &[other]), 2);
 }

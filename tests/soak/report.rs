@@ -45,11 +45,13 @@ pub fn end(soak: &Soak, told: &Told) -> bool {
         most = most.max(account.most);
         println!(
             "  {repository}: {} packs into {} generations, of one commit into one at most {}; of \
-             these packs {} are not counted as there, because their fetcher was killed soon after",
+             these packs {} are not counted as there, because their fetcher was killed soon after, \
+             and {}, because it did not publish them",
             account.packs,
             account.ended + 1,
             account.most,
-            account.cut
+            account.cut,
+            account.unused
         );
         for again in &account.again {
             soak.error(&format!("fetched twice into one generation of {repository}: {again}"));

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
 use crate::content::{SHAPES, Shape};
-use crate::fetches::{Account, Emptied, account};
+use crate::fetches::{Account, Emptied, Unused, account};
 use crate::harness::git_server::GitServer;
 use crate::harness::repository::Repository;
 use crate::mounts::Mount;
@@ -21,8 +21,9 @@ use crate::program::Program;
 /// No reader makes no progress, and no verb takes, for so long.
 pub const STALL: Duration = Duration::from_secs(90);
 
-/// What daemons and verbs log, unless `SRCFS_SOAK_LOG` says otherwise: how long locks were held.
-const LOG: &str = "warn,srcfs::cache::key_lock=debug";
+/// What daemons and verbs log, unless `SRCFS_SOAK_LOG` says otherwise: how long locks were held, and what
+/// was fetched and not published.
+const LOG: &str = "warn,srcfs::cache::key_lock=debug,srcfs::cache::bring=info";
 
 /// A repository of the server.
 pub struct Upstream {
@@ -234,7 +235,33 @@ impl Soak {
 
     /// What was fetched so far.
     pub fn fetches(&self) -> std::collections::BTreeMap<String, Account> {
-        account(&self.server.transfers(0), &lock(&self.emptied), &lock(&self.killed))
+        let unused = self.unused();
+        account(&self.server.transfers(0), &lock(&self.emptied), &lock(&self.killed), &unused)
+    }
+
+    /// What daemons and verbs say they fetched and did not publish.
+    fn unused(&self) -> Vec<Unused> {
+        let ago = |time: SystemTime| SystemTime::now().duration_since(time).unwrap_or_default();
+        let said = |line: &str| {
+            let (before, _) = line.split_once(" was brought and is not published")?;
+            let (time, key) = (before.split(' ').next()?, before.rsplit(' ').next()?);
+            let (source, commit) = key.split_once('@')?;
+            let time = time.parse::<jiff::Timestamp>().ok()?;
+            let upstream = self.upstreams.iter().find(|upstream| {
+                let repository = upstream.repository();
+                source.ends_with(repository.trim_end_matches(".git"))
+            })?;
+            let at = Instant::now().checked_sub(ago(time.into()))?;
+            Some(Unused { repository: upstream.repository(), commit: commit.to_owned(), at })
+        };
+        let mut unused = Vec::new();
+        for log in std::fs::read_dir(self.program.path()).into_iter().flatten().flatten() {
+            if log.path().extension().is_some_and(|extension| extension == "log") {
+                let text = std::fs::read(log.path()).unwrap_or_default();
+                unused.extend(String::from_utf8_lossy(&text).lines().filter_map(said));
+            }
+        }
+        unused
     }
 
     /// The oldest version that a process that starts now may see.

@@ -42,12 +42,13 @@ pub(super) fn find(context: &Context, mounts: &[Mounted], asked: &Asked<'_>) -> 
     let (target, path) = Target::split(path, &context.config, mounts).map_err(|error| {
         other(format!("the mount shows {url} there, and the configuration says: {}", error.why()))
     })?;
-    if target.key.source() != url {
+    // A package has several spellings, and the mount shows its registry's own.
+    let shown = Key::parse(target.key.kind().as_str(), &url).ok().filter(|shown| *shown == target.key);
+    let Some(shown) = shown else {
         let source = target.key.source();
         return Err(other(format!("the mount shows {url} there, and the configuration says {source}")));
-    }
+    };
     // The attributes do not name it, and the url does.
-    let shown = Key::parse(target.key.kind().as_str(), &url).unwrap_or_else(|_| target.key.clone());
     let about = described.about.map(|about| named(about, &shown));
     Ok(Found {
         target,

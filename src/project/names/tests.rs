@@ -128,6 +128,30 @@ fn what_is_missing_is_said_with_the_nearest_names() {
 }
 
 #[test]
+fn what_is_pinned_in_several_versions_that_the_root_does_not_ask_for_is_said_with_them() {
+    let of = |name: &str, version: &str| pin(Ecosystem::Pypi, name, version, Reach::Transitive);
+    let mut project =
+        project(vec![of("urllib", "1.0"), of("urllib3", "2.6.3"), of("urllib3", "2.8.0"), of("x", "1.0")]);
+    let missing = |project: &Project, name| {
+        let names = project.names(Ecosystem::Pypi);
+        let error = project.missing(Ecosystem::Pypi, name, names.keys().map(String::as_str));
+        (error.to_string(), error.advice().unwrap().to_owned())
+    };
+    for name in ["urllib3", "URLLIB3"] {
+        let (error, advice) = missing(&project, name);
+        assert!(error.contains("it is pinned in several versions, and the root asks for none"), "{error}");
+        assert_eq!(advice, "name one of urllib3@2.6.3, urllib3@2.8.0");
+    }
+    let (error, advice) = missing(&project, "urllib3@1");
+    assert!(error.contains("none of them pins it") && advice.contains("urllib3@2.8.0"), "{error}");
+    for minor in 0..20 {
+        project.pins.insert(0, of("urllib3", &format!("1.{minor}")));
+    }
+    let (_, advice) = missing(&project, "urllib3");
+    assert!(advice.ends_with("urllib3@2.6.3, urllib3@2.8.0; list the directory to see all 22"), "{advice}");
+}
+
+#[test]
 fn what_is_prepared_finds_what_the_pins_do() {
     let mut alias = pin(Ecosystem::Npm, "ms", "0.7.1", Reach::Root);
     alias.aliases = vec!["old-ms".to_owned(), "b".to_owned()];

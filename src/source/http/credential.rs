@@ -2,7 +2,7 @@
 //!
 //! It is never shown: not by `Debug`, not in an error, not in a log. For which addresses it may be sent is
 //! known where it was configured ([`crate::source::registry`]); a redirect to another host, scheme or port
-//! loses it.
+//! loses it, but one from http to https of the same host.
 
 use std::fmt;
 

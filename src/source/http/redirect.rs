@@ -2,8 +2,8 @@
 //!
 //! Invariants: only http and https are followed; what began encrypted stays encrypted; and a public
 //! registry cannot make srcfs ask an address of this machine or of a private network. A credential goes
-//! to the origin it was given for, and once the way has left that, it is not sent again, even on coming
-//! back: who sent us away may have chosen the place we come back to.
+//! to the origin it was given for, also where that is asked encrypted instead, and once the way has left
+//! that, it is not sent again, even on coming back: who sent us away may have chosen the place we come back to.
 
 use url::Url;
 
@@ -77,11 +77,18 @@ impl Way {
         if self.visited.contains(&to) {
             return Err(lost(format!("it is sent in a circle, by way of {}", shown(&to))));
         }
-        self.left_origin |= to.origin() != self.here().origin();
+        self.left_origin |= to.origin() != self.here().origin() && !is_upgrade(self.here(), &to);
         log::debug!("{what}: sent on to {}", shown(&to));
         self.visited.push(to);
         Ok(())
     }
+}
+
+/// Whether `to` is the same host as `from`, asked encrypted now, both at the port of their scheme. A server
+/// that sends all of its visitors there sends nobody away.
+fn is_upgrade(from: &Url, to: &Url) -> bool {
+    let at = |url: &Url, scheme: &str| url.scheme() == scheme && url.port().is_none();
+    at(from, "http") && at(to, "https") && from.host() == to.host()
 }
 
 #[cfg(test)]
@@ -130,6 +137,22 @@ mod tests {
         assert!(!way.is_at_origin());
         way.follow("ask", "https://a.example/z").unwrap();
         assert!(!way.is_at_origin());
+    }
+
+    #[test]
+    fn a_credential_goes_along_to_the_same_host_encrypted() {
+        for (from, to, keeps) in [
+            ("http://a.example/x", "https://a.example/x", true),
+            ("http://a.example:80/x", "https://a.example:443/y", true),
+            ("http://a.example:8080/x", "https://a.example/x", false),
+            ("http://a.example/x", "https://a.example:8443/x", false),
+            ("http://a.example/x", "https://b.example/x", false),
+            ("http://a.example/x", "https://x.a.example/x", false),
+        ] {
+            let mut way = Way::new(&Url::parse(from).unwrap());
+            way.follow("ask", to).unwrap();
+            assert_eq!(way.is_at_origin(), keeps, "{from} {to}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ impl Access for Pypi {
 pub(super) enum When {
     /// The server is asked.
     Now,
+    /// It is asked, also for what is young enough not to be asked for.
+    Anew,
     /// Nobody is.
     AtHand,
 }
@@ -87,14 +89,17 @@ impl Asker<'_> {
         read: impl FnOnce(&Document) -> Result<T>,
     ) -> Result<Option<T>> {
         let Page { url, accept, credential, max_age } = *page;
+        let max_age = if self.when == When::Anew { Duration::ZERO } else { max_age };
         let request = Request { credential, accept, ..self.request(url) };
         let document = match self.when {
             When::AtHand => self.documents.at_hand(&request),
-            When::Now => match self.documents.fetch(self.http, request, max_age, self.progress) {
-                Ok(document) => Some(document),
-                Err(error) if error.kind() == Kind::NotFound => None,
-                Err(error) => return Err(error),
-            },
+            When::Now | When::Anew => {
+                match self.documents.fetch(self.http, request, max_age, self.progress) {
+                    Ok(document) => Some(document),
+                    Err(error) if error.kind() == Kind::NotFound => None,
+                    Err(error) => return Err(error),
+                }
+            }
         };
         let Some(document) = document else { return Ok(None) };
         match read(&document) {
@@ -103,7 +108,7 @@ impl Asker<'_> {
                 self.documents.forget(&request);
                 match self.when {
                     When::AtHand => Ok(None),
-                    When::Now => Err(error),
+                    When::Now | When::Anew => Err(error),
                 }
             }
         }

@@ -203,13 +203,22 @@ impl<'o> Ranked<'o, PepVersion> {
                 let names_one =
                     range.iter().any(|one| asks(one.operator()) && one.version().any_prerelease());
                 match names_one {
-                    true => self.highest(|version| range.contains(version)),
-                    false => stable_first(&|version| range.contains(version)),
+                    true => self.highest(|version| allows(&range, version)),
+                    false => stable_first(&|version| allows(&range, version)),
                 }
             }
             _ => None,
         }
     }
+}
+
+/// Whether all of `range` allow `version`. To pep440_rs `<V` never allows a prerelease of V's own release; to PEP 440
+/// it does if V is one itself.
+fn allows(range: &VersionSpecifiers, version: &PepVersion) -> bool {
+    range.iter().all(|one| match one.operator() {
+        Operator::LessThan if one.version().any_prerelease() => version < one.version(),
+        _ => one.contains(version),
+    })
 }
 
 fn is_plain(version: &str) -> bool {
@@ -228,12 +237,12 @@ fn missing(kind: Kind, reference: &Reference, offer: &Offer, what: &str) -> Erro
         names.truncate(count);
         names.join(", ")
     };
+    if offer.releases.is_empty() {
+        return Error::new(ErrorKind::NotFound, what, "the registry knows it, and has no version of it");
+    }
     if offer.releases.iter().all(|release| release.yanked.is_some()) {
-        let why = match offer.releases.is_empty() {
-            true => "the registry has no version of it".to_owned(),
-            false => "all of its versions were yanked".to_owned(),
-        };
-        return Error::new(ErrorKind::NotFound, what, why).hint("name a yanked version exactly to get it");
+        return Error::new(ErrorKind::NotFound, what, "all of its versions were yanked")
+            .hint("name a yanked version exactly to get it");
     }
     let text = reference.to_string();
     if let Some(release) = if_nothing_were_yanked(kind, reference, offer) {

@@ -245,6 +245,7 @@ fn read(name: &str, document: &[u8], index: &Url) -> Result<(String, Vec<Release
                 url: String::new(),
                 page: page.clone(),
                 hash: Some(hash),
+                alternatives: Vec::new(),
                 size: None,
                 yanked: None,
             }],

@@ -5,9 +5,9 @@ use base64::Engine;
 use super::offer::{Algorithm, Hash};
 use crate::key::Kind;
 
-/// The strongest hash of a subresource integrity string, as npm's `dist.integrity` is one: words of
-/// algorithm and base64, perhaps with options. Of two of one algorithm the first.
-pub(super) fn strongest_of_integrity(text: &str) -> Option<Hash> {
+/// The strongest hashes of a subresource integrity string, as npm's `dist.integrity` is one: words of
+/// algorithm and base64, perhaps with options. Of several of one algorithm each is good, as to npm.
+pub(super) fn strongest_of_integrity(text: &str) -> Vec<Hash> {
     let one = |word: &str| {
         let (algorithm, digest) = word.split_once('-')?;
         let algorithm = [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
@@ -18,8 +18,9 @@ pub(super) fn strongest_of_integrity(text: &str) -> Option<Hash> {
         (bytes.len() == length(algorithm)).then(|| Hash { algorithm, hex: to_hex(&bytes) })
     };
     let mut hashes: Vec<Hash> = text.split_ascii_whitespace().filter_map(one).collect();
-    hashes.sort_by_key(|hash| std::cmp::Reverse(hash.algorithm));
-    hashes.into_iter().next()
+    let strongest = hashes.iter().map(|hash| hash.algorithm).max();
+    hashes.retain(|hash| Some(hash.algorithm) == strongest);
+    hashes
 }
 
 /// A SHA-1 in hexadecimal digits, as npm's `dist.shasum`.
@@ -68,14 +69,20 @@ mod tests {
     fn the_strongest_hash_counts_and_what_is_none_does_not() {
         let sha256 = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
         let sha1 = "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=";
-        let strongest = |text: &str| strongest_of_integrity(text).map(|hash| hash.algorithm);
+        let strongest = |text: &str| strongest_of_integrity(text).first().map(|hash| hash.algorithm);
         assert_eq!(strongest(&format!("{sha1} {sha256}")), Some(Algorithm::Sha256));
         assert_eq!(strongest(&format!("{sha256}?opt {sha1}")), Some(Algorithm::Sha256));
         assert_eq!(strongest(sha1), Some(Algorithm::Sha1));
         for text in ["", "md5-x", "sha512-", "sha512-2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "sha256", "sha256-!!"] {
             assert_eq!(strongest(text), None, "{text}");
         }
-        let empty = strongest_of_integrity(sha1).unwrap();
+        let several = format!("{sha1} {sha256} sha1-AAAAAAAAAAAAAAAAAAAAAAAAAAA= sha256-{}=", "A".repeat(43));
+        let hexes: Vec<_> = strongest_of_integrity(&several).into_iter().map(|hash| hash.hex).collect();
+        assert!(
+            hexes.len() == 2 && hexes[0].starts_with("e3b0c442") && hexes[1] == "0".repeat(64),
+            "{hexes:?}"
+        );
+        let empty = strongest_of_integrity(sha1).remove(0);
         assert_eq!(empty.hex, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
         assert_eq!(super::sha1("da39"), None);
         assert_eq!(written(Kind::Npm, &empty), sha1);

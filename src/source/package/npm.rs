@@ -24,11 +24,13 @@ const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/js
 
 #[derive(Deserialize)]
 struct Packument {
-    name: String,
+    /// Which package it is about. Some registries leave it out, and npm does not miss it.
+    #[serde(default)]
+    name: Option<String>,
     #[serde(default, rename = "dist-tags")]
     tags: Named<Text>,
     #[serde(default)]
-    versions: Named<Manifest>,
+    versions: Option<Named<Manifest>>,
     /// When each was published; in the whole form alone.
     #[serde(default)]
     time: Named<Text>,
@@ -51,10 +53,11 @@ struct Dist {
 }
 
 impl Dist {
-    /// The strongest there is.
-    fn hash(&self) -> Option<Hash> {
-        let strong = self.integrity.as_ref().and_then(|text| hash::strongest_of_integrity(&text.0));
-        strong.or_else(|| hash::sha1(&self.shasum.as_ref()?.0))
+    /// The strongest there are.
+    fn hashes(&self) -> Vec<Hash> {
+        let strong = self.integrity.as_ref().map(|text| hash::strongest_of_integrity(&text.0));
+        let weak = || self.shasum.as_ref().and_then(|text| hash::sha1(&text.0));
+        strong.filter(|hashes| !hashes.is_empty()).unwrap_or_else(|| weak().into_iter().collect())
     }
 }
 
@@ -106,10 +109,16 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
         }
         Err(error) => return Err(broken(format!("it is no packument: {error}"))),
     };
-    if packument.name != name {
-        return Err(broken(format!("it is about {:?}", packument.name)));
+    let Packument { name: own, tags, versions, time } = packument;
+    match &own {
+        Some(own) if own != name => return Err(broken(format!("it is about {own:?}"))),
+        // It may be anything, and must not tell that there is no version.
+        None if versions.is_none() => {
+            return Err(broken("it is no packument: it has neither a name nor versions".to_owned()));
+        }
+        _ => {}
     }
-    let Packument { name, tags, versions, time } = packument;
+    let versions = versions.unwrap_or_default();
     if versions.is_unreadable() {
         return Err(broken("none of its versions can be read".to_owned()));
     }
@@ -120,9 +129,11 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
         // A query may hold a secret, and is no part of the name.
         let url = registry.join(&dist.tarball.0).ok();
         let last = url.as_ref().and_then(|url| url.path_segments()?.next_back());
+        let mut hashes = dist.hashes().into_iter();
         let archive = Published {
             file: last.unwrap_or_default().to_owned(),
-            hash: dist.hash(),
+            hash: hashes.next(),
+            alternatives: hashes.collect(),
             url: dist.tarball.0,
             page: page.clone(),
             size: None,
@@ -134,7 +145,7 @@ fn read(name: &str, document: &[u8], registry: &Url) -> Result<Offer> {
     Ok(Offer {
         releases: versions.read(&what)?.into_iter().map(release).collect(),
         tags: tags.into_iter().map(|(tag, Text(version))| (tag, version)).collect(),
-        ..Offer::of(&name, registry)
+        ..Offer::of(name, registry)
     })
 }
 
@@ -203,8 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn a_packument_need_not_say_whose_it_is() {
+        let document = r#"{"versions": {"1.0.0": {"dist": {"tarball": "http://registry.test/x.tgz"}}}}"#;
+        let offer = read("x", document.as_bytes(), &registry()).unwrap();
+        assert_eq!((offer.name.as_str(), offer.releases[0].version.as_str()), ("x", "1.0.0"));
+    }
+
+    #[test]
     fn what_is_no_packument_of_that_package_is_refused() {
         for document in [
+            r#"{"error": "come back later"}"#,
+            r#"{"name": null, "versions": null}"#,
             "",
             "<html>",
             "[]",

@@ -88,6 +88,8 @@ pub(super) struct Published {
     pub(super) page: Arc<Page>,
     /// Its strongest published hash.
     pub(super) hash: Option<Hash>,
+    /// Others of that algorithm, of which it may have one instead (npm).
+    pub(super) alternatives: Vec<Hash>,
     /// Its size in bytes, if the registry says so.
     pub(super) size: Option<u64>,
     /// Taken back by itself (pypi): why, if that was said, as one line.

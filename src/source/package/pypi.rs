@@ -94,7 +94,8 @@ pub(super) fn offer(package: &Package, pypi: &Pypi, asker: &Asker<'_>) -> Result
             credential: credential.as_ref(),
             max_age: Duration::ZERO,
         };
-        let read = |document: &Document| read(package.name(), &document.bytes, &index, &document.url);
+        let read =
+            |document: &Document| read(package.name(), &document.bytes, &index, &document.url, several);
         let offer = match asker.read(&page, read) {
             Ok(offer) => offer,
             // As for pip, it is not for us, and the others are asked. One that fails otherwise, or refuses the
@@ -126,9 +127,18 @@ fn together(mut first: Offer, later: Offer) -> Offer {
     first
 }
 
+/// Whether a page in HTML says the name of a project. One that names no file of it may be that of an index that
+/// has none, and of the login of a hotel.
+fn says(document: &[u8], own: &Package) -> bool {
+    let text = String::from_utf8_lossy(document);
+    let is_of_name = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
+    let mut words = text.split(|one| !is_of_name(one));
+    words.any(|word| Package::new(crate::key::Kind::Pypi, word).is_ok_and(|name| name == *own))
+}
+
 /// Reads the page of a project, which is at `page`. [`Kind::Corrupt`] if it is none, or is about another
-/// project.
-fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
+/// project; also if it is one of HTML without any file, which only that of one of `several` indexes may be.
+fn read(name: &str, document: &[u8], index: &Url, page: &Url, several: bool) -> Result<Offer> {
     let what = format!("read what the index says of pypi/{name}");
     let broken = |why: String| {
         Error::new(Kind::Corrupt, what.as_str(), metadata::line(&why).unwrap_or_default())
@@ -168,6 +178,7 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
             url: file.url.0,
             page: page.clone(),
             hash: file.hashes.strongest(),
+            alternatives: Vec::new(),
             size: file.size,
             yanked: file.yanked.map(|why| metadata::line(&why).unwrap_or_default()),
         };
@@ -190,8 +201,9 @@ fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
             }
         }
     }
-    if is_html && offer.releases.is_empty() && named == 0 {
-        return Err(broken("it is a page that names no file".to_owned()));
+    let may_be_empty = || (several || named > 0) && says(document, &own);
+    if is_html && offer.releases.is_empty() && !may_be_empty() {
+        return Err(broken("it is a page that names no file of it".to_owned()));
     }
     for release in &mut offer.releases {
         // A version is yanked when all of it is.
@@ -208,6 +220,26 @@ mod tests {
 
     fn index() -> Url {
         Url::parse("https://index.test/simple/").unwrap()
+    }
+
+    fn read(name: &str, document: &[u8], index: &Url, page: &Url) -> Result<Offer> {
+        super::read(name, document, index, page, false)
+    }
+
+    #[test]
+    fn a_page_without_a_file_is_one_of_an_index_only_if_it_is_about_the_project() {
+        let read = |text: &str, several| super::read("my-lib", text.as_bytes(), &index(), &index(), several);
+        for (page, is_one) in [
+            ("<h1>Links for my-lib</h1>", true),
+            ("<!DOCTYPE html><title>My.Lib: links</title>", true),
+            ("<html>Please log in</html>", false),
+            ("<h1>Links for my-lib-more</h1>", false),
+        ] {
+            assert_eq!(read(page, true).is_ok_and(|offer| offer.releases.is_empty()), is_one, "{page}");
+            assert_eq!(read(page, false).unwrap_err().kind(), Kind::Corrupt, "{page}");
+            let foreign = format!("{page}<a href='/terms.pdf'>x</a>");
+            assert_eq!([false, true].map(|several| read(&foreign, several).is_ok()), [is_one; 2], "{page}");
+        }
     }
 
     fn url(archive: &Published) -> String {

@@ -34,10 +34,11 @@ impl Verifier {
         Ok(Verifier { file, digest, place: directory.to_owned() })
     }
 
-    /// The archive, if it is the one that was published.
-    pub(super) fn finish(mut self, what: &str, published: &Hash) -> Result<File> {
+    /// The archive, if it is the one that was published; `or` are those that it may have instead.
+    /// Also which hash it has.
+    pub(super) fn finish(mut self, what: &str, published: &Hash, or: &[Hash]) -> Result<(File, Hash)> {
         let came = to_hex(&self.digest.finalize());
-        if came != published.hex {
+        let Some(own) = std::iter::once(published).chain(or).find(|hash| hash.hex == came) else {
             let algorithm = published.algorithm.as_str();
             let why = format!(
                 "its {algorithm} is {came}, and the registry publishes {}; nothing of it is shown",
@@ -46,9 +47,9 @@ impl Verifier {
             return Err(Error::new(Kind::Corrupt, what, why).hint(
                 "try again; if it stays so, the archive was replaced or a proxy changes it: tell who runs the registry",
             ));
-        }
+        };
         self.file.rewind().map_err(|error| Error::io("read a file of", &self.place, &error))?;
-        Ok(self.file)
+        Ok((self.file, own.clone()))
     }
 }
 
@@ -91,10 +92,10 @@ mod tests {
             let verified = |content: &[u8]| {
                 let mut verifier = Verifier::new(directory.path(), algorithm).unwrap();
                 content.chunks(2).for_each(|piece| verifier.write_all(piece).unwrap());
-                verifier.finish("fetch x", &published)
+                verifier.finish("fetch x", &published, &[])
             };
             let mut read = String::new();
-            verified(b"abc").unwrap().read_to_string(&mut read).unwrap();
+            verified(b"abc").unwrap().0.read_to_string(&mut read).unwrap();
             assert_eq!(read, "abc");
             let error = verified(b"abd").unwrap_err();
             assert!(error.kind() == Kind::Corrupt && error.why().contains(hex), "{error}");

@@ -2,7 +2,7 @@
 //!
 //! What counts is what the file was when it was opened, so a change while it is read is noticed the next
 //! time. A file that is not there is no error; one that cannot be read is, because to go on without it could
-//! mean to ask another registry than the one that was meant.
+//! mean to ask another registry than the one that was meant. What holds logins only may be gone without.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
@@ -44,6 +44,17 @@ impl Stamp {
 impl Files {
     /// The text of `path`; none if there is no such file.
     pub(super) fn read(&mut self, path: &Path) -> Result<Option<String>> {
+        let bytes = self.bytes(path)?;
+        bytes.map(|bytes| text(path, bytes)).transpose()
+    }
+
+    /// The same with the character for what cannot be read in place of what is not UTF-8, as node reads files.
+    pub(super) fn read_lossy(&mut self, path: &Path) -> Result<Option<String>> {
+        let bytes = self.bytes(path)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn bytes(&mut self, path: &Path) -> Result<Option<Vec<u8>>> {
         let what = "read the configuration";
         // Not to wait for the other side of a FIFO.
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
@@ -54,6 +65,8 @@ impl Files {
                 return Ok(None);
             }
             Err(error) => {
+                // It is looked at again when it becomes readable.
+                self.exists(path);
                 let error = Error::io(what, path, &error);
                 return Err(error.hint("make it readable, or take it out of the way"));
             }
@@ -62,12 +75,12 @@ impl Files {
         let is_null = metadata.file_type().is_char_device() && path == Path::new("/dev/null");
         self.0.push((path.to_owned(), Some(Stamp::of(&metadata))));
         if is_null {
-            return Ok(Some(String::new()));
+            return Ok(Some(Vec::new()));
         }
         if !metadata.is_file() {
             return Err(invalid(path, "it is not a file").hint("write a file there, or take it away"));
         }
-        text(path, &file).map(Some)
+        contents(path, &file).map(Some)
     }
 
     /// Notes that it counts whether there is `path`, whatever it holds.
@@ -86,7 +99,7 @@ impl Files {
     }
 }
 
-fn text(path: &Path, file: &File) -> Result<String> {
+fn contents(path: &Path, file: &File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
@@ -95,6 +108,10 @@ fn text(path: &Path, file: &File) -> Result<String> {
         let why = format!("it is larger than {LARGEST} bytes");
         return Err(invalid(path, why).hint("a configuration is smaller: see what was written there"));
     }
+    Ok(bytes)
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

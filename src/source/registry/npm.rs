@@ -13,9 +13,10 @@ use url::Url;
 
 use super::defaults::Defaults;
 use super::files::{Files, path};
-use super::{Proxy, authority, registry_url, same_server, take_user};
+use super::{Proxy, authority, registry_url, serves, take_user};
 use crate::config::variables::Variables;
 use crate::error::Result;
+use crate::npmrc;
 use crate::source::http::credential::Credential;
 use crate::source::http::trust;
 
@@ -38,6 +39,8 @@ pub struct Npm {
     registry: Option<Url>,
     /// The registries of scopes, by `@scope`.
     scopes: BTreeMap<String, Url>,
+    /// The `@scope` whose registry is asked before `registry`, if one is configured.
+    scope: Option<String>,
     credentials: Credentials,
     replaced: Replaced,
     trust: Vec<PathBuf>,
@@ -76,6 +79,7 @@ impl Npm {
                 scopes.insert(scope.to_owned(), url);
             }
         }
+        let scope = layers.get("scope").and_then(|found| found.text().map(npmrc::scope));
 
         let home = variables.home();
         let mut trust = Vec::new();
@@ -104,14 +108,28 @@ impl Npm {
         let proxy = ProxySetting::read(&layers);
         let replaced = Replaced::read(&layers);
         let (defaults, variables) = (defaults.clone(), variables.clone());
-        Ok(Npm { files, defaults, variables, registry, scopes, credentials, replaced, trust, proxy, notes })
+        Ok(Npm {
+            files,
+            defaults,
+            variables,
+            registry,
+            scopes,
+            scope,
+            credentials,
+            replaced,
+            trust,
+            proxy,
+            notes,
+        })
     }
 
-    /// The registry of the package `name` (`lodash`, `@types/node`): that of its scope, the configured one,
-    /// or what npm itself says.
+    /// The registry of the package `name` (`lodash`, `@types/node`): that of its scope, that of the scope
+    /// which is configured for everything, the configured one, or what npm itself says.
     pub fn registry_of(&self, name: &str) -> Result<Url> {
         let scope = name.split_once('/').map_or(name, |(scope, _)| scope);
-        if let Some(url) = self.scopes.get(scope).or(self.registry.as_ref()) {
+        let own = self.scopes.get(scope);
+        let common = || self.scopes.get(self.scope.as_ref()?);
+        if let Some(url) = own.or_else(common).or(self.registry.as_ref()) {
             return Ok(url.clone());
         }
         self.defaults.npm(&self.variables)
@@ -126,7 +144,7 @@ impl Npm {
 
     /// What to send to `url`: the credential whose path is the longest that `url` lies below.
     pub fn credential_for(&self, url: &Url) -> Option<Credential> {
-        if url.scheme() != "https" && !self.registries().any(|registry| same_server(registry, url)) {
+        if url.scheme() != "https" && !self.registries().any(|registry| serves(registry, url)) {
             return None;
         }
         self.credentials.of(url)
@@ -136,7 +154,7 @@ impl Npm {
     /// if there is none, what `of` itself is sent, if `url` is on the same server.
     pub fn credential_for_archive(&self, url: &Url, of: &Url) -> Option<Credential> {
         let own = self.credential_for(url);
-        own.or_else(|| same_server(url, of).then(|| self.credential_for(of)).flatten())
+        own.or_else(|| serves(of, url).then(|| self.credential_for(of)).flatten())
     }
 
     /// Files of certificates to trust beside those of the system.

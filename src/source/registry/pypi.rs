@@ -4,7 +4,8 @@
 //! As pip does it, with these differences: the file of a Python that is no virtual environment
 //! (`sys.prefix`) is not read, because it is not known which Python is meant; of the sections of commands,
 //! `[download]` counts before `[install]`, and both before `[global]`; the `default` of `.netrc` is sent to
-//! the servers of configured indexes only; no keyring is asked; `trusted-host` is noted, not honoured.
+//! the servers of configured indexes only, as is all of it over plain http; no keyring is asked;
+//! `trusted-host` is noted, not honoured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use url::Url;
 
 use super::defaults::Defaults;
 use super::files::{Files, path};
-use super::{Proxy, proxy_url, registry_url, same_server, take_user};
+use super::{Proxy, proxy_url, registry_url, serves, take_user};
 use crate::config::variables::Variables;
 use crate::error::{Error, Kind, Result};
 use crate::source::http::credential::Credential;
@@ -50,6 +51,7 @@ struct Index {
 }
 
 /// A text that is not shown.
+#[derive(Clone)]
 struct Secret(String);
 
 impl std::fmt::Debug for Secret {
@@ -138,15 +140,19 @@ impl Pypi {
         Ok(indexes)
     }
 
-    /// What to send to `url`: what stands in the url of the index on the same server that shares the most of
-    /// its path, else what `.netrc` says for the host.
+    /// What to send to `url`: what stands in itself, else in the url of the index on the same server that
+    /// shares the most of its path, else what `.netrc` says for the host, else what stands in the url of
+    /// another index there.
     pub fn credential_for(&self, url: &Url) -> Option<Credential> {
-        let mut indexes: Vec<&Index> =
-            self.configured().filter(|index| same_server(&index.url, url)).collect();
+        let mut own = take_user(&mut url.clone()).map(|(user, password)| (user, password.map(Secret)));
+        let indexes: Vec<&Index> = self.configured().filter(|index| serves(&index.url, url)).collect();
         // The first of those that share as much.
-        indexes.sort_by_key(|index| std::cmp::Reverse(shared_directories(&index.url, url)));
-        let user = indexes.first().and_then(|index| index.user.as_ref());
-        if let Some((user, Some(password))) = user {
+        let shared = |(_, index): &(usize, &&Index)| std::cmp::Reverse(shared_directories(&index.url, url));
+        let nearest = indexes.iter().enumerate().min_by_key(shared);
+        if !matches!(own, Some((_, Some(_)))) {
+            own = nearest.and_then(|(_, index)| index.user.clone()).or(own);
+        }
+        if let Some((user, Some(password))) = &own {
             return Some(Credential::basic(user, &password.0));
         }
         let host = url.host_str()?;
@@ -156,7 +162,16 @@ impl Pypi {
         if let Some(login) = login.filter(|_| may_have) {
             return Some(Credential::basic(&login.user, &login.password));
         }
-        user.map(|(user, _)| Credential::basic(user, ""))
+        // What pip sent to that server last. The page of an index is asked for before those of later ones.
+        let is_page = |index: &Index| url.path().starts_with(index.url.path()) && url.path().ends_with('/');
+        let before = match nearest {
+            Some((at, index)) if is_page(index) => &indexes[..at],
+            _ => &indexes,
+        };
+        let last = before.iter().rev().find_map(|index| index.user.as_ref());
+        let last = last.filter(|(name, _)| own.as_ref().is_none_or(|(own, _)| own == name));
+        let (user, password) = last.or(own.as_ref())?;
+        Some(Credential::basic(user, password.as_ref().map_or("", |password| &password.0)))
     }
 
     /// Files of certificates to trust beside those of the system.
@@ -183,18 +198,24 @@ impl Pypi {
     }
 }
 
+/// It is every program's file, and pip goes on without one that it cannot read.
 fn read_netrc(variables: &Variables, files: &mut Files, notes: &mut Vec<String>) -> Result<Netrc> {
     let home = variables.home();
     let named = variables.set("NETRC").map(|file| vec![path(file, Path::new("/"), home.as_deref())]);
     let usual = || home.iter().flat_map(|home| [home.join(".netrc"), home.join("_netrc")]).collect();
     for file in named.unwrap_or_else(usual) {
-        if let Some(text) = files.read(&file)? {
-            return Ok(Netrc::parse(&text).unwrap_or_else(|line| {
-                // It is every program's file, and pip goes on without it, too.
-                notes.push(format!("{} is not used: line {line} cannot be read", file.display()));
-                Netrc::default()
-            }));
-        }
+        let why = match files.read(&file) {
+            Ok(None) => continue,
+            Ok(Some(text)) => match Netrc::parse(&text) {
+                Ok(netrc) => return Ok(netrc),
+                Err(line) => format!("line {line} cannot be read"),
+            },
+            // That passes, and is no word about the file.
+            Err(error) if error.kind() == Kind::Exhausted => return Err(error),
+            Err(error) => error.why().to_owned(),
+        };
+        notes.push(format!("{} is not used: {why}", file.display()));
+        break;
     }
     Ok(Netrc::default())
 }

@@ -67,7 +67,7 @@ fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> 
             // so the user's own registry will do; cargo writes only what is not its default.
             let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
             let is_told = kind != Kind::Crates && pin.hashes.iter().any(is_strong);
-            let own = registries.of_npm(&pin.name).filter(|_| kind == Kind::Npm);
+            let own = registries.of_npm(pin).filter(|_| kind == Kind::Npm);
             let package = match (own.map(|url| safe(kind, url.reveal())), index) {
                 (Some(Ok(own)), _) => Package::at(kind, &pin.name, own)?,
                 (Some(Err(error)), _) if !is_told => return Err(error),
@@ -198,6 +198,28 @@ mod tests {
         // One that a project may not lead to is left to the user's configuration: the hash says what is right.
         npmrc("registry=http://127.0.0.1:4873/\n@own:registry=https://own.test/${SECRET}\n");
         assert_eq!((registry("lib"), registry("@own/lib")), (None, None));
+    }
+
+    #[test]
+    fn a_projects_own_yarnrc_says_where_the_packages_of_berry_come_from() {
+        let lock = "__metadata:\n  version: 8\n\n\"lib@npm:^1.0.0\":\n  version: 1.0.0\n  resolution: \"lib@npm:1.0.0\"\n";
+        let (directory, config) = project("yarn.lock", lock);
+        std::fs::write(directory.path().join(".npmrc"), "registry=https://npmrc.test\n").unwrap();
+        let registry = |rc: &str| {
+            std::fs::write(directory.path().join(".yarnrc.yml"), rc).unwrap();
+            config.projects[0].pins.refresh().unwrap();
+            let name = Name::parse("projects/web/npm/lib", &config)?;
+            match name.key().unwrap().origin() {
+                crate::key::Origin::Package(package) => Ok(package.registry().map(str::to_owned)),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(registry("").unwrap(), None);
+        let own = registry("npmRegistryServer: https://own.test/npm/\n").unwrap();
+        assert_eq!(own.as_deref(), Some("https://own.test/npm"));
+        // There is no hash by which another registry could be known to have the same.
+        let error: Error = registry("npmRegistryServer: http://127.0.0.1:4873\n").unwrap_err();
+        assert!(error.to_string().contains("by https and is not in a private network"), "{error}");
     }
 
     #[test]

@@ -158,6 +158,16 @@ fn projects_are_chosen_by_pep_440() {
     for text in ["3", "==2.32.*", "2.34.0"] {
         assert_eq!(chosen(Kind::Pypi, text, &offer).unwrap_err().kind(), ErrorKind::NotFound, "{text}");
     }
+    let early = super::tests::offer(&["2.0rc1", "2.0", "2.1.dev1", "2.1b2", "2.1rc1", "2.1", "2.2a1"], &[]);
+    for (text, version) in [
+        ("<2.1rc1,>=2.0rc1", "2.1b2"),
+        ("<2.1b2,>=2.0rc1", "2.1.dev1"),
+        ("<=2.1rc1,>=2.0rc1", "2.1rc1"),
+        ("<2.1,>=2.0rc1", "2.0"),
+        ("<2.2,>=2.0rc1", "2.1"),
+    ] {
+        assert_eq!(chosen(Kind::Pypi, text, &early).unwrap(), version, "{text}");
+    }
     let only_early = super::tests::offer(&["1.0a1", "1.0b1"], &[]);
     assert_eq!(chosen(Kind::Pypi, "", &only_early).unwrap(), "1.0b1");
 }
@@ -190,6 +200,8 @@ fn a_missing_version_names_those_that_are_near() {
     assert!(advice("1.2.5").starts_with("the nearest are 1.2.4, 1.2.3"), "{}", advice("1.2.5"));
     assert!(advice("^3").starts_with("the newest are 2.0.0, 1.2.4"), "{}", advice("^3"));
     assert_eq!(advice("beta"), "its tags are latest");
+    let empty = chosen(Kind::Npm, "1", &super::tests::offer(&[], &[])).unwrap_err();
+    assert!(empty.why().contains("has no version") && empty.advice().is_none(), "{empty}");
     let none = super::tests::offer(&["!1.0.0"], &[]);
     assert!(chosen(Kind::Crates, "", &none).unwrap_err().why().contains("yanked"));
     let one = super::tests::offer(&["1.0.0", "!1.2.0", "!2.0"], &[]);

@@ -119,11 +119,22 @@ fn is_for_this_platform(file: &str) -> bool {
     let Some(platforms) = file.strip_suffix(".whl").and_then(|stem| stem.rsplit('-').next()) else {
         return false;
     };
-    let machine = std::env::consts::ARCH;
-    let machine = if machine == "x86" { "i686" } else { machine };
+    let machine = machine(std::env::consts::ARCH, cfg!(target_endian = "little"));
     platforms.split('.').any(|tag| {
         tag.ends_with(&format!("_{machine}")) && (tag.starts_with("manylinux") || tag.starts_with("linux"))
     })
+}
+
+/// What platform tags call an architecture that Rust calls so: they have the kernel's names.
+fn machine(architecture: &'static str, is_little_endian: bool) -> &'static str {
+    match architecture {
+        "x86" => "i686",
+        "arm" => "armv7l",
+        "powerpc64" if is_little_endian => "ppc64le",
+        "powerpc64" => "ppc64",
+        // x86_64, aarch64, s390x, riscv64 and others are called the same.
+        other => other,
+    }
 }
 
 /// The interpreter that a wheel is for, comparable: `cp312` is newer than `cp39`.
@@ -136,4 +147,23 @@ fn interpreter(file: &str) -> (u32, u32) {
         Some((major.parse().ok()?, minor.parse().unwrap_or(0)))
     };
     tags.split('.').filter_map(number).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_architecture_has_the_name_that_platform_tags_have_for_it() {
+        for (architecture, little, name) in [
+            ("x86_64", true, "x86_64"),
+            ("x86", true, "i686"),
+            ("arm", true, "armv7l"),
+            ("powerpc64", true, "ppc64le"),
+            ("powerpc64", false, "ppc64"),
+            ("s390x", false, "s390x"),
+        ] {
+            assert_eq!(machine(architecture, little), name);
+        }
+    }
 }

@@ -79,7 +79,7 @@ impl Layers {
     }
 
     fn file(&mut self, file: &Path, variables: &Variables, files: &mut Files) -> Result<()> {
-        let Some(text) = files.read(file)? else { return Ok(()) };
+        let Some(text) = files.read_lossy(file)? else { return Ok(()) };
         let expanded = npmrc::parse(&text).into_iter().map(|(key, mut setting)| {
             for value in &mut setting.values {
                 *value = expand(value.trim(), variables);

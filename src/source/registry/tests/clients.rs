@@ -88,6 +88,46 @@ fn npm_finds_the_same_registries() {
 }
 
 #[test]
+fn npm_asks_the_registry_of_the_same_scope() {
+    let Some(client) = client("npm") else { return };
+    let home = Home::new();
+    home.write("work/package.json", "{}");
+    let project = home.path().join("work");
+    let closed = "http://127.0.0.1:9";
+    home.write(
+        ".npmrc",
+        &format!("registry={closed}/r/\n@a:registry={closed}/a/\n@b:registry={closed}/b/\nscope=@a\n"),
+    );
+    let global = home.path().join("none");
+    let always = [
+        ("HOME", home.path().to_str().unwrap()),
+        ("npm_config_globalconfig", global.to_str().unwrap()),
+        ("npm_config_fetch_retries", "0"),
+        ("npm_config_update_notifier", "false"),
+    ];
+    let steps: [Step<'_>; 5] = [
+        ("work/.npmrc", "", &[]),
+        ("work/.npmrc", "scope=b", &[]),
+        ("work/.npmrc", "scope=", &[]),
+        ("work/.npmrc", "scope=@none", &[]),
+        ("work/.npmrc", "", &[("NPM_CONFIG_SCOPE", "b")]),
+    ];
+    let script = "cd \"$2\" && \"$1\" view \"$3\" 2>&1 || true";
+    for (file, contents, more) in steps {
+        home.write(file, contents);
+        let variables = [&always, more].concat();
+        let ours = Npm::read(&Variables::from_pairs(variables.iter().copied()), Some(&project), &defaults());
+        let ours = ours.unwrap();
+        for name in ["x", "@c/x"] {
+            let arguments = ["-c", script, "sh", client.to_str().unwrap(), project.to_str().unwrap(), name];
+            let said = ask(Path::new("/bin/sh"), &arguments, &variables);
+            let ours = format!("{}{} failed", ours.registry_of(name).unwrap(), name.replace('/', "%2f"));
+            assert!(said.contains(&ours), "{ours} after {contents:?} {more:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn npm_sends_the_same_credentials() {
     let (Some(npm), Some(node)) = (client("npm"), client("node")) else { return };
     let Ok(npm) = std::fs::read_link(&npm).map(|link| npm.parent().unwrap().join(link)) else {
@@ -196,6 +236,20 @@ for host in sys.argv[1:]: print(*(get_netrc_auth('https://' + host + '/') or ['n
                 (login != "none").then(|| super::Credential::basic(user, password).header().to_owned());
             assert_eq!(ours, theirs, "{host}");
         }
+    }
+}
+
+#[test]
+fn clients_find_the_same_home_directory_without_its_variable() {
+    let nothing = Variables::from_pairs([("PATH", "")]);
+    let programs = [
+        ("node", "-p", "require('os').homedir()"),
+        ("python3", "-c", "import os; print(os.path.expanduser('~'))"),
+    ];
+    for (name, option, script) in programs {
+        let Some(program) = client(name) else { continue };
+        let theirs = ask(&program, &[option, script], &[]);
+        assert_eq!(nothing.home().as_deref(), Some(Path::new(theirs.trim())), "{name}");
     }
 }
 

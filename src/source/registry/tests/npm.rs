@@ -43,6 +43,13 @@ fn the_environment_is_before_the_project_the_user_and_the_machine() {
 }
 
 #[test]
+fn what_is_no_text_in_a_comment_hides_nothing() {
+    let home = Home::new();
+    std::fs::write(home.path().join(".npmrc"), b"; caf\xe9\nregistry=https://r.example/\n").unwrap();
+    assert_eq!(registry(&read(&home, &[]), "a"), "https://r.example/");
+}
+
+#[test]
 fn a_scope_has_its_own_registry() {
     let home = Home::new();
     home.write(".npmrc", "@a:registry = https://a.example/npm\nregistry=https://r.example");
@@ -51,6 +58,23 @@ fn a_scope_has_its_own_registry() {
     assert_eq!(registry(&npm, "@b/x"), "https://b.example/");
     assert_eq!(registry(&npm, "@c/x"), "https://r.example/");
     assert_eq!(registry(&npm, "a"), "https://r.example/");
+}
+
+#[test]
+fn a_scope_that_is_set_comes_before_the_registry() {
+    let home = Home::new();
+    let scopes = "registry=https://r.example\n@a:registry=https://a.example\n@b:registry=https://b.example\n";
+    for spelled in ["scope=@a", "scope = a"] {
+        home.write(".npmrc", &format!("{scopes}{spelled}\n"));
+        let npm = read(&home, &[]);
+        assert_eq!(registry(&npm, "x"), "https://a.example/", "{spelled}");
+        assert_eq!(registry(&npm, "@c/x"), "https://a.example/", "{spelled}");
+        assert_eq!(registry(&npm, "@b/x"), "https://b.example/", "{spelled}");
+    }
+    let other = read(&home, &[("npm_config_scope", "b")]);
+    assert_eq!(registry(&other, "x"), "https://b.example/");
+    let unknown = read(&home, &[("NPM_CONFIG_SCOPE", "@none")]);
+    assert_eq!(registry(&unknown, "x"), "https://r.example/");
 }
 
 #[test]
@@ -106,6 +130,12 @@ fn an_archive_on_the_registrys_own_server_gets_its_token() {
     assert_eq!(sent("https://a.example/archives/x.tgz").unwrap(), "Bearer t");
     assert_eq!(sent("https://b.example/npm/x.tgz"), None);
     assert_eq!(sent("http://a.example/npm/x.tgz"), None);
+    let plain = url("http://a.example/npm/");
+    let encrypted = url("https://a.example/archives/x.tgz");
+    assert_eq!(header(npm.credential_for_archive(&encrypted, &plain)), None, "no registry is configured so");
+    home.write(".npmrc", "registry=http://a.example/npm/\n//a.example/npm/:_authToken=t");
+    let sent = header(read(&home, &[]).credential_for_archive(&encrypted, &plain));
+    assert_eq!(sent.unwrap(), "Bearer t", "what was sent plainly may be sent encrypted");
 }
 
 #[test]
@@ -128,13 +158,38 @@ fn an_archive_on_the_public_registrys_host_comes_from_the_mirror() {
     assert_eq!(at("", mirror, other), other);
     assert_eq!(at("replace-registry-host=public.example", mirror, other), other);
     assert_eq!(at("replace-registry-host=always", mirror, other), "https://m.example:81/npm/b-1.tgz");
-    // What lies on the registry's own server, wherever, is there.
+    // What lies on the registry's own server, wherever, is there, unless every host is replaced.
     let own = "https://m.example:81/files/b-1.tgz";
-    assert_eq!(at("replace-registry-host=always", mirror, own), own);
     assert_eq!(at("", mirror, "http://m.example:81/files/b-1.tgz"), own);
+    let below = "https://m.example:81/npm/files/b-1.tgz";
+    assert_eq!(at("replace-registry-host=always", mirror, own), below);
+    assert_eq!(at("replace-registry-host=always", mirror, below), below);
     // Without npm nobody knows what is public.
     let none = read(&Home::new(), &[("PATH", "/nowhere")]);
     assert_eq!(none.archive_at(url(public), &url(mirror)).as_str(), public);
+}
+
+#[test]
+fn a_host_counts_at_every_port_and_a_path_that_is_there_is_not_written_twice() {
+    let home = Home::new();
+    let (registry, other) = (url("http://m.example:81/r/"), "http://o.example:82");
+    for (setting, said, asked) in [
+        ("always", "/r/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("o.example", "/r/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("o.example", "/rx/x.tgz?a", "http://m.example:81/r/rx/x.tgz?a"),
+        ("o.example:82", "/f/x.tgz", "http://m.example:81/f/x.tgz"),
+        ("o.example:83", "/f/x.tgz", "http://o.example:82/f/x.tgz"),
+        ("https://o.example", "/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("https://o.example:9/old/", "/old/f/x.tgz", "http://m.example:81/r/f/x.tgz"),
+        ("http://o.example/old", "/older/x.tgz", "http://o.example:82/older/x.tgz"),
+        ("http://m.example/old", "/old/x.tgz", "http://o.example:82/old/x.tgz"),
+        ("never", "/f/x.tgz", "http://o.example:82/f/x.tgz"),
+    ] {
+        home.write(".npmrc", &format!("replace-registry-host={setting}\n"));
+        let npm = read(&home, &[("PATH", "/nowhere")]);
+        let found = npm.archive_at(url(&format!("{other}{said}")), &registry);
+        assert_eq!(found.as_str(), asked, "{setting} {said}");
+    }
 }
 
 #[test]

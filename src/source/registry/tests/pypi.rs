@@ -91,6 +91,64 @@ fn a_password_of_an_index_goes_to_its_server_only() {
 }
 
 #[test]
+fn a_password_of_an_index_is_for_all_of_its_server_that_has_none() {
+    let home = Home::new();
+    let pypi = |first: &str, extra: &str| {
+        let text = format!("[global]\nindex-url = {first}\nextra-index-url = {extra}\n");
+        home.write(".config/pip/pip.conf", &text);
+        read(&home, &[])
+    };
+    let sent = |pypi: &Pypi, to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    let (one, two, files) =
+        ("https://a.example/1/simple/x/", "https://a.example/2/simple/x/", "https://a.example/f/x.whl");
+    let later = pypi("https://a.example/1/simple", "https://u:p@a.example/2/simple");
+    assert_eq!(sent(&later, files), basic("u", "p"));
+    assert_eq!(sent(&later, two), basic("u", "p"));
+    assert_eq!(sent(&later, one), None, "it is asked before anything was sent to the other one");
+    let first = pypi("https://u:p@a.example/1/simple", "https://a.example/2/simple");
+    assert_eq!([one, two, files].map(|to| sent(&first, to)), [(); 3].map(|()| basic("u", "p")));
+    assert_eq!(sent(&first, "https://b.example/f/x.whl"), None);
+    let others = pypi("https://u:p@a.example/1/simple", "https://v@a.example/2/simple");
+    assert_eq!(sent(&others, two), basic("v", ""), "a password is that of its user");
+    let own = pypi("https://u:p@a.example/1/simple", "https://u@a.example/2/simple");
+    assert_eq!(sent(&own, two), basic("u", "p"));
+    home.write(".netrc", "machine a.example login n password q");
+    assert_eq!(sent(&read(&home, &[]), files), basic("u", "p"));
+    let none = pypi("https://a.example/1/simple", "https://u:p@a.example/2/simple");
+    assert_eq!(sent(&none, files), basic("n", "q"));
+}
+
+#[test]
+fn a_password_for_plain_http_is_sent_encrypted_too_and_not_the_other_way_round() {
+    let home = Home::new();
+    let pypi = read(
+        &home,
+        &[
+            ("PIP_INDEX_URL", "http://u:p@a.example/simple/"),
+            ("PIP_EXTRA_INDEX_URL", "https://v:q@b.example/simple/"),
+        ],
+    );
+    let sent = |to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    assert_eq!(sent("https://a.example/f/x.whl"), basic("u", "p"));
+    assert_eq!(sent("http://b.example/f/x.whl"), None);
+    assert_eq!(sent("https://a.example:8443/f/x.whl"), None);
+}
+
+#[test]
+fn what_stands_in_a_link_comes_first() {
+    let home = Home::new();
+    let pypi = read(&home, &[("PIP_INDEX_URL", "https://u:p@a.example/simple/")]);
+    let sent = |to: &str| header(pypi.credential_for(&url(to)));
+    let basic = |user, password| Some(Credential::basic(user, password).header().to_owned());
+    assert_eq!(sent("https://v%40w:q@a.example/f/x.whl"), basic("v@w", "q"));
+    assert_eq!(sent("https://v:q@b.example/f/x.whl"), basic("v", "q"));
+    assert_eq!(sent("https://v@b.example/f/x.whl"), basic("v", ""));
+    assert_eq!(sent("https://v@a.example/f/x.whl"), basic("u", "p"));
+}
+
+#[test]
 fn netrc_is_for_its_hosts_and_its_default_for_indexes_only() {
     let home = Home::new();
     home.write(".netrc", "machine files.example login f password g\ndefault login d password e");
@@ -111,6 +169,30 @@ fn netrc_is_for_its_hosts_and_its_default_for_indexes_only() {
     home.write(".netrc", "machine a.example\nlogin o pasword s3cret\n");
     let notes = read(&home, &[]).notes().join("\n");
     assert!(notes.contains(".netrc is not used: line 2") && !notes.contains("s3cret"), "{notes}");
+}
+
+#[test]
+fn a_netrc_that_cannot_be_read_is_noted_and_read_when_it_can_be() {
+    let home = Home::new();
+    home.write(".config/pip/pip.conf", "[global]\nindex-url=https://a.example/\n");
+    let registries = super::Registries::new(home.variables(&[]), None, defaults());
+    let file = home.path().join(".netrc");
+    // A link to itself is what nobody can open, not even root.
+    std::os::unix::fs::symlink(".netrc", &file).unwrap();
+    let unused = |why: &str| {
+        let pypi = registries.pypi().unwrap();
+        assert!(pypi.notes().iter().any(|note| note.contains(why)), "{:?}", pypi.notes());
+        assert_eq!(header(pypi.credential_for(&url("https://a.example/"))), None);
+    };
+    unused(".netrc is not used: Too many levels");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    unused(".netrc is not used: it is not a file");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, b"machine a.example login u password p # \xe9\n").unwrap();
+    unused(".netrc is not used: line 1 is not UTF-8");
+    home.write(".netrc", "machine a.example login u password p");
+    assert!(registries.pypi().unwrap().credential_for(&url("https://a.example/")).is_some());
 }
 
 #[test]
