@@ -42,7 +42,9 @@ impl<'t> Asked<'t> {
 /// The KEY and path that the citation of a package names, with its lines, and the hash that it names. `None`
 /// if it is not written as one: `npm/react@18.2.0:package.json:1-2 sha512-…`.
 pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
-    let (place, hash) = text.split_once(' ').map_or((text, None), |(place, hash)| (place, Some(hash.trim())));
+    // A path may hold blanks.
+    let last = text.rsplit_once(' ').filter(|(_, hash)| is_hash(hash));
+    let (place, hash) = last.map_or((text, None), |(place, hash)| (place.trim_end(), Some(hash)));
     let (kind, name) = place.split_once('/')?;
     if !matches!(kind, "npm" | "crates" | "pypi") {
         return None;
@@ -58,6 +60,12 @@ pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
         return None;
     }
     Some((path.map_or_else(|| key.to_owned(), |path| format!("{key}/{path}")), hash))
+}
+
+/// Whether `text` begins as published hashes do: `sha512-…`, `sha256:…`.
+fn is_hash(text: &str) -> bool {
+    let algorithm = text.strip_prefix("sha").and_then(|rest| rest.split_once(['-', ':']));
+    algorithm.is_some_and(|(bits, digest)| number(bits).is_some() && !digest.is_empty())
 }
 
 /// What is left of `PATH:LINE:COLUMN`, as compilers and searches print it; `None` if it is not that.
@@ -108,6 +116,9 @@ mod tests {
             ("npm/@a/b@1.0.0:x/y", "npm/@a/b@1.0.0/x/y", None),
             ("crates/tokio@1.38.0:a:b:3", "crates/tokio@1.38.0/a:b:3", None),
             ("pypi/x@1!2.0 sha256:a", "pypi/x@1!2.0", Some("sha256:a")),
+            ("pypi/x@1:x/a (b).c:1 sha256:a", "pypi/x@1/x/a (b).c:1", Some("sha256:a")),
+            ("pypi/x@1:x/a (b).c:1", "pypi/x@1/x/a (b).c:1", None),
+            ("npm/x@1.0.0:to sharpen:1", "npm/x@1.0.0/to sharpen:1", None),
         ] {
             assert_eq!(of_citation(text), Some((path.to_owned(), hash)), "{text}");
         }
