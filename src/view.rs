@@ -359,12 +359,16 @@ impl Tree for SourceTree {
 }
 
 impl SourceTree {
-    /// What `path` means; `None` if only lockfiles tell that were never read.
+    /// What `path` means; `None` if only lockfiles tell that were never read, or a client that was not asked yet.
     fn name(&self, path: &Path, config: &Config) -> Option<Result<Name>> {
-        match following::is_unread(path, config) {
-            true => None,
-            false => Some(Name::parse_path(path, config)),
+        if following::is_unread(path, config) {
+            return None;
         }
+        if name::pinned::is_undecided(path, config) {
+            self.look_at_registries(config);
+            return None;
+        }
+        Some(Name::parse_path(path, config))
     }
 
     fn readme(&self) -> String {

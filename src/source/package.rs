@@ -72,7 +72,7 @@ pub struct PackageOptions {
 pub struct Packages {
     http: Http,
     documents: Documents,
-    registries: Registries,
+    registries: Arc<Registries>,
     options: PackageOptions,
     /// What was resolved, for the fetch that follows.
     chosen: Mutex<HashMap<(Key, Revision), Arc<Chosen>>>,
@@ -92,9 +92,9 @@ struct Chosen {
 }
 
 impl Packages {
-    /// Asks the registries that `registries` names, and keeps what they say in `documents`.
-    pub fn new(http: Http, documents: Documents, registries: Registries, options: PackageOptions) -> Self {
-        Packages { http, documents, registries, options, chosen: Mutex::default() }
+    /// Asks the registries that `asked` names, and keeps what they say in `documents`.
+    pub fn new(http: Http, documents: Documents, asked: Arc<Registries>, options: PackageOptions) -> Self {
+        Packages { http, documents, registries: asked, options, chosen: Mutex::default() }
     }
 
     /// What the registry has of a package; `None` if it knows no such package, or if it is not at hand.

@@ -5,6 +5,7 @@
 //! | `npm`, `pypi`, `cargo` | which files and variables a client reads, and what of them comes first |
 //! | `files` | reads them, and notices that they changed |
 //! | `defaults` | what a client itself says where nothing is configured |
+//! | `own` | whether a registry that a project names is one of these |
 //!
 //! Nothing here asks the network, and no public registry is named: what nobody configured is asked of npm or
 //! pip, if they are installed, or it is an error that says what to write where. Only cargo's own index is a
@@ -26,6 +27,7 @@ mod cargo;
 mod defaults;
 mod files;
 mod npm;
+mod own;
 mod pypi;
 
 pub use cargo::Cargo;
