@@ -95,10 +95,7 @@ impl Target {
 
 /// A key and its reference for reading, where no path leads to them.
 pub fn described(key: &Key, reference: &Reference) -> String {
-    match reference {
-        Reference::Default => key.to_string(),
-        other => format!("{key}@{}", other.to_path()),
-    }
+    reference.of(key)
 }
 
 /// `text` as it stands below the mount: a path that begins like a path on disk must lie in a mount.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::latest::Rounds;
-use super::pin::{Ecosystem, Location, Pin};
+use super::pin::{Ecosystem, Location};
 
 /// How many answers are kept: of more registries than any project has.
 const MOST: usize = 1024;
@@ -30,10 +30,10 @@ pub struct Named {
 }
 
 impl Named {
-    /// `registry` for the package of `pin`.
-    pub fn new(pin: &Pin, registry: &Location, by_lockfile: bool) -> Self {
-        let scope = pin.name.split_once('/').map_or("", |(scope, _)| scope).to_owned();
-        Named { ecosystem: pin.ecosystem, scope, registry: registry.clone(), by_lockfile }
+    /// `registry` for the package `name`.
+    pub fn new(ecosystem: Ecosystem, name: &str, registry: &Location, by_lockfile: bool) -> Self {
+        let scope = name.split_once('/').map_or("", |(scope, _)| scope).to_owned();
+        Named { ecosystem, scope, registry: registry.clone(), by_lockfile }
     }
 }
 
@@ -171,7 +171,9 @@ mod tests {
         let one = named("https://one.example");
         let look = || {
             let (sender, told) = channel();
-            own.look(move || drop(sender.send(())));
+            own.look(move || {
+                let _ = sender.send(());
+            });
             told.recv()
         };
         assert!(look().is_err(), "nobody wants to know anything");

@@ -213,7 +213,7 @@ impl Packages {
         if let Some(chosen) = self.kept().remove(&place) {
             return Ok(chosen);
         }
-        let what = format!("fetch {key}@{}", resolved.revision);
+        let what = format!("fetch {}", key.at(&resolved.revision));
         let package = package_of(key)?;
         let named = resolved.full_name.as_deref();
         let find = |offer: &Offer| self.find(&what, package, offer, &resolved.revision, named).map(Arc::new);

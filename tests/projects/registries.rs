@@ -44,6 +44,11 @@ fn what_comes_from_a_registry_that_is_the_users_own_is_the_same_tree_by_every_na
             citation.replace(":1 ", " ")
         );
         assert_eq!(cited(&citation), citation, "it is read back");
+        // As it was cited where the registry was not one's own.
+        let registry = place.registry.url(if kind == "npm" { "/npm" } else { "/pypi/simple" });
+        assert_eq!(cited(&format!("{citation} of {registry}")), citation);
+        let refused = place.run(&["cite", &format!("{citation} of https://127.0.0.1/npm")]);
+        assert!(refused.code != 0 && (refused.err + &refused.out).contains("private network"), "{name}");
     }
 }
 

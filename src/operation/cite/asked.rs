@@ -39,10 +39,23 @@ impl<'t> Asked<'t> {
     }
 }
 
-/// The KEY and path that the citation of a package names, with its lines, and the hash that it names. `None`
-/// if it is not written as one: `npm/react@18.2.0:package.json:1-2 sha512-…`.
-pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
-    // A path may hold blanks.
+/// What the citation of a package names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OfPackage<'t> {
+    /// The KEY and path, with its lines.
+    pub path: String,
+    /// The hash of the archive.
+    pub hash: Option<&'t str>,
+    /// The registry, if it is not the user's own.
+    pub registry: Option<&'t str>,
+}
+
+/// The citation of a package. `None` if it is not written as one: `npm/react@18.2.0:package.json:1-2 sha512-…`, with
+/// `of` and its registry behind that, if it is another than the user's own.
+pub(super) fn of_citation(text: &str) -> Option<OfPackage<'_>> {
+    // A path may hold blanks, too.
+    let last = text.rsplit_once(" of ").filter(|(_, url)| is_url(url));
+    let (text, registry) = last.map_or((text, None), |(rest, url)| (rest.trim_end(), Some(url)));
     let last = text.rsplit_once(' ').filter(|(_, hash)| is_hash(hash));
     let (place, hash) = last.map_or((text, None), |(place, hash)| (place.trim_end(), Some(hash)));
     let (kind, name) = place.split_once('/')?;
@@ -56,10 +69,15 @@ pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
         let first = path.split('-').next().unwrap_or_default();
         !path.is_empty() && number(first).is_none()
     });
-    if !is_key || !is_path || (path.is_none() && hash.is_none()) {
+    if !is_key || !is_path || (path.is_none() && hash.is_none() && registry.is_none()) {
         return None;
     }
-    Some((path.map_or_else(|| key.to_owned(), |path| format!("{key}/{path}")), hash))
+    let path = path.map_or_else(|| key.to_owned(), |path| format!("{key}/{path}"));
+    Some(OfPackage { path, hash, registry })
+}
+
+fn is_url(text: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) && !text.contains(' ')
 }
 
 /// Whether `text` begins as published hashes do: `sha512-…`, `sha256:…`.
@@ -107,6 +125,7 @@ mod tests {
 
     #[test]
     fn a_citation_of_a_package_is_read_back() {
+        let registry = Some("https://r.test/npm");
         for (text, path, hash) in [
             (
                 "npm/react@18.2.0:package.json:1-2 sha512-a",
@@ -120,13 +139,17 @@ mod tests {
             ("pypi/x@1:x/a (b).c:1", "pypi/x@1/x/a (b).c:1", None),
             ("npm/x@1.0.0:to sharpen:1", "npm/x@1.0.0/to sharpen:1", None),
         ] {
-            assert_eq!(of_citation(text), Some((path.to_owned(), hash)), "{text}");
+            let own = OfPackage { path: path.to_owned(), hash, registry: None };
+            assert_eq!(of_citation(text), Some(own.clone()), "{text}");
+            let text = format!("{text} of https://r.test/npm");
+            assert_eq!(of_citation(&text), Some(OfPackage { registry, ..own }), "{text}");
         }
         for text in [
             "npm/react@18.2.0/a:b",
             "npm/react@18.2.0:3",
             "npm/react@18.2.0:3-5",
             "npm/react:x",
+            "npm/react:x of https://r.test/npm",
             "src/x:y",
             "x",
         ] {

@@ -9,7 +9,7 @@ use super::{Name, next, what};
 use crate::config::{Config, Project};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Package, Reference};
-use crate::project::{Ecosystem, Named, Origin, Pin, Registries};
+use crate::project::{Ecosystem, Location, Named, Origin, Pin, Registries};
 
 /// Reads `projects/<name>/<kind>/<package>`, with what follows inside the tree.
 pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
@@ -117,12 +117,38 @@ fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> 
     }
 }
 
+/// The package that `key` is, in the registry at the url `registry`, which may be the user's own.
+///
+/// Fails where a project may not name it.
+pub fn at_registry(key: &Key, registry: &str, config: &Config) -> Result<Key> {
+    let crate::key::Origin::Package(package) = key.origin() else { return Ok(key.clone()) };
+    let kind = package.kind();
+    let Some(ecosystem) = Ecosystem::ALL.into_iter().find(|one| one.kind() == kind.as_str()) else {
+        return Ok(key.clone());
+    };
+    let registry = match kind {
+        Kind::Crates => format!("sparse+{registry}"),
+        _ => registry.to_owned(),
+    };
+    let package = match config.own.find_out(&Named::new(
+        ecosystem,
+        package.name(),
+        &Location::new(&*registry),
+        false,
+    )) {
+        true => Package::new(kind, package.name())?,
+        false => Package::at(kind, package.name(), safe(kind, &registry)?)?,
+    };
+    Ok(Key::package(package))
+}
+
 /// The registry that a project has a package from, unless that is left to the user's configuration.
 fn named(pin: &Pin, registries: &Registries) -> Option<Named> {
     let Origin::Registry { index } = &pin.origin else { return None };
     let by_project = registries.of_npm(&pin.name).filter(|_| pin.ecosystem == Ecosystem::Npm);
-    let by_lockfile = || index.as_ref().filter(|_| !is_told(pin)).map(|index| Named::new(pin, index, true));
-    by_project.map(|registry| Named::new(pin, registry, false)).or_else(by_lockfile)
+    let of = |registry, by_lockfile| Named::new(pin.ecosystem, &pin.name, registry, by_lockfile);
+    let by_lockfile = || index.as_ref().filter(|_| !is_told(pin)).map(|index| of(index, true));
+    by_project.map(|registry| of(registry, false)).or_else(by_lockfile)
 }
 
 /// Whether the hash of a pin tells what it is, wherever it is from. npm and Python tools write down whichever mirror
@@ -282,6 +308,30 @@ mod tests {
         std::fs::write(directory.path().join(".npmrc"), "registry=http://127.0.0.1/\n").unwrap();
         config.projects[0].pins.refresh().unwrap();
         assert_eq!(["hashed", "old", "far"].map(|name| registry(name).0), [None, None, None]);
+    }
+
+    #[test]
+    fn a_registry_that_a_citation_names_is_held_to_what_a_project_may_name() {
+        let own = crate::project::Own::told_by(std::sync::Arc::new(Ask("http://127.0.0.1/")));
+        let config = Config { own, ..Config::default() };
+        let package = |kind| Key::package(Package::new(kind, "dep").unwrap());
+        for (kind, registry) in [
+            (Kind::Npm, "https://own.test/npm"),
+            (Kind::Crates, "https://own.test/index"),
+            (Kind::Pypi, "https://own.test/simple"),
+        ] {
+            let there = at_registry(&package(kind), registry, &config).unwrap();
+            assert_eq!(there, Key::package(Package::at(kind, "dep", registry).unwrap()));
+            assert_eq!(there.at("1.0.0"), format!("{}/dep@1.0.0 of {registry}", kind.as_str()));
+        }
+        assert_eq!(
+            at_registry(&package(Kind::Npm), "http://127.0.0.1/", &config).unwrap(),
+            package(Kind::Npm)
+        );
+        for registry in ["http://own.test", "https://10.0.0.1/", "https://me:hunter2@own.test/", "x"] {
+            let error = at_registry(&package(Kind::Npm), registry, &config).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]
