@@ -17,7 +17,7 @@ use super::pin::{Ecosystem, Location};
 const MOST: usize = 1024;
 
 /// A registry that a project names for some of its packages.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Named {
     /// Whose packages they are.
     pub ecosystem: Ecosystem,
@@ -39,8 +39,8 @@ impl Named {
 
 /// Who knows which registries the user's clients ask.
 pub trait Clients: std::fmt::Debug + Send + Sync {
-    /// Whether the user's client would ask this very registry. It may take its time.
-    fn ask(&self, named: &Named) -> bool;
+    /// Whether the user's client would ask this very registry; `None` if that cannot be said now. It may take its time.
+    fn ask(&self, named: &Named) -> Option<bool>;
 }
 
 /// What is known of the user's own registries. Clones share it; one that was told of no clients knows of none.
@@ -123,9 +123,11 @@ impl Asked {
 
     fn ask(&self, named: &Named) -> bool {
         // Whoever waits for it must be told something.
-        let said = catch_unwind(AssertUnwindSafe(|| self.clients.ask(named))).unwrap_or(false);
-        self.answers().insert(named.clone(), Some(said));
-        said
+        let said = catch_unwind(AssertUnwindSafe(|| self.clients.ask(named))).unwrap_or_default();
+        let mut answers = self.answers();
+        let answer = answers.entry(named.clone()).or_default();
+        // Trouble with a client is no news of what it said.
+        *answer.insert(said.or(*answer).unwrap_or(false))
     }
 
     fn answers(&self) -> MutexGuard<'_, BTreeMap<Named, Option<bool>>> {
@@ -151,10 +153,10 @@ mod tests {
 
     /// Says what it was last told to say.
     #[derive(Debug, Default)]
-    struct Said(Mutex<bool>);
+    struct Said(Mutex<Option<bool>>);
 
     impl Clients for Said {
-        fn ask(&self, _: &Named) -> bool {
+        fn ask(&self, _: &Named) -> Option<bool> {
             *self.0.lock().unwrap()
         }
     }
@@ -180,18 +182,21 @@ mod tests {
         assert_eq!((own.known(&one), own.known(&one)), (None, None));
         look().unwrap();
         assert_eq!(own.known(&one), Some(false));
-        *said.0.lock().unwrap() = true;
+        *said.0.lock().unwrap() = Some(true);
         assert!(!own.find_out(&one), "it is known");
         assert!(own.find_out(&named("https://other.example")));
         while own.known(&one) != Some(true) {
             // The thread of the last look may be about to end.
             let _ = look();
         }
+        *said.0.lock().unwrap() = None;
+        while look().is_err() {}
+        assert_eq!(own.known(&one), Some(true), "that nobody can say it is no news");
     }
 
     #[test]
     fn more_than_is_kept_are_not_the_users_and_without_clients_none_is() {
-        let own = Own::told_by(Arc::new(Said(Mutex::new(true))));
+        let own = Own::told_by(Arc::new(Said(Mutex::new(Some(true)))));
         for at in 0..MOST {
             assert_eq!(own.known(&named(&format!("https://h{at}.example"))), None);
         }

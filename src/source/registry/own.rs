@@ -7,11 +7,10 @@ use crate::error::Result;
 use crate::project::{Clients, Ecosystem, Named};
 
 impl Clients for Registries {
-    fn ask(&self, named: &Named) -> bool {
-        self.is_own(named).unwrap_or_else(|error| {
-            log::debug!("{} is not taken for the user's own registry: {error}", named.registry);
-            false
-        })
+    fn ask(&self, named: &Named) -> Option<bool> {
+        self.is_own(named)
+            .inspect_err(|error| log::debug!("whether {} is the user's own: {error}", named.registry))
+            .ok()
     }
 }
 

@@ -273,8 +273,8 @@ mod tests {
     struct Ask(&'static str);
 
     impl crate::project::Clients for Ask {
-        fn ask(&self, named: &Named) -> bool {
-            named.registry.reveal() == self.0
+        fn ask(&self, named: &Named) -> Option<bool> {
+            Some(named.registry.reveal() == self.0)
         }
     }
 

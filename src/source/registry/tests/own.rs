@@ -40,7 +40,7 @@ fn the_registry_that_a_client_is_configured_with_is_the_users_however_it_is_writ
     ] {
         assert_eq!(
             registries.ask(&named(ecosystem, scope, registry)),
-            own,
+            Some(own),
             "{ecosystem:?} {scope} {registry}"
         );
     }
@@ -51,7 +51,7 @@ fn a_host_that_npm_replaces_in_lockfiles_is_the_users_own_there_alone() {
     let home = Home::new();
     let asked = |by_lockfile, registry: &str| {
         let named = named(Ecosystem::Npm, "", registry);
-        Registries::new(home.variables(&[]), None, defaults()).ask(&Named { by_lockfile, ..named })
+        Registries::new(home.variables(&[]), None, defaults()).ask(&Named { by_lockfile, ..named }).unwrap()
     };
     home.write(".npmrc", "registry=https://npm.example/repo/\nreplace-registry-host=old.example\n");
     assert!(asked(true, "https://old.example/") && !asked(false, "https://old.example/"));
@@ -61,4 +61,16 @@ fn a_host_that_npm_replaces_in_lockfiles_is_the_users_own_there_alone() {
     assert!(asked(true, "https://third.example/"));
     home.write(".npmrc", "registry=https://npm.example/repo/\nreplace-registry-host=never\n");
     assert!(!asked(true, "https://old.example/") && asked(true, "https://npm.example/repo"));
+}
+
+#[test]
+fn what_a_client_cannot_say_is_not_said() {
+    let home = Home::new();
+    let asked = || {
+        let registries = Registries::new(home.variables(&[]), None, defaults());
+        registries.ask(&named(Ecosystem::Npm, "", "https://npm.example/"))
+    };
+    assert_eq!(asked(), None, "there is neither a configuration nor npm");
+    home.write(".npmrc", "registry=https://npm.example");
+    assert_eq!(asked(), Some(true));
 }
