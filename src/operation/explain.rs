@@ -140,6 +140,7 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
             None => (None, None),
         },
     };
+    let failure = failure.map(|failure| target.told(failure, &context.config));
     let snapshot = snapshot.ok().flatten();
     let state = match (&failure, &snapshot) {
         (Some(_), _) => None,

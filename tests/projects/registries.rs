@@ -3,6 +3,8 @@
 use super::lockfiles::{WEB, directory, npm, package_lock, write};
 use super::mounted2::wait_until;
 use super::place::Place;
+use super::registry::Registry;
+use super::registry::packing::{integrity, sha256};
 
 /// A project whose files name the registries that the user's own clients ask.
 fn own() -> Place {
@@ -108,4 +110,43 @@ fn a_client_that_says_nothing_yet_holds_up_only_who_needs_to_know() {
     assert_eq!(String::from_utf8_lossy(&read.stdout), "1.0.0");
     assert_eq!(place.cat("npm/lib@1.0.0/version"), "1.0.0");
     assert_eq!(place.registry.downloads_of("npm", "lib"), 1);
+}
+
+#[test]
+fn what_the_users_own_registry_has_not_is_told_with_where_the_lockfile_has_it_from() {
+    let (place, other) = (Place::new(), Registry::start_at("127.0.0.2"));
+    place.registry.pypi("lib").sdist("1.0", &[("version", "1.0")]);
+    let there = other.pypi("lib").sdist("1.0+cpu", &[("version", "1.0+cpu")]);
+    let hash = sha256(&there.bytes("lib-1.0+cpu.tar.gz"));
+    let index = other.url("/pypi/simple/");
+    write(&place, "requirements.txt", &format!("--index-url {index}\nlib==1.0+cpu --hash=sha256:{hash}\n"));
+    let mut scoped = npm(&place, "@team/absent", "1.0.0");
+    place.registry.npm("@team/absent").unpublished("1.0.0");
+    scoped["resolved"] = other.url("/npm/@team/absent/-/absent-1.0.0.tgz").into();
+    let (mut changed, changed_at) =
+        (npm(&place, "changed", "1.0.0"), other.url("/npm/changed/-/changed-1.0.0.tgz"));
+    changed["integrity"] = integrity(b"what is there").into();
+    changed["resolved"] = changed_at.into();
+    let gone = serde_json::json!({ "version": "1.0.0", "resolved": place.registry.url("/npm/gone/-/gone-1.0.0.tgz"),
+        "integrity": integrity(b"x") });
+    let packages = [("@team/absent", scoped), ("changed", changed), ("gone", gone)];
+    write(&place, "package-lock.json", &package_lock(&packages, &[]));
+    place.json(&["add", WEB, "--project", directory(&place).to_str().unwrap()]);
+    let npm_there = other.url("/npm");
+    for (name, advice) in [
+        ("pypi/lib", format!("the lockfile has it from {index}, which is asked if extra-index-url")),
+        ("npm/@team/absent", format!("which is asked if @team:registry={npm_there}/ in .npmrc")),
+        ("npm/changed", format!("which is asked if registry={npm_there}/ in .npmrc")),
+    ] {
+        let key = format!("projects/web/{name}");
+        let (refused, explained) = (place.refused(&key), place.json(&["explain", &key]).to_string());
+        assert!(refused.contains(&advice), "{refused}");
+        assert!(explained.contains(&advice), "{explained}");
+    }
+    // It is the user's own: nothing else could be asked.
+    assert!(!place.refused("projects/web/npm/gone").contains("which is asked"));
+    assert_eq!(other.requests(), [], "nobody said that it may be asked");
+
+    place.client.indexes(&place.registry.url("/pypi/simple/"), &index);
+    assert_eq!(place.version("projects/web/pypi/lib"), "1.0+cpu");
 }

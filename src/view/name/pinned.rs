@@ -90,23 +90,30 @@ fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> 
         Ecosystem::Pypi => Kind::Pypi,
     };
     match &pin.origin {
-        Origin::Registry { .. } => {
-            let package = match named(pin, registries) {
-                Some(named) if !config.own.find_out(&named) => match safe(kind, named.registry.reveal()) {
-                    Ok(url) => Package::at(kind, &pin.name, url)?,
+        Origin::Registry { index } => {
+            let (package, elsewhere) = match named(pin, registries) {
+                Some(named) if config.own.find_out(&named) => (Package::new(kind, &pin.name)?, None),
+                Some(named) => match safe(kind, named.registry.reveal()) {
+                    Ok(url) => (Package::at(kind, &pin.name, url)?, None),
                     // The hash says what is right.
-                    Err(_) if is_told(pin) => Package::new(kind, &pin.name)?,
+                    Err(_) if is_told(pin) => (Package::new(kind, &pin.name)?, Some(named)),
                     Err(error) => return Err(error),
                 },
-                _ => Package::new(kind, &pin.name)?,
+                None => {
+                    let elsewhere =
+                        index.as_ref().map(|index| Named::new(pin.ecosystem, &pin.name, index, true));
+                    (Package::new(kind, &pin.name)?, elsewhere)
+                }
             };
             let reference = Reference::exact_version(kind, &pin.version)?;
-            Ok(Name::Pinned { key: Key::package(package), reference, subpaths: Vec::new(), hashes })
+            let key = Key::package(package);
+            Ok(Name::Pinned { key, reference, subpaths: Vec::new(), hashes, elsewhere })
         }
         Origin::Git { url, commit, subdirectory } => {
             let key = Key::git(config.git_url(url.reveal())?);
             let subpaths = subdirectory.iter().cloned().collect();
-            Ok(Name::Pinned { key, reference: Reference::parse(commit)?, subpaths, hashes: Vec::new() })
+            let (reference, hashes) = (Reference::parse(commit)?, Vec::new());
+            Ok(Name::Pinned { key, reference, subpaths, hashes, elsewhere: None })
         }
         Origin::Archive { url } => {
             let read = format!("read {} {}", pin.name, pin.version);
@@ -157,6 +164,23 @@ fn named(pin: &Pin, registries: &Registries) -> Option<Named> {
 fn is_told(pin: &Pin) -> bool {
     let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
     pin.ecosystem != Ecosystem::Crates && pin.hashes.iter().any(is_strong)
+}
+
+/// What to do where the user's own registry has not what a project has from `elsewhere`; nothing if that is the same.
+/// May have to ask a client.
+pub fn advice(elsewhere: &Named, config: &Config) -> Option<String> {
+    let Named { ecosystem, scope, registry, by_lockfile } = elsewhere;
+    let how = match (ecosystem, scope.as_str()) {
+        (Ecosystem::Npm, "") => format!("registry={registry} in .npmrc of the project, or of the user"),
+        (Ecosystem::Npm, scope) => {
+            format!("{scope}:registry={registry} in .npmrc of the project, or of the user")
+        }
+        (Ecosystem::Pypi, _) => "extra-index-url in the configuration of pip".to_owned(),
+        (Ecosystem::Crates, _) => return None,
+    };
+    let by = if *by_lockfile { "the lockfile" } else { "the project's .npmrc" };
+    (!config.own.find_out(elsewhere))
+        .then(|| format!("{by} has it from {registry}, which is asked if {how} says so"))
 }
 
 /// The url of a registry that a lockfile names: as that of a `[[resource]]`, it may lead neither to this machine nor
