@@ -12,7 +12,8 @@
 //! constant of the crate that reads such indexes, as it is one of cargo. What a client would do without
 //! looking at certificates is not done: there is a note instead. No error, note or `Debug` shows a secret.
 //!
-//! Calls [`crate::config::variables`] for the environment and [`crate::source::git`] to run a client.
+//! Calls [`crate::config::variables`] for the environment and [`crate::source::git`] to run a client, and is asked by
+//! [`crate::project::Own`] which registries are the user's own.
 //! Everything fails with `Kind::Config`, `Kind::Io`, or with what kept a client from answering.
 
 use std::path::PathBuf;

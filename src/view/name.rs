@@ -1,8 +1,8 @@
 //! Names: what a path below the mount, or a KEY on the command line, stands for.
 //!
 //! A name is parsed to typed parts before anything else is done with it; what the grammar refuses
-//! never reaches a process, the network or a path on disk. Nothing here does I/O: whether a
-//! well-formed name exists is somebody else's question.
+//! never reaches a process, the network or a path on disk. Nothing here does I/O, but where lockfiles say what a
+//! name means ([`pinned`]) and were not read yet: whether a well-formed name exists is somebody else's question.
 //!
 //! | name | is |
 //! |---|---|
