@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::target::{self, Target, described};
 use super::{Context, Failure, daemon_status, mounts, unix_now};
 use crate::cache::Snapshot;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::project::{Ecosystem, Project};
 use crate::view::name::Name;
+use crate::view::snapshot::agree;
 
 /// What is known about a path or a key.
 #[derive(Clone, Debug, Serialize)]
@@ -124,14 +125,13 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         about.max_by_key(|error| error.at).cloned()
     };
     let age = |at: u64| Some(unix_now().saturating_sub(at));
-    let subpath = match &snapshot {
-        Ok(Some(snapshot)) if !target.subpaths.is_empty() => {
-            snapshot.table().narrowed(&target.subpaths).err()
-        }
+    // What is wrong with what was asked for and not with what is cached.
+    let unfit = match &snapshot {
+        Ok(Some(snapshot)) => unfit(&target, snapshot),
         _ => None,
     };
     let (failure, age) = match (noted, &snapshot) {
-        _ if subpath.is_some() => (subpath.as_ref().map(Failure::from), None),
+        _ if unfit.is_some() => (unfit.as_ref().map(Failure::from), None),
         (Some(noted), _) => (Some(Failure::from(noted.clone())), age(noted.at)),
         (None, Err(error)) => (Some(Failure::from(error)), None),
         (None, Ok(Some(_))) => (None, None),
@@ -140,6 +140,7 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
             None => (None, None),
         },
     };
+    let failure = failure.map(|failure| target.told(failure, &context.config));
     let snapshot = snapshot.ok().flatten();
     let state = match (&failure, &snapshot) {
         (Some(_), _) => None,
@@ -154,6 +155,13 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         state,
         notes: Vec::new(),
     })
+}
+
+/// Why a cached tree is not shown under this name, if it is not: a subpath is not in it, or a lockfile pins another
+/// hash.
+fn unfit(target: &Target, snapshot: &Snapshot) -> Option<Error> {
+    let subpath = (!target.subpaths.is_empty()).then(|| snapshot.table().narrowed(&target.subpaths).err());
+    subpath.flatten().or_else(|| agree(&target.hashes, snapshot.about()).err())
 }
 
 /// What is to be said of `rest` in a cached tree.
