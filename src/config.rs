@@ -14,6 +14,7 @@ use toml::de::DeTable;
 
 use crate::error::{Error, Kind, Result};
 use crate::key::{Directory, GitUrl, Key, Kind as KeyKind};
+use crate::project::Own;
 
 mod document;
 pub mod duration;
@@ -102,6 +103,8 @@ pub struct Config {
     pub quota: Quota,
     /// The locks of the cache.
     pub locking: Locking,
+    /// Which registries are the user's own, which the file does not say.
+    pub own: Own,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -228,10 +231,11 @@ impl Config {
         self.projects.iter().find(|project| project.name == name)
     }
 
-    /// Takes over what `old` has read of projects that are the same, and that the network may be used or not:
-    /// sources have been told so once.
+    /// Takes over what `old` has read of projects that are the same, who knows of registries, and that the network may
+    /// be used or not: sources have been told so once.
     pub fn take_over(&mut self, old: &Config) {
         self.offline = old.offline;
+        self.own = old.own.clone();
         for project in &mut self.projects {
             if let Some(same) = old.projects.iter().find(|other| other.path == project.path) {
                 project.pins = same.pins.clone();

@@ -76,13 +76,13 @@ pub fn run(
     raise_descriptor_limit();
     // It was started as /proc/self/exe, and `ps` and `kill` call it by that. What fails is its name alone.
     let _ = nix::sys::prctl::set_name(c"srcfs");
-    let config = Config::load(&options.config)?;
+    let mut config = Config::load(&options.config)?;
     let directory = mount_point(&options.directory)?;
     keep_apart(&directory, &options.cache)?;
     let cache_options =
         cache::Options { locking: config.locking, quota: config.quota.clone(), ..cache::Options::default() };
     let cache = Cache::open(&options.cache, cache_options)?;
-    let source = Arc::new(crate::operation::sources(&config, &cache, environment));
+    let source = Arc::new(crate::operation::sources(&mut config, &cache, environment));
     let about = About { directory: directory.clone(), started: SystemTime::now() };
     let mount_config = mount_config(&config, options.mount, &directory);
     let tree = SourceTree::new(cache.clone(), source, config, Some(options.config.clone()), about)?;

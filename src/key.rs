@@ -176,6 +176,18 @@ impl Key {
         }
     }
 
+    /// The key with `what` after an `@`, for people. A registry that is named stands behind that: what is before an `@`
+    /// in a url is somebody's name, and is not shown.
+    pub fn at(&self, what: impl fmt::Display) -> String {
+        match &self.0 {
+            Origin::Package(package) => match package.registry() {
+                Some(registry) => format!("{}@{what} of {registry}", package.in_kind()),
+                None => format!("{package}@{what}"),
+            },
+            Origin::Git(_) | Origin::Local(_) => format!("{self}@{what}"),
+        }
+    }
+
     /// What stands after `@`, as this kind writes it; empty means the default.
     pub fn reference(&self, text: &str) -> Result<Reference> {
         self.kind().reference(text)

@@ -18,6 +18,7 @@ pub use crate::error::Failure;
 use crate::error::Result;
 use crate::error::failure::snake_case;
 use crate::key::{Key, Reference};
+use crate::project::Own;
 use crate::source::git::{Git, GitOptions};
 use crate::source::http::{self, Http, documents::Documents};
 use crate::source::local::Local;
@@ -62,10 +63,10 @@ pub struct Context {
 
 impl Context {
     /// Opens the cache and prepares the source as the configuration says.
-    pub fn open(config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
+    pub fn open(mut config: Config, cache: &std::path::Path, environment: Environment) -> Result<Context> {
         let (locking, quota) = (config.locking, config.quota.clone());
         let cache = Cache::open(cache, cache::Options { locking, quota, ..Default::default() })?;
-        let source = Box::new(sources(&config, &cache, &environment));
+        let source = Box::new(sources(&mut config, &cache, &environment));
         Ok(Context { config, cache, source, environment })
     }
 
@@ -82,19 +83,19 @@ impl Context {
     }
 }
 
-/// All sources, as the configuration lets them be used. They remember what saves them work in `cache`.
-pub fn sources(config: &Config, cache: &Cache, environment: &Environment) -> Sources {
+/// All sources, as the configuration lets them be used; it learns which registries are the user's own. They remember
+/// what saves them work in `cache`.
+pub fn sources(config: &mut Config, cache: &Cache, environment: &Environment) -> Sources {
     let git = git(config);
     let proxies = environment.proxies.clone();
+    // What a project's own files say counts in that project, and a mount is for all of them.
+    let defaults = Arc::new(Defaults::kept_in(cache.memory_of_sources()));
+    let registries = Arc::new(Registries::new(environment.variables.clone(), None, defaults));
+    config.own = Own::told_by(registries.clone());
     let packages = Packages::new(
         Http::new(http::Settings { proxies, ..http::Settings::default() }),
         Documents::new(cache.memory_of_sources()),
-        // What a project's own files say counts in that project, and a mount is for all of them.
-        Registries::new(
-            environment.variables.clone(),
-            None,
-            Arc::new(Defaults::kept_in(cache.memory_of_sources())),
-        ),
+        registries,
         PackageOptions { offline: config.offline, weak_hashes: config.weak_hashes },
     );
     let local = Local::new(git.clone(), cache.directory(), cache.memory_of_sources());

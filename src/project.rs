@@ -14,6 +14,7 @@ mod join;
 mod latest;
 mod names;
 mod npm;
+mod own;
 mod pin;
 mod pnpm;
 mod python;
@@ -24,6 +25,7 @@ mod yarn;
 
 pub use file::{MAX_FILE, Stamp};
 pub use latest::{Index, Latest, Round};
+pub use own::{Clients, Named, Own};
 pub use pin::{Ecosystem, Local, Location, Note, Origin, Pin, Reach};
 pub use registries::Registries;
 

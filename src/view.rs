@@ -41,6 +41,7 @@ use binding::{Binding, What};
 use journal::Journal;
 use name::Name;
 use noting::Notes;
+use snapshot::agree;
 use swept::Swept;
 
 /// The file of the mount that explains it.
@@ -131,11 +132,16 @@ impl Shared {
     fn report(&self, what: &What, label: &str, who: &str, error: &Error) {
         log::warn!("{label}: {error}");
         self.journal.note(label, who, error);
-        // A missing subpath is the matter of the configuration and not of the repository, whose note
-        // would stay when that is corrected. Whoever explains it looks for itself.
-        let is_there = || self.cache.peek(&what.key, &what.reference).is_ok_and(|found| found.is_some());
-        let subpath = error.kind() == Kind::NotFound && !what.subpaths.is_empty() && is_there();
-        if !subpath {
+        // A missing subpath is the matter of the configuration, and another hash that of one lockfile. A note of
+        // what they name would stay when they are corrected, and be told of whatever else has that name. Whoever
+        // explains them looks for himself.
+        let there = || self.cache.peek(&what.key, &what.reference).ok().flatten();
+        let is_of_who_asks = match error.kind() {
+            Kind::NotFound => !what.subpaths.is_empty() && there().is_some(),
+            Kind::Corrupt => there().is_some_and(|there| agree(&what.hashes, there.about()).is_err()),
+            _ => false,
+        };
+        if !is_of_who_asks {
             self.cache.note_failure(&what.key, &what.reference, error);
         }
     }
@@ -353,12 +359,16 @@ impl Tree for SourceTree {
 }
 
 impl SourceTree {
-    /// What `path` means; `None` if only lockfiles tell that were never read.
+    /// What `path` means; `None` if only lockfiles tell that were never read, or a client that was not asked yet.
     fn name(&self, path: &Path, config: &Config) -> Option<Result<Name>> {
-        match following::is_unread(path, config) {
-            true => None,
-            false => Some(Name::parse_path(path, config)),
+        if following::is_unread(path, config) {
+            return None;
         }
+        if name::pinned::is_undecided(path, config) {
+            self.look_at_registries(config);
+            return None;
+        }
+        Some(Name::parse_path(path, config))
     }
 
     fn readme(&self) -> String {

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
 use crate::counters::Counters;
@@ -88,6 +88,8 @@ pub(crate) struct FileSystem {
     kernel: OnceLock<Arc<dyn Kernel>>,
     started: SystemTime,
     boot: Mutex<housekeeping::Pulse>,
+    /// Until when views may lose their name without an older one that takes it.
+    parking: Mutex<Option<Instant>>,
 }
 
 impl FileSystem {
@@ -111,6 +113,7 @@ impl FileSystem {
             kernel: OnceLock::new(),
             started: SystemTime::now(),
             boot: Mutex::default(),
+            parking: Mutex::default(),
         })
     }
 

@@ -150,7 +150,7 @@ impl Cache {
             match self.commit_in_turn(order, fetch, |desk| desk.publish(&staged, meaning, source))? {
                 Outcome::Committed(committed) => break committed,
                 Outcome::Changed => {
-                    log::info!("{key}@{revision} has changed since it was prepared: prepared again");
+                    log::info!("{} has changed since it was prepared: prepared again", key.at(revision));
                     return Ok(Attempt::Changed);
                 }
                 Outcome::Overtaken => {
@@ -160,7 +160,7 @@ impl Cache {
                 Outcome::Incomplete => {}
             }
             if let Err(error) = staged.stand_alone() {
-                log::info!("{error}; {key}@{revision} is fetched anew");
+                log::info!("{error}; {} is fetched anew", key.at(revision));
                 return Ok(Attempt::Unaided);
             }
         };

@@ -70,7 +70,7 @@ pub(super) fn prepare(
     };
     let prepared = source.prepare(key, resolved, place, progress)?;
     fault!("fetch.prepared")?;
-    let broken = |why: &str| Error::new(Kind::Corrupt, format!("verify {key}@{revision}"), why);
+    let broken = |why: &str| Error::new(Kind::Corrupt, format!("verify {}", key.at(revision)), why);
     let mut resolved = resolved.clone();
     match prepared.revision == *revision {
         true => {}

@@ -18,6 +18,7 @@ use super::{
     parse_subpath, parse_subpaths, resource, trusts,
 };
 use crate::key::{self, Directory, Key, Reference};
+use crate::project::Own;
 
 const REFRESH: DurationField =
     DurationField { key: "refresh", least: SECOND, most: DAY.saturating_mul(365), default: HOUR };
@@ -95,6 +96,7 @@ impl Default for Config {
             walkers: Walkers::default(),
             quota: Quota::default(),
             locking: Locking::default(),
+            own: Own::default(),
         }
     }
 }
@@ -121,6 +123,7 @@ pub(super) fn document(table: &DeTable<'_>, problems: &mut Problems<'_>) -> Conf
         walkers: walkers::read(&file, problems),
         quota: quota::read(&file, problems),
         locking: locking::read(&file, problems),
+        own: Own::default(),
     };
     config.resources = read_resources(&file, &config.hosts, problems);
     config

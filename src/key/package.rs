@@ -100,6 +100,11 @@ impl Package {
         &self.name
     }
 
+    /// Its kind and name, whatever its registry is: `npm/react`.
+    pub fn in_kind(&self) -> String {
+        format!("{}/{}", self.kind.as_str(), self.name)
+    }
+
     /// The url of its registry, if it is not the user's own one.
     pub fn registry(&self) -> Option<&str> {
         self.registry.as_deref()
@@ -227,7 +232,7 @@ impl Ord for Package {
 
 impl fmt::Display for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.as_str(), self.name)?;
+        f.write_str(&self.in_kind())?;
         match &self.registry {
             Some(registry) => write!(f, " of {registry}"),
             None => Ok(()),

@@ -92,7 +92,7 @@ impl Reference {
     pub fn of(&self, key: &super::Key) -> String {
         match self {
             Reference::Default => key.to_string(),
-            reference => format!("{key}@{}", reference.to_path()),
+            reference => key.at(reference.to_path()),
         }
     }
 

@@ -159,6 +159,7 @@ pub(super) fn exists(
         subpaths: resource.subpaths.clone(),
         resource: None,
         hashes: Vec::new(),
+        elsewhere: None,
     };
     if !target.subpaths.is_empty() {
         let fetched = get::materialize(context, &target, Freshness::Now, verb, watch)?;

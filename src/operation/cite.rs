@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::source::About;
 use crate::store;
 use crate::view::citation::{Citation, Lines, Place};
-use asked::Asked;
+use asked::{Asked, OfPackage};
 
 mod asked;
 mod disk;
@@ -117,10 +117,18 @@ pub fn cite(context: &Context, texts: &[String], watch: Watch<'_>) -> Result<Cit
     let mounts = mounts::all()?;
     let citations = texts.iter().map(|text| {
         let asked = text.clone();
-        let (text, hash) = asked::of_citation(text).map_or((text.clone(), None), |(text, hash)| (text, hash));
-        let text = &text;
-        let found = find(context, &mounts, text, watch).and_then(|found| cited(context, text, found));
-        match found.and_then(|cited| agree(cited, hash)) {
+        let OfPackage { path, hash, registry } = asked::of_citation(text).unwrap_or_else(|| OfPackage {
+            path: text.clone(),
+            hash: None,
+            registry: None,
+        });
+        let text = &path;
+        let found = match registry {
+            Some(registry) => Asked::parse(text)
+                .and_then(|asked| tree::find(context, &mounts, &asked, Some(registry), watch)),
+            None => find(context, &mounts, text, watch),
+        };
+        match found.and_then(|found| cited(context, text, found)).and_then(|cited| agree(cited, hash)) {
             Ok(cited) => Item { asked, cited: Some(cited), error: None },
             Err(error) => {
                 let column = Some(text).filter(|_| error.kind() == Kind::NotFound);
@@ -145,7 +153,7 @@ fn find(context: &Context, mounts: &[mounts::Mounted], text: &str, watch: Watch<
     if inside && let Ok(found) = disk::find(context, mounts, &asked) {
         return Ok(found);
     }
-    tree::find(context, mounts, &asked, watch)
+    tree::find(context, mounts, &asked, None, watch)
 }
 
 fn cited(context: &Context, text: &str, found: Found) -> Result<Cited> {

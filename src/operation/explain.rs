@@ -12,6 +12,7 @@ use crate::cache::Snapshot;
 use crate::error::{Error, Result};
 use crate::project::{Ecosystem, Project};
 use crate::view::name::Name;
+use crate::view::snapshot::agree;
 
 mod elsewhere;
 
@@ -128,14 +129,13 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
         newest(errors, &target, text).cloned()
     };
     let age = |at: u64| Some(unix_now().saturating_sub(at));
-    let subpath = match &snapshot {
-        Ok(Some(snapshot)) if !target.subpaths.is_empty() => {
-            snapshot.table().narrowed(&target.subpaths).err()
-        }
+    // What is wrong with what was asked for and not with what is cached.
+    let unfit = match &snapshot {
+        Ok(Some(snapshot)) => unfit(&target, snapshot),
         _ => None,
     };
     let (failure, age) = match (noted, &snapshot) {
-        _ if subpath.is_some() => (subpath.as_ref().map(Failure::from), None),
+        _ if unfit.is_some() => (unfit.as_ref().map(Failure::from), None),
         (Some(noted), _) => (Some(Failure::from(noted.clone())), age(noted.at)),
         (None, Err(error)) => (Some(Failure::from(error)), None),
         (None, Ok(Some(_))) => (None, None),
@@ -144,6 +144,7 @@ pub fn explain(context: &Context, text: &str) -> Result<Explanation> {
             None => (None, None),
         },
     };
+    let failure = failure.map(|failure| target.told(failure, &context.config));
     let snapshot = snapshot.ok().flatten();
     let state = match (&failure, &snapshot) {
         (Some(_), _) => None,
@@ -163,6 +164,13 @@ fn newest<'e>(
     let known = described(&target.key, &target.reference);
     let about = errors.filter(|error| [&known, &target.text, text].contains(&error.path.as_str()));
     about.max_by_key(|error| error.at)
+}
+
+/// Why a cached tree is not shown under this name, if it is not: a subpath is not in it, or a lockfile pins another
+/// hash.
+fn unfit(target: &Target, snapshot: &Snapshot) -> Option<Error> {
+    let subpath = (!target.subpaths.is_empty()).then(|| snapshot.table().narrowed(&target.subpaths).err());
+    subpath.flatten().or_else(|| agree(&target.hashes, snapshot.about()).err())
 }
 
 /// What is to be said of `rest` in a cached tree.

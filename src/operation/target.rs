@@ -1,11 +1,12 @@
 //! What a KEY on the command line means.
 
 use super::mounts::Mounted;
-use super::{Context, daemon_status};
+use super::{Context, Failure, daemon_status};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::key::{Key, Reference};
-use crate::view::name::{self, Name};
+use crate::project::Named;
+use crate::view::name::{self, Name, pinned};
 use place::Links;
 
 mod place;
@@ -30,6 +31,8 @@ pub struct Target {
     pub resource: Option<usize>,
     /// The hashes of which the published archive must have one; none is no demand.
     pub hashes: Vec<String>,
+    /// The registry that a project has it from, if it is asked of the user's own instead.
+    pub elsewhere: Option<Box<Named>>,
 }
 
 impl Target {
@@ -117,6 +120,7 @@ impl Target {
             subpaths: name.subpaths(config).to_vec(),
             resource,
             hashes: name.hashes().to_vec(),
+            elsewhere: name.elsewhere().cloned().map(Box::new),
         };
         Ok((target, rest.to_owned()))
     }
@@ -131,22 +135,34 @@ impl Target {
             subpaths: resource.subpaths.clone(),
             resource: Some(index),
             hashes: Vec::new(),
+            elsewhere: None,
         })
     }
 
     /// The target of something cached: by the name of its path, if a configured host has it.
     pub fn of_cached(key: Key, reference: Reference, config: &Config) -> Target {
         let text = name::path_of(&key, &reference, config).unwrap_or_else(|| described(&key, &reference));
-        Target { text, key, reference, subpaths: Vec::new(), resource: None, hashes: Vec::new() }
+        let (subpaths, hashes) = (Vec::new(), Vec::new());
+        Target { text, key, reference, subpaths, resource: None, hashes, elsewhere: None }
+    }
+
+    /// `failure` to have it, with where its project has it from if that may be why.
+    pub(super) fn told(&self, failure: Failure, config: &Config) -> Failure {
+        let is_absent = matches!(failure.kind.as_str(), "not_found" | "not_found_or_private" | "corrupt");
+        let elsewhere = self.elsewhere.as_ref().filter(|_| is_absent);
+        match elsewhere.and_then(|elsewhere| pinned::advice(elsewhere, config)) {
+            Some(advice) => Failure {
+                hint: Some(failure.hint.map_or_else(|| advice.clone(), |hint| format!("{hint}; {advice}"))),
+                ..failure
+            },
+            None => failure,
+        }
     }
 }
 
 /// A key and its reference for reading, where no path leads to them.
 pub fn described(key: &Key, reference: &Reference) -> String {
-    match reference {
-        Reference::Default => key.to_string(),
-        other => format!("{key}@{}", other.to_path()),
-    }
+    reference.of(key)
 }
 
 #[cfg(test)]

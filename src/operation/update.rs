@@ -99,7 +99,7 @@ pub fn update(context: &Context, targets: &[Target], watch: Watch<'_>) -> Result
                 updated.transferred = fetched.transferred;
                 updated.error = fetched.failed.as_ref().map(Failure::from);
             }
-            Err(error) => updated.error = Some(Failure::from(&error)),
+            Err(error) => updated.error = Some(target.told(Failure::from(&error), &context.config)),
         }
         report.references.push(updated);
     }

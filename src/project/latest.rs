@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 mod rounds;
 
 pub use rounds::Round;
-use rounds::Rounds;
+pub(super) use rounds::Rounds;
 
 /// What was seen is good for so long, unless somebody wants the present.
 const GOOD: Duration = Duration::from_secs(1);

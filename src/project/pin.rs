@@ -38,7 +38,8 @@ impl Ecosystem {
 pub struct Location(String);
 
 impl Location {
-    pub(super) fn new(url: impl Into<String>) -> Self {
+    /// `url`, as it is written.
+    pub fn new(url: impl Into<String>) -> Self {
         Location(url.into())
     }
 

@@ -70,7 +70,7 @@ pub struct PackageOptions {
 pub struct Packages {
     http: Http,
     documents: Documents,
-    registries: Registries,
+    registries: Arc<Registries>,
     options: PackageOptions,
     /// What was resolved, for the fetch that follows.
     chosen: Mutex<HashMap<(Key, Revision), Arc<Chosen>>>,
@@ -90,9 +90,9 @@ struct Chosen {
 }
 
 impl Packages {
-    /// Asks the registries that `registries` names, and keeps what they say in `documents`.
-    pub fn new(http: Http, documents: Documents, registries: Registries, options: PackageOptions) -> Self {
-        Packages { http, documents, registries, options, chosen: Mutex::default() }
+    /// Asks the registries that `asked` names, and keeps what they say in `documents`.
+    pub fn new(http: Http, documents: Documents, asked: Arc<Registries>, options: PackageOptions) -> Self {
+        Packages { http, documents, registries: asked, options, chosen: Mutex::default() }
     }
 
     /// What the registry has of a package; `None` if it knows no such package, or if it is not at hand.
@@ -211,7 +211,7 @@ impl Packages {
         if let Some(chosen) = self.kept().remove(&place) {
             return Ok(chosen);
         }
-        let what = format!("fetch {key}@{}", resolved.revision);
+        let what = format!("fetch {}", key.at(&resolved.revision));
         let package = package_of(key)?;
         let named = resolved.full_name.as_deref();
         let find = |offer: &Offer| self.find(&what, package, offer, &resolved.revision, named).map(Arc::new);

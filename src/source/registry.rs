@@ -5,13 +5,15 @@
 //! | `npm`, `pypi`, `cargo` | which files and variables a client reads, and what of them comes first |
 //! | `files` | reads them, and notices that they changed |
 //! | `defaults` | what a client itself says where nothing is configured |
+//! | `own` | whether a registry that a project names is one of these |
 //!
 //! Nothing here asks the network, and no public registry is named: what nobody configured is asked of npm or
 //! pip, if they are installed, or it is an error that says what to write where. Only cargo's own index is a
 //! constant of the crate that reads such indexes, as it is one of cargo. What a client would do without
 //! looking at certificates is not done: there is a note instead. No error, note or `Debug` shows a secret.
 //!
-//! Calls [`crate::config::variables`] for the environment and [`crate::source::git`] to run a client.
+//! Calls [`crate::config::variables`] for the environment and [`crate::source::git`] to run a client, and is asked by
+//! [`crate::project::Own`] which registries are the user's own.
 //! Everything fails with `Kind::Config`, `Kind::Io`, or with what kept a client from answering.
 
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ mod cargo;
 mod defaults;
 mod files;
 mod npm;
+mod own;
 mod pypi;
 
 pub use cargo::Cargo;

@@ -5,7 +5,7 @@
 //! GitLab ("Repository files"); `?display=source` is what Gitea's and Forgejo's button for it leads to. Where the forge is not known, or shows no
 //! such page, a citation names source, revision and path, which no browser opens but everybody can follow.
 //! For a directory of this machine that is its absolute path and the id of its tree; for a package its name,
-//! version and path, and the hash that its registry publishes of the archive.
+//! version and path, the hash that its registry publishes of the archive, and that registry if it is not the user's own.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -43,6 +43,8 @@ pub struct Citation {
     /// The forge, and the address of the repository's own page.
     page: Option<(Forge, String)>,
     source: String,
+    /// Of a package its registry, if that is not the user's own.
+    registry: Option<String>,
     revision: String,
     /// The published hash of what is an archive.
     hash: Option<String>,
@@ -65,15 +67,15 @@ impl Citation {
     pub fn new(key: &Key, revision: &str, about: Option<&About>, config: &Config) -> Self {
         // Of all spellings of a package's name that of its registry.
         let spelled = about.map(|about| key.spelled(&about.name));
-        let (page, source) = match spelled.as_ref().unwrap_or(key).origin() {
-            Origin::Git(url) => (paged(url, config), url.to_string()),
-            Origin::Package(package) => (None, package.to_string()),
+        let (page, source, registry) = match spelled.as_ref().unwrap_or(key).origin() {
+            Origin::Git(url) => (paged(url, config), url.to_string(), None),
+            Origin::Package(package) => (None, package.in_kind(), package.registry().map(str::to_owned)),
             // What is left out of it does not matter to whoever looks for a file.
-            Origin::Local(directory) => (None, directory.path().display().to_string()),
+            Origin::Local(directory) => (None, directory.path().display().to_string(), None),
         };
         // What its registry calls it leads everybody there.
         let revision = about.map_or(revision, |about| &about.version).to_owned();
-        Citation { page, source, revision, hash: about.map(|about| about.hash.clone()) }
+        Citation { page, source, registry, revision, hash: about.map(|about| about.hash.clone()) }
     }
 
     /// A page of the forge that shows it. `None` where there is none: the host's layout is not known, or it
@@ -116,7 +118,7 @@ impl Citation {
         Some(link)
     }
 
-    /// A permalink, else source, revision and path, of a package also the hash of its archive.
+    /// A permalink, else source, revision and path, of a package also the hash of its archive, and its registry.
     pub fn of(&self, place: Place<'_>) -> String {
         self.permalink(place).unwrap_or_else(|| {
             let lines = place.lines.map_or_else(String::new, |lines| lines.written(":", "-"));
@@ -125,7 +127,9 @@ impl Citation {
                 true => String::new(),
                 false => format!(":{}", place.path.display()),
             };
-            format!("{}@{}{path}{lines}{hash}", self.source, self.revision)
+            // At the end: what is before an `@` in a url is somebody's name, and is not shown.
+            let registry = self.registry.as_ref().map_or_else(String::new, |url| format!(" of {url}"));
+            format!("{}@{}{path}{lines}{hash}{registry}", self.source, self.revision)
         })
     }
 }

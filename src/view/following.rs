@@ -1,4 +1,4 @@
-//! Following the lockfiles of projects as they change.
+//! Following the lockfiles of projects as they change, and which registries are the user's own.
 //!
 //! A project's directory may be on a server that is away, and then whoever touches it hangs. So nothing here
 //! reads a lockfile: each project has it done by a thread of its own ([`crate::project::Latest`]), what it
@@ -62,7 +62,7 @@ impl SourceTree {
     pub(super) fn look_at_projects(&self, config: &Config) {
         for project in &config.projects {
             if project.pins.is_stale() && project.pins.under_way().is_none() {
-                self.look_at(project);
+                self.look_at(project, config);
             }
         }
     }
@@ -72,8 +72,12 @@ impl SourceTree {
     pub(super) fn look_at_all_projects(&self, config: &Config) {
         let until = Instant::now() + BARRIER_WAITS;
         let answers = |project: &&Project| project.pins.under_way().is_none_or(|time| time < BARRIER_WAITS);
-        let looks: Vec<(&Project, Round)> =
-            config.projects.iter().filter(answers).map(|project| (project, self.look_at(project))).collect();
+        let looks: Vec<(&Project, Round)> = config
+            .projects
+            .iter()
+            .filter(answers)
+            .map(|project| (project, self.look_at(project, config)))
+            .collect();
         for (project, round) in looks {
             if !project.pins.is_seen(round, until) {
                 log::warn!("{} does not answer: its lockfiles stay as they were", project.path.display());
@@ -81,12 +85,28 @@ impl SourceTree {
         }
     }
 
-    fn look_at(&self, project: &Project) -> Round {
-        let monitor = Arc::clone(&self.monitor);
+    /// Has the clients of the registries asked whether those that projects name are the user's own, as far as
+    /// somebody wanted to know it.
+    pub(super) fn look_at_registries(&self, config: &Config) {
+        config.own.look(self.tells());
+    }
+
+    fn look_at(&self, project: &Project, config: &Config) -> Round {
+        let (tell, own) = (self.tells(), config.own.clone());
         project.pins.look(move || {
+            tell();
+            // What clients are told changes as lockfiles do.
+            own.look(tell.clone());
+        })
+    }
+
+    /// Has who waits for what was not known told that more is.
+    fn tells(&self) -> impl Fn() + Clone + Send + 'static {
+        let monitor = Arc::clone(&self.monitor);
+        move || {
             if let Some(monitor) = monitor.get() {
                 monitor.look_again();
             }
-        })
+        }
     }
 }

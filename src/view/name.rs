@@ -1,8 +1,8 @@
 //! Names: what a path below the mount, or a KEY on the command line, stands for.
 //!
 //! A name is parsed to typed parts before anything else is done with it; what the grammar refuses
-//! never reaches a process, the network or a path on disk. Nothing here does I/O: whether a
-//! well-formed name exists is somebody else's question.
+//! never reaches a process, the network or a path on disk. Nothing here does I/O, but where lockfiles say what a
+//! name means ([`pinned`]) and were not read yet: whether a well-formed name exists is somebody else's question.
 //!
 //! | name | is |
 //! |---|---|
@@ -24,6 +24,7 @@ use std::path::{Component, Path};
 use crate::config::{self, Config};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Origin, Package, Reference};
+use crate::project::Named;
 
 mod meant;
 pub mod pinned;
@@ -50,6 +51,8 @@ pub enum Name {
         subpaths: Vec<String>,
         /// The hashes that the lockfiles name, any of which the published archive may have; none is no demand.
         hashes: Vec<String>,
+        /// The registry that the project has it from, if it is asked of the user's own instead.
+        elsewhere: Option<Named>,
     },
     /// A named resource.
     Resource {
@@ -151,6 +154,14 @@ impl Name {
         match self {
             Name::Pinned { hashes, .. } => hashes,
             _ => &[],
+        }
+    }
+
+    /// The registry that a project has it from, if it is asked of the user's own instead.
+    pub fn elsewhere(&self) -> Option<&Named> {
+        match self {
+            Name::Pinned { elsewhere, .. } => elsewhere.as_ref(),
+            _ => None,
         }
     }
 

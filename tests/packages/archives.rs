@@ -88,6 +88,21 @@ fn a_citation_names_version_path_and_hash() {
 }
 
 #[test]
+fn the_citation_of_a_file_whose_name_has_blanks_is_read_back() {
+    let place = Place::new();
+    place.registry.npm("lib").version("1.0.0", &[("a dir/script (dev).tmpl", "one\ntwo\n")]);
+    let cited =
+        |text: &str| place.json(&["cite", text])["citations"][0]["citation"].as_str().unwrap().to_owned();
+    for lines in ["", ":2"] {
+        let citation = cited(&format!("npm/lib@1.0.0/a dir/script (dev).tmpl{lines}"));
+        let expected = format!("npm/lib@1.0.0:a dir/script (dev).tmpl{lines} sha512-");
+        assert!(citation.starts_with(&expected), "{citation}");
+        assert_eq!(cited(&citation), citation);
+        assert_eq!(cited(citation.rsplit_once(' ').unwrap().0), citation, "also without its hash");
+    }
+}
+
+#[test]
 fn files_have_the_time_at_which_the_version_was_published() {
     let mut place = Place::new();
     place.registry.pypi("lib").sdist("1.0", &[("a", "1")]).published(Some("2020-01-02T03:04:05.678Z"));

@@ -16,5 +16,6 @@ mod registry;
 mod changes;
 mod hanging;
 mod lockfiles;
+mod registries;
 mod verbs;
 mod views;

@@ -208,3 +208,25 @@ fn an_archive_that_is_no_package_of_a_registry_is_told_and_not_guessed() {
     assert!(error.contains("https://files.test/odd-1.0.0.tgz"), "{error}");
     assert_eq!(place.registry.requests(), []);
 }
+
+#[test]
+fn a_false_hash_of_one_project_is_told_of_that_one_alone_for_as_long_as_it_is_false() {
+    let place = Place::new();
+    let mut false_one = npm(&place, "lib", "1.0.0");
+    false_one["integrity"] = packing::integrity(b"something else").into();
+    write(&place, "package-lock.json", &package_lock(&[("lib", false_one)], &["lib"]));
+    let place = mounted(place);
+    let explained = |name: &str| place.json(&["explain", name]).to_string();
+    assert_eq!(errno(std::fs::read(place.path("projects/web/npm/lib/version"))), libc::EIO);
+    assert!(explained("projects/web/npm/lib").contains("and the lockfile pins"));
+    let other = explained("npm/lib@1.0.0");
+    assert!(other.contains("it is cached, and nothing failed"), "{other}");
+    assert!(place.json(&["status"]).to_string().contains("and the lockfile pins"), "a mount tells of it");
+    place.json(&["update", "npm/lib@1.0.0"]);
+    place.json(&["get", "npm/lib@1.0.0"]);
+    assert_eq!(errno(std::fs::read(place.path("projects/web/npm/lib/version"))), libc::EIO);
+    let still = explained("projects/web/npm/lib");
+    assert!(still.contains("and the lockfile pins"), "{still}");
+    // What explain says is also said of a file in it.
+    assert!(explained("projects/web/npm/lib/version").contains("and the lockfile pins"));
+}

@@ -10,10 +10,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{FileSystem, Found};
 use crate::holders;
 use crate::ino::{Ino, SlotNumber};
+use crate::locked;
 use crate::name::STABLE_TTL;
 use crate::namespace::Content;
 use crate::slot::Slot;
@@ -21,6 +23,9 @@ use crate::tree::{Entry, Errno, ListedKind};
 
 /// Where they are, below the root of the mount.
 const PARKED: &str = ".srcfs/views";
+/// For how long after the last pass with an older view, and then once more, lost names are looked for: that view
+/// may have taken the name at its end, when the pass had looked already, and an answer may reach the kernel late.
+const LATE: Duration = Duration::from_secs(2);
 
 impl FileSystem {
     /// The answer to a lookup below [`PARKED`]; `None` for any other path.
@@ -65,9 +70,16 @@ impl FileSystem {
         let (Some(park), Some(mount)) = (&self.config.park, self.config.mount()) else { return };
         let opened: Vec<Arc<Slot>> =
             self.slots.all().into_iter().filter(|slot| slot.snapshot().is_some()).collect();
-        // Also by one of which the kernel holds nothing any more: it may have held the name.
-        if opened.iter().all(|slot| self.is_newest(slot)) {
-            return;
+        {
+            let (mut parking, now) = (locked(&self.parking), Instant::now());
+            // Also an older one of which the kernel holds nothing any more: it may have held the name.
+            if !opened.iter().all(|slot| self.is_newest(slot)) {
+                *parking = Some(now + LATE);
+            } else if parking.is_none() {
+                return;
+            } else if parking.is_some_and(|until| now >= until) {
+                *parking = None;
+            }
         }
         let worked_in = holders::directories_of(mount).found;
         let lost: Vec<PathBuf> = opened

@@ -2,7 +2,9 @@
 
 use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::memory::*;
@@ -98,6 +100,41 @@ fn getcwd_works_in_the_newest_view_while_a_process_on_the_old_one_walks() {
     assert_eq!(shell.ask("cat d000/e/f2"), "new 2");
     assert_eq!(cat(&mount, "v/d000/e/f2"), "new 2\n", "and a new process gives it its own back");
     wait("the directory to have a name", || shell.ask("readlink /proc/$$/cwd").ends_with("/v"));
+}
+
+#[test]
+fn getcwd_works_in_the_newest_view_whose_name_the_last_process_on_the_old_one_took() {
+    let (place, last) = (Arc::new(OnceLock::<PathBuf>::new()), Arc::new(Mutex::new(None::<Shell>)));
+    let look = "read -r line < v/d000/e/f1; echo $line";
+    let give_back = |mount: &Path| Command::new("cat").arg(mount.join("v/d000/e/f2")).output().unwrap();
+    let mount = Mount::with(|config| {
+        let (place, last) = (place.clone(), last.clone());
+        config.park = Some(Arc::new(move |paths: &[PathBuf]| {
+            let mount = place.get().unwrap();
+            Command::new("stat").args(paths.iter().map(|path| mount.join(path))).output().unwrap();
+            // Between the look at who works where and the end of the drain.
+            if let Some(mut walker) = last.lock().unwrap().take() {
+                give_back(mount);
+                assert_eq!(walker.ask(look), "old 1");
+            }
+        }));
+    });
+    place.set(mount.path("")).unwrap();
+    mount.tree.bind("v", versioned("old", 20));
+    let mut walker = Shell::start(&mount.path("."));
+    assert_eq!(walker.ask(look), "old 1");
+    mount.tree.bind("v", versioned("new", 20));
+    mount.barrier();
+    let mut shell = Shell::start(&mount.path("v"));
+    // Until the walker alone is what keeps the old one.
+    std::thread::sleep(Duration::from_secs(3));
+    give_back(&mount.path(""));
+    assert_eq!(walker.ask(look), "old 1");
+    *last.lock().unwrap() = Some(walker);
+    mount.wait("the old view not to be offered any more", |report| {
+        report.views.iter().all(|view| view.newest)
+    });
+    wait("the directory to have a name again", || shell.ask("readlink /proc/$$/cwd").ends_with("/v"));
 }
 
 #[test]
@@ -236,7 +273,7 @@ struct Shell {
 }
 
 impl Shell {
-    fn start(directory: &std::path::Path) -> Self {
+    fn start(directory: &Path) -> Self {
         use std::process::Stdio;
         let mut command = Command::new("sh");
         command.current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped());

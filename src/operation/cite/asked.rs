@@ -39,10 +39,25 @@ impl<'t> Asked<'t> {
     }
 }
 
-/// The KEY and path that the citation of a package names, with its lines, and the hash that it names. `None`
-/// if it is not written as one: `npm/react@18.2.0:package.json:1-2 sha512-…`.
-pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
-    let (place, hash) = text.split_once(' ').map_or((text, None), |(place, hash)| (place, Some(hash.trim())));
+/// What the citation of a package names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OfPackage<'t> {
+    /// The KEY and path, with its lines.
+    pub path: String,
+    /// The hash of the archive.
+    pub hash: Option<&'t str>,
+    /// The registry, if it is not the user's own.
+    pub registry: Option<&'t str>,
+}
+
+/// The citation of a package. `None` if it is not written as one: `npm/react@18.2.0:package.json:1-2 sha512-…`, with
+/// `of` and its registry behind that, if it is another than the user's own.
+pub(super) fn of_citation(text: &str) -> Option<OfPackage<'_>> {
+    // A path may hold blanks, too.
+    let last = text.rsplit_once(" of ").filter(|(_, url)| is_url(url));
+    let (text, registry) = last.map_or((text, None), |(rest, url)| (rest.trim_end(), Some(url)));
+    let last = text.rsplit_once(' ').filter(|(_, hash)| is_hash(hash));
+    let (place, hash) = last.map_or((text, None), |(place, hash)| (place.trim_end(), Some(hash)));
     let (kind, name) = place.split_once('/')?;
     if !matches!(kind, "npm" | "crates" | "pypi") {
         return None;
@@ -54,10 +69,21 @@ pub(super) fn of_citation(text: &str) -> Option<(String, Option<&str>)> {
         let first = path.split('-').next().unwrap_or_default();
         !path.is_empty() && number(first).is_none()
     });
-    if !is_key || !is_path || (path.is_none() && hash.is_none()) {
+    if !is_key || !is_path || (path.is_none() && hash.is_none() && registry.is_none()) {
         return None;
     }
-    Some((path.map_or_else(|| key.to_owned(), |path| format!("{key}/{path}")), hash))
+    let path = path.map_or_else(|| key.to_owned(), |path| format!("{key}/{path}"));
+    Some(OfPackage { path, hash, registry })
+}
+
+fn is_url(text: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) && !text.contains(' ')
+}
+
+/// Whether `text` begins as published hashes do: `sha512-…`, `sha256:…`.
+fn is_hash(text: &str) -> bool {
+    let algorithm = text.strip_prefix("sha").and_then(|rest| rest.split_once(['-', ':']));
+    algorithm.is_some_and(|(bits, digest)| number(bits).is_some() && !digest.is_empty())
 }
 
 /// What is left of `PATH:LINE:COLUMN`, as compilers and searches print it; `None` if it is not that.
@@ -99,6 +125,7 @@ mod tests {
 
     #[test]
     fn a_citation_of_a_package_is_read_back() {
+        let registry = Some("https://r.test/npm");
         for (text, path, hash) in [
             (
                 "npm/react@18.2.0:package.json:1-2 sha512-a",
@@ -108,14 +135,21 @@ mod tests {
             ("npm/@a/b@1.0.0:x/y", "npm/@a/b@1.0.0/x/y", None),
             ("crates/tokio@1.38.0:a:b:3", "crates/tokio@1.38.0/a:b:3", None),
             ("pypi/x@1!2.0 sha256:a", "pypi/x@1!2.0", Some("sha256:a")),
+            ("pypi/x@1:x/a (b).c:1 sha256:a", "pypi/x@1/x/a (b).c:1", Some("sha256:a")),
+            ("pypi/x@1:x/a (b).c:1", "pypi/x@1/x/a (b).c:1", None),
+            ("npm/x@1.0.0:to sharpen:1", "npm/x@1.0.0/to sharpen:1", None),
         ] {
-            assert_eq!(of_citation(text), Some((path.to_owned(), hash)), "{text}");
+            let own = OfPackage { path: path.to_owned(), hash, registry: None };
+            assert_eq!(of_citation(text), Some(own.clone()), "{text}");
+            let text = format!("{text} of https://r.test/npm");
+            assert_eq!(of_citation(&text), Some(OfPackage { registry, ..own }), "{text}");
         }
         for text in [
             "npm/react@18.2.0/a:b",
             "npm/react@18.2.0:3",
             "npm/react@18.2.0:3-5",
             "npm/react:x",
+            "npm/react:x of https://r.test/npm",
             "src/x:y",
             "x",
         ] {

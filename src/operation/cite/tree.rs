@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use super::super::mounts::Mounted;
 use super::super::probe::describe::{LineCount, Sort};
-use super::super::target::{self, Target};
+use super::super::target::{self, Target, described};
 use super::super::{Watch, get};
 use super::asked::Asked;
 use super::{Found, Submodule};
@@ -12,6 +12,7 @@ use crate::cache::{Freshness, Snapshot};
 use crate::error::{Error, Kind, Result};
 use crate::operation::Context;
 use crate::store::{self, Node, Table};
+use crate::view::name::pinned;
 
 /// How much of a file is decoded at once, in bytes.
 const PIECE: u32 = 1 << 20;
@@ -19,15 +20,22 @@ const PIECE: u32 = 1 << 20;
 /// As many links as the kernel follows in one path.
 const MOST_LINKS: usize = 40;
 
-/// Fetches the tree if it is not cached. Fails with `NotFound` if the path does not exist in it.
+/// Fetches the tree if it is not cached; a package from `registry`, if one is named. Fails with `NotFound` if the path
+/// does not exist in it.
 pub(super) fn find(
     context: &Context,
     mounts: &[Mounted],
     asked: &Asked<'_>,
+    registry: Option<&str>,
     watch: Watch<'_>,
 ) -> Result<Found> {
-    let (target, rest) = Target::split(asked.path, &context.config, mounts)
+    let (mut target, rest) = Target::split(asked.path, &context.config, mounts)
         .map_err(|error| target::hinted(error, context, mounts, asked.path))?;
+    if let Some(registry) = registry {
+        target.key = pinned::at_registry(&target.key, registry, &context.config)
+            .map_err(|error| error.during(format!("cite {}", asked.whole)))?;
+        target.text = described(&target.key, &target.reference);
+    }
     let fetched = get::materialize(context, &target, Freshness::Cached, "cite", watch)?;
     let snapshot = fetched.snapshot;
     let narrowed;

@@ -148,7 +148,7 @@ fn tree(
         key: target.text.clone(),
         url: Some(target.key.source().to_owned()),
         tree,
-        error: error.as_ref().map(Failure::from),
+        error: error.map(|error| target.told(Failure::from(&error), &context.config)),
         seconds: started.elapsed().as_secs_f64(),
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// The rounds of one thing.
 #[derive(Debug, Default)]
-pub(super) struct Rounds {
+pub(in crate::project) struct Rounds {
     state: Mutex<State>,
     changed: Condvar,
 }

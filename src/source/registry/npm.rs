@@ -142,6 +142,12 @@ impl Npm {
         self.replaced.by(url, of, || self.defaults.npm(&self.variables).ok())
     }
 
+    /// Whether npm asks `own` for what a lockfile names at the registry `other`, as `replace-registry-host` says.
+    pub(super) fn asks_instead(&self, own: &Url, other: &Url) -> bool {
+        authority(other) != authority(own)
+            && authority(&self.archive_at(other.clone(), own)) == authority(own)
+    }
+
     /// What to send to `url`: the credential whose path is the longest that `url` lies below.
     pub fn credential_for(&self, url: &Url) -> Option<Credential> {
         if url.scheme() != "https" && !self.registries().any(|registry| serves(registry, url)) {

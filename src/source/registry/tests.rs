@@ -14,6 +14,7 @@ mod cargo;
 mod clients;
 mod defaults;
 mod npm;
+mod own;
 mod pypi;
 
 /// A directory that is somebody's home, with what a test writes there.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::*;
-use crate::key::Directory;
+use crate::key::{Directory, Kind as KeyKind, Package};
 
 const FILE: Kind = Kind::File { executable: false };
 
@@ -138,6 +138,17 @@ fn a_directory_is_cited_by_its_path_and_the_id_of_its_tree() {
     let place = Place { path: Path::new("src/x.rs"), kind: FILE, lines };
     assert_eq!(citation.permalink(place), None);
     assert_eq!(citation.of(place), "/home/me/work@c0ffee:src/x.rs:2-4");
+}
+
+#[test]
+fn a_package_of_another_registry_is_cited_with_that_and_nothing_of_it_is_taken_for_a_secret() {
+    let package = Package::at(KeyKind::Npm, "@a/ms", "https://registry.test:8443/npm").unwrap();
+    let about = About { version: "2.0.0".into(), hash: "sha512-a".into(), ..About::default() };
+    let citation = Citation::new(&Key::package(package), "2.0.0_a", Some(&about), &Config::default());
+    let lines = Some(Lines { first: 1, last: 1 });
+    let cited = citation.of(Place { path: Path::new("package.json"), kind: FILE, lines });
+    assert_eq!(cited, "npm/@a/ms@2.0.0:package.json:1 sha512-a of https://registry.test:8443/npm");
+    assert_eq!(crate::redact::redact(&cited), cited);
 }
 
 #[test]

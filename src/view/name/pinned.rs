@@ -1,21 +1,50 @@
 //! Names below `projects/`: what the lockfiles of a configured project pin.
+//!
+//! A registry that a project names may be the user's own, which only its client knows: whoever must not wait for
+//! that asks first whether it is known ([`is_undecided`]).
+
+use std::path::Path;
 
 use super::{Name, next, what};
 use crate::config::{Config, Project};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::key::{Key, Kind, Package, Reference};
-use crate::project::{Ecosystem, Origin, Pin, Registries};
+use crate::project::{Ecosystem, Location, Named, Origin, Pin, Registries};
 
 /// Reads `projects/<name>/<kind>/<package>`, with what follows inside the tree.
 pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str)> {
+    let (name, rest) = find(text, config, |pin, registries| name_of(pin, registries, config))?;
+    match name {
+        None => Ok((Name::Directory, rest)),
+        Some(name) => Ok((name.map_err(|error| error.during(what(text)))?, rest)),
+    }
+}
+
+/// Whether `path` is a pin from a registry of which it is not known yet whether it is the user's own. It is found
+/// out by the next look ([`crate::project::Own::look`]).
+pub fn is_undecided(path: &Path, config: &Config) -> bool {
+    let text = path.to_str().filter(|text| text.starts_with("projects/"));
+    let is_unknown = |pin: &Pin, registries: &Registries| {
+        named(pin, registries).is_some_and(|named| config.own.known(&named).is_none())
+    };
+    text.and_then(|text| find(text, config, is_unknown).ok())
+        .is_some_and(|(unknown, _)| unknown == Some(true))
+}
+
+/// What `of` says of the pin at the beginning of `text`, and what follows it; `None` for a directory.
+fn find<'t, T>(
+    text: &'t str,
+    config: &Config,
+    of: impl FnOnce(&Pin, &Registries) -> T,
+) -> Result<(Option<T>, &'t str)> {
     let (_, rest) = next(text);
     if rest.is_empty() {
-        return Ok((Name::Directory, ""));
+        return Ok((None, ""));
     }
     let (name, rest) = next(rest);
     let project = config.project(name).ok_or_else(|| unknown(text, name, config))?;
     if rest.is_empty() {
-        return Ok((Name::Directory, ""));
+        return Ok((None, ""));
     }
     let (kind, rest) = next(rest);
     let Some(ecosystem) = Ecosystem::ALL.into_iter().find(|ecosystem| ecosystem.kind() == kind) else {
@@ -23,7 +52,7 @@ pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str
         return Err(Error::new(ErrorKind::NotFound, what(text), why));
     };
     if rest.is_empty() {
-        return Ok((Name::Directory, ""));
+        return Ok((None, ""));
     }
     let (package, rest) = match rest.starts_with('@') {
         false => next(rest),
@@ -31,7 +60,7 @@ pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str
             let (scope, after) = next(rest);
             if after.is_empty() {
                 Package::new(Kind::Npm, &format!("{scope}/x")).map_err(|error| error.during(what(text)))?;
-                return Ok((Name::Directory, ""));
+                return Ok((None, ""));
             }
             let (part, after) = next(after);
             (&rest[..scope.len() + 1 + part.len()], after)
@@ -39,8 +68,7 @@ pub(super) fn split<'t>(text: &'t str, config: &Config) -> Result<(Name, &'t str
     };
     let pins = project.pins.at_hand().map_err(|error| error.during(what(text)))?;
     let pin = pins.find(ecosystem, package).map_err(|error| error.during(what(text)))?;
-    let name = name_of(pin, &pins.project.registries, config).map_err(|error| error.during(what(text)))?;
-    Ok((name, rest))
+    Ok((Some(of(pin, &pins.project.registries)), rest))
 }
 
 /// The paths below the mount of all that a project pins, in order.
@@ -63,24 +91,29 @@ fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> 
     };
     match &pin.origin {
         Origin::Registry { index } => {
-            // npm and Python tools write down whichever mirror they asked. A hash says more than an address,
-            // so the user's own registry will do; cargo writes only what is not its default.
-            let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
-            let is_told = kind != Kind::Crates && pin.hashes.iter().any(is_strong);
-            let own = registries.of_npm(pin).filter(|_| kind == Kind::Npm);
-            let package = match (own.map(|url| safe(kind, url.reveal())), index) {
-                (Some(Ok(own)), _) => Package::at(kind, &pin.name, own)?,
-                (Some(Err(error)), _) if !is_told => return Err(error),
-                (None, Some(index)) if !is_told => Package::at(kind, &pin.name, safe(kind, index.reveal())?)?,
-                _ => Package::new(kind, &pin.name)?,
+            let (package, elsewhere) = match named(pin, registries) {
+                Some(named) if config.own.find_out(&named) => (Package::new(kind, &pin.name)?, None),
+                Some(named) => match safe(kind, named.registry.reveal()) {
+                    Ok(url) => (Package::at(kind, &pin.name, url)?, None),
+                    // The hash says what is right.
+                    Err(_) if is_told(pin) => (Package::new(kind, &pin.name)?, Some(named)),
+                    Err(error) => return Err(error),
+                },
+                None => {
+                    let elsewhere =
+                        index.as_ref().map(|index| Named::new(pin.ecosystem, &pin.name, index, true));
+                    (Package::new(kind, &pin.name)?, elsewhere)
+                }
             };
             let reference = Reference::exact_version(kind, &pin.version)?;
-            Ok(Name::Pinned { key: Key::package(package), reference, subpaths: Vec::new(), hashes })
+            let key = Key::package(package);
+            Ok(Name::Pinned { key, reference, subpaths: Vec::new(), hashes, elsewhere })
         }
         Origin::Git { url, commit, subdirectory } => {
             let key = Key::git(config.git_url(url.reveal())?);
             let subpaths = subdirectory.iter().cloned().collect();
-            Ok(Name::Pinned { key, reference: Reference::parse(commit)?, subpaths, hashes: Vec::new() })
+            let (reference, hashes) = (Reference::parse(commit)?, Vec::new());
+            Ok(Name::Pinned { key, reference, subpaths, hashes, elsewhere: None })
         }
         Origin::Archive { url } => {
             let read = format!("read {} {}", pin.name, pin.version);
@@ -89,6 +122,65 @@ fn name_of(pin: &Pin, registries: &Registries, config: &Config) -> Result<Name> 
                 .hint("read it where the project installed it, or its repository below git/"))
         }
     }
+}
+
+/// The package that `key` is, in the registry at the url `registry`, which may be the user's own.
+///
+/// Fails where a project may not name it.
+pub fn at_registry(key: &Key, registry: &str, config: &Config) -> Result<Key> {
+    let crate::key::Origin::Package(package) = key.origin() else { return Ok(key.clone()) };
+    let kind = package.kind();
+    let Some(ecosystem) = Ecosystem::ALL.into_iter().find(|one| one.kind() == kind.as_str()) else {
+        return Ok(key.clone());
+    };
+    let registry = match kind {
+        Kind::Crates => format!("sparse+{registry}"),
+        _ => registry.to_owned(),
+    };
+    let package = match config.own.find_out(&Named::new(
+        ecosystem,
+        package.name(),
+        &Location::new(&*registry),
+        false,
+    )) {
+        true => Package::new(kind, package.name())?,
+        false => Package::at(kind, package.name(), safe(kind, &registry)?)?,
+    };
+    Ok(Key::package(package))
+}
+
+/// The registry that a project has a package from, unless that is left to the user's configuration.
+fn named(pin: &Pin, registries: &Registries) -> Option<Named> {
+    let Origin::Registry { index } = &pin.origin else { return None };
+    let by_project = registries.of_npm(pin).filter(|_| pin.ecosystem == Ecosystem::Npm);
+    let of = |registry, by_lockfile| Named::new(pin.ecosystem, &pin.name, registry, by_lockfile);
+    let by_lockfile = || index.as_ref().filter(|_| !is_told(pin)).map(|index| of(index, true));
+    by_project.map(|registry| of(registry, false)).or_else(by_lockfile)
+}
+
+/// Whether the hash of a pin tells what it is, wherever it is from. npm and Python tools write down whichever mirror
+/// they asked, and a hash says more than an address, so the user's own registry will do; cargo writes only what is
+/// not its default.
+fn is_told(pin: &Pin) -> bool {
+    let is_strong = |hash: &String| !hash.starts_with("sha1") && !hash.starts_with("md5");
+    pin.ecosystem != Ecosystem::Crates && pin.hashes.iter().any(is_strong)
+}
+
+/// What to do where the user's own registry has not what a project has from `elsewhere`; nothing if that is the same.
+/// May have to ask a client.
+pub fn advice(elsewhere: &Named, config: &Config) -> Option<String> {
+    let Named { ecosystem, scope, registry, by_lockfile } = elsewhere;
+    let how = match (ecosystem, scope.as_str()) {
+        (Ecosystem::Npm, "") => format!("registry={registry} in .npmrc of the project, or of the user"),
+        (Ecosystem::Npm, scope) => {
+            format!("{scope}:registry={registry} in .npmrc of the project, or of the user")
+        }
+        (Ecosystem::Pypi, _) => "extra-index-url in the configuration of pip".to_owned(),
+        (Ecosystem::Crates, _) => return None,
+    };
+    let by = if *by_lockfile { "the lockfile" } else { "the project's configuration" };
+    (!config.own.find_out(elsewhere))
+        .then(|| format!("{by} has it from {registry}, which is asked if {how} says so"))
 }
 
 /// The url of a registry that a lockfile names: as that of a `[[resource]]`, it may lead neither to this machine nor
@@ -198,6 +290,72 @@ mod tests {
         // One that a project may not lead to is left to the user's configuration: the hash says what is right.
         npmrc("registry=http://127.0.0.1:4873/\n@own:registry=https://own.test/${SECRET}\n");
         assert_eq!((registry("lib"), registry("@own/lib")), (None, None));
+    }
+
+    /// Clients that ask one registry.
+    #[derive(Debug)]
+    struct Ask(&'static str);
+
+    impl crate::project::Clients for Ask {
+        fn ask(&self, named: &Named) -> Option<bool> {
+            Some(named.registry.reveal() == self.0)
+        }
+    }
+
+    #[test]
+    fn a_registry_that_is_the_users_own_is_no_other_wherever_it_is_and_that_may_have_to_be_found_out() {
+        let lock = serde_json::json!({ "lockfileVersion": 3, "packages": {
+            "node_modules/hashed": { "version": "1.0.0", "integrity": "sha512-AAAA" },
+            "node_modules/old": { "version": "1.0.0", "resolved": "http://127.0.0.1/old/-/old-1.0.0.tgz" },
+            "node_modules/far": { "version": "1.0.0", "resolved": "https://far.test/far/-/far-1.0.0.tgz" },
+        } });
+        let (directory, mut config) = project("package-lock.json", &lock.to_string());
+        config.own = crate::project::Own::told_by(std::sync::Arc::new(Ask("http://127.0.0.1/")));
+        let registry = |name: &str| {
+            let path = format!("projects/web/npm/{name}");
+            let undecided = is_undecided(Path::new(&path), &config);
+            let name = Name::parse(&path, &config).unwrap();
+            assert!(!is_undecided(Path::new(&path), &config), "it is known by now");
+            match name.key().unwrap().origin() {
+                crate::key::Origin::Package(package) => (package.registry().map(str::to_owned), undecided),
+                other => panic!("{other:?}"),
+            }
+        };
+        config.projects[0].pins.refresh().unwrap();
+        assert_eq!(registry("hashed"), (None, false), "nobody need be asked");
+        assert_eq!(registry("old"), (None, true));
+        assert_eq!(registry("far"), (Some("https://far.test".to_owned()), true));
+        for directory in ["projects", "projects/web", "projects/web/npm", "npm/old", "projects/web/npm/none"]
+        {
+            assert!(!is_undecided(Path::new(directory), &config), "{directory}");
+        }
+        std::fs::write(directory.path().join(".npmrc"), "registry=http://127.0.0.1/\n").unwrap();
+        config.projects[0].pins.refresh().unwrap();
+        assert_eq!(["hashed", "old", "far"].map(|name| registry(name).0), [None, None, None]);
+    }
+
+    #[test]
+    fn a_registry_that_a_citation_names_is_held_to_what_a_project_may_name() {
+        let own = crate::project::Own::told_by(std::sync::Arc::new(Ask("http://127.0.0.1/")));
+        let config = Config { own, ..Config::default() };
+        let package = |kind| Key::package(Package::new(kind, "dep").unwrap());
+        for (kind, registry) in [
+            (Kind::Npm, "https://own.test/npm"),
+            (Kind::Crates, "https://own.test/index"),
+            (Kind::Pypi, "https://own.test/simple"),
+        ] {
+            let there = at_registry(&package(kind), registry, &config).unwrap();
+            assert_eq!(there, Key::package(Package::at(kind, "dep", registry).unwrap()));
+            assert_eq!(there.at("1.0.0"), format!("{}/dep@1.0.0 of {registry}", kind.as_str()));
+        }
+        assert_eq!(
+            at_registry(&package(Kind::Npm), "http://127.0.0.1/", &config).unwrap(),
+            package(Kind::Npm)
+        );
+        for registry in ["http://own.test", "https://10.0.0.1/", "https://me:hunter2@own.test/", "x"] {
+            let error = at_registry(&package(Kind::Npm), registry, &config).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]
