@@ -67,8 +67,21 @@ fn an_archive_of_another_host_is_asked_for_where_npm_asks_for_it() {
     }
 }
 
+/// The first two numbers of pip's version; none if there is no pip.
+fn version_of_pip() -> Option<(u32, u32)> {
+    let said = Command::new("python3").args(["-m", "pip", "--version"]).output().ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    let mut numbers = said.split(' ').nth(1)?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 #[test]
 fn pip_sends_the_same_to_a_server_with_several_indexes() {
+    // Before, it took for an archive the last user of the server, wherever its index was.
+    if version_of_pip().is_none_or(|version| version < (23, 2)) {
+        let _ = writeln!(std::io::stderr(), "skipped: there is no pip of 23.2 or later");
+        return;
+    }
     let place = Place::new();
     let with = |user: &str, path: &str| place.registry.url(path).replacen("//", &format!("//{user}"), 1);
     let (user, own) = (format!("{USER}:{TOKEN}@"), "/pypi/simple/");
