@@ -20,9 +20,9 @@ use crate::redact::redact;
 /// A failure as it was noted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The key.
-    pub key: String,
-    /// The reference that was wanted; empty for the default.
+    /// The key and the reference that was wanted, as [`Reference::of`] writes them.
+    pub of: String,
+    /// That reference alone; empty for the default.
     pub reference: String,
     /// The name of [`crate::error::Kind`].
     pub kind: String,
@@ -50,7 +50,7 @@ fn file(directory: &Path, key: &Key, reference: &Reference) -> PathBuf {
 /// Notes the last failure of `reference`.
 pub(super) fn note(directory: &Path, key: &Key, reference: &Reference, error: &Error) {
     let failure = Failure {
-        key: key.to_string(),
+        of: reference.of(key),
         reference: reference.to_string(),
         kind: format!("{:?}", error.kind()),
         errno: error.kind().errno(),

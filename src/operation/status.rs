@@ -162,15 +162,8 @@ fn errors(context: &Context, daemons: &[Daemon]) -> Vec<ErrorStatus> {
         .flat_map(|s| s.errors.clone())
         .collect();
     for failed in context.cache.failures() {
-        // A registry that is named stands behind the reference.
-        let (key, registry) = failed.key.split_once(" of ").unwrap_or((&failed.key, ""));
-        let registry = if registry.is_empty() { String::new() } else { format!(" of {registry}") };
-        let path = match failed.reference.as_str() {
-            "" => failed.key.clone(),
-            reference => format!("{key}@{}{registry}", reference.replace('%', "%25").replace('/', "%2F")),
-        };
         let errno = format!("{:?}", nix::errno::Errno::from_raw(failed.errno));
-        let (at, who) = (failed.at, String::new());
+        let (at, path, who) = (failed.at, failed.of.clone(), String::new());
         errors.push(ErrorStatus { at, path, who, errno, failure: Failure::from(failed) });
     }
     errors.sort_by_key(|error| std::cmp::Reverse(error.at));
