@@ -15,6 +15,14 @@ fn told(name: &mut Name, tick: u64, instant: Instant) {
     name.told(tick, instant);
     name.held_by([], instant);
 }
+/// A name that `walker` was seen at, which changed from 1 to 2 at `t`, tick 100.
+fn changed(walker: Asker, t: Instant) -> Name {
+    let mut name = Name::new(1, t);
+    choose(&mut name, walker, t);
+    name.rebind(2, t);
+    told(&mut name, 100, t);
+    name
+}
 fn seconds(s: f64) -> Duration {
     Duration::from_secs_f64(s)
 }
@@ -38,10 +46,7 @@ fn a_walker_keeps_its_view_and_a_new_process_gets_the_newest() {
 #[test]
 fn a_process_nobody_saw_keeps_the_stable_view_for_the_ttl_it_walked_under() {
     let t = Instant::now();
-    let mut name = Name::new(1, t);
-    choose(&mut name, process(9, 50), t);
-    name.rebind(2, t);
-    told(&mut name, 100, t);
+    let mut name = changed(process(9, 50), t);
     assert_eq!(choose(&mut name, process(10, 50), t + seconds(0.9)), 1);
     assert_eq!(choose(&mut name, process(11, 50), t + seconds(1.2)), 2);
     assert_eq!(choose(&mut name, process(10, 50), t + seconds(5.0)), 1, "seen now, so it keeps it");
@@ -66,10 +71,7 @@ fn quiet_time_ends_a_walk_and_halted_time_does_not_count() {
 #[test]
 fn nobody_keeps_a_replaced_view_for_ever() {
     let t = Instant::now();
-    let mut name = Name::new(1, t);
-    choose(&mut name, process(10, 50), t);
-    name.rebind(2, t);
-    told(&mut name, 100, t);
+    let mut name = changed(process(10, 50), t);
     for s in (0..=600).step_by(10) {
         let expected = if s < 600 { 1 } else { 2 };
         assert_eq!(choose(&mut name, process(10, 50), t + seconds(f64::from(s))), expected, "{s}");
@@ -81,10 +83,7 @@ fn nobody_keeps_a_replaced_view_for_ever() {
 #[test]
 fn a_chain_of_changes_keeps_each_process_on_its_own_view() {
     let t = Instant::now();
-    let mut name = Name::new(1, t);
-    choose(&mut name, process(10, 50), t);
-    name.rebind(2, t);
-    told(&mut name, 100, t);
+    let mut name = changed(process(10, 50), t);
     choose(&mut name, process(11, 150), t + seconds(0.1));
     name.rebind(3, t + seconds(0.2));
     told(&mut name, 200, t);
@@ -127,10 +126,7 @@ fn who_holds_something_of_the_view_counts_as_seen_on_it() {
 #[test]
 fn a_reused_pid_is_another_process() {
     let t = Instant::now();
-    let mut name = Name::new(1, t);
-    choose(&mut name, process(10, 50), t);
-    name.rebind(2, t);
-    told(&mut name, 100, t);
+    let mut name = changed(process(10, 50), t);
     assert_eq!(choose(&mut name, process(10, 101), t), 2);
 }
 
